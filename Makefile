@@ -1,0 +1,100 @@
+# Every target makes what it needs: a machine with Python 3.11 or newer, its venv module and make is enough.
+
+PYTHON ?= python3
+WORKERS ?= 2
+UV_VERSION := 0.13.9
+
+BIN := .venv/bin
+UV := $(BIN)/uv
+EXTRAS := langchain,llama-index,sandbox
+COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --no-header --no-emit-index-url --all-extras
+
+# A real server for a command: its test answers are neither recorded nor replayed, and it takes its time.
+SERVER = $(BIN)/python -m tests.live.run $(if $(PLAN),--plan)
+ON_SERVER := --disable-recording --force-enable-socket --timeout=900
+
+export PYTHONUNBUFFERED := 1
+# nltk, which llama-index-core uses, refuses to read files that are hard links into uv's cache.
+export UV_LINK_MODE := copy
+
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.NOTPARALLEL:
+.PHONY: help setup demo test lint unit format notebooks live record oldest newest dist-check constraints clean
+
+help: ## This list
+	@echo "Usage: make TARGET"
+	@echo
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@echo
+	@echo "PYTHON=$(PYTHON) chooses the interpreter, WORKERS=$(WORKERS) the number of test processes."
+
+setup: .venv/.done ## Make .venv with everything below (the other targets do it themselves)
+
+demo: .venv/.done ## A chain, agents and a query engine, on loopback: no key, no network
+	$(BIN)/python -m demo
+
+test: lint unit ## The gate: lint, then every offline test with coverage
+
+lint: .venv/.done ## Style, types and architecture
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/pyright
+	$(BIN)/lint-imports --no-logo
+
+unit: .venv/.done ## The offline tests, with coverage
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest -n $(WORKERS) -m "not live"
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
+
+format: .venv/.done ## Sort the imports, mend what can be mended, lay out the code
+	$(BIN)/ruff check --fix-only .
+	$(BIN)/ruff format .
+
+notebooks: .venv/.done ## Execute the notebooks, in place
+	$(BIN)/python -m nbconvert --to notebook --execute --inplace --ExecutePreprocessor.record_timing=False notebooks/*.ipynb
+
+live: .venv/.done ## Tests on a real server: llama.cpp's, or with PLAN=1 the plan itself
+	$(SERVER) $(BIN)/python -m pytest tests/live tests/recorded -m "live or vcr" $(ON_SERVER)
+
+record: .venv/.done ## Record anew what the tests replay, from the same; ARGS chooses, as pytest's
+	$(SERVER) $(BIN)/python -m tests.recorded.record $(ARGS)
+
+oldest: .venv-oldest/.done ## The tests on the oldest dependencies that are promised
+	.venv-oldest/bin/python -m pytest -n $(WORKERS) -m "not live"
+
+newest: .venv-newest/.done ## The tests on the newest frameworks there are
+	.venv-newest/bin/python -m pytest -n $(WORKERS) -m "not live"
+
+dist-check: .venv/.done ## Build the three distributions, and use each in a clean environment
+	$(BIN)/python distributions/check.py
+
+constraints: $(UV) ## Choose the versions anew
+	$(COMPILE) --upgrade --group dev -o constraints/dev.txt pyproject.toml
+	$(COMPILE) --upgrade --group test -c constraints/oldest.in --overrides constraints/oldest-overrides.in \
+		-o constraints/oldest.txt pyproject.toml
+	$(COMPILE) --upgrade --group test --group clients --overrides constraints/overrides.txt \
+		-o constraints/newest.txt pyproject.toml constraints/newest.in
+
+clean: ## Remove everything that is not in git
+	rm -rf .venv .venv-oldest .venv-newest dist build htmlcov .coverage .coverage.* .benchmarks
+	rm -rf .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+
+# ------------------------------------------------------------------------------------------------------- environments
+
+$(UV):
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: make PYTHON=..." >&2; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+
+.venv/.done: $(UV) pyproject.toml constraints/dev.txt
+	$(UV) pip install --quiet --python .venv -c constraints/dev.txt --group dev --editable ".[$(EXTRAS)]"
+	@touch $@
+
+.venv-%/.done: constraints/%.txt pyproject.toml $(UV)
+	$(UV) venv --quiet --clear --python $(BIN)/python .venv-$*
+	$(UV) pip install --quiet --python .venv-$* --no-deps -r constraints/$*.txt --editable .
+	@touch $@

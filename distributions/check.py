@@ -1,0 +1,189 @@
+"""Build the three distributions, then install and use each in a clean environment.
+
+What is tested here is what people install: the wheels, their metadata and what they pull in. Run by `make dist-check`.
+"""
+
+import os
+import re
+import subprocess
+import sys
+import tarfile
+import tempfile
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from email.parser import Parser
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+METADATA_VERSION = "2.4"
+CONSTRAINTS = ROOT / "constraints" / "dev.txt"
+UV = Path(sys.executable).with_name("uv")
+LANGCHAIN = ("langchain_core", "langchain_stepplan")
+LLAMA_INDEX = ("llama_index.core", "llama_index_stepplan")
+
+
+@dataclass(frozen=True, slots=True)
+class Distribution:
+    """A name people install, and the first thing they do with it."""
+
+    name: str
+    folder: Path
+    example: str
+    uninstalled: tuple[str, ...]  # top-level modules that must not come along
+    unimported: tuple[str, ...]  # modules that the example must not load
+
+    @property
+    def file_stem(self) -> str:
+        """The name as it stands in file names."""
+        return self.name.replace("-", "_")
+
+
+CORE = Distribution(
+    name="stepplan",
+    folder=ROOT,
+    example="""
+from pydantic import SecretStr
+from stepplan import Client, Message, Request, Settings
+from stepplan.sandbox import Sandbox
+
+with Sandbox() as plan:
+    client = Client(Settings(base_url=plan.base_url, api_key=SecretStr(plan.api_key)))
+    answer = client.send(Request(messages=(Message.user("hi"),)))
+assert answer.text, answer
+""",
+    uninstalled=("langchain_core", "llama_index"),
+    unimported=LANGCHAIN + LLAMA_INDEX,
+)
+LANGCHAIN_ADAPTER = Distribution(
+    name="langchain-stepplan",
+    folder=ROOT / "distributions" / "langchain-stepplan",
+    example="""
+from langchain_stepplan import ChatStepPlan
+from stepplan.sandbox import Sandbox
+
+with Sandbox() as plan:
+    answer = ChatStepPlan(base_url=plan.base_url, api_key=plan.api_key).invoke("hi")
+assert answer.text, answer
+""",
+    uninstalled=("llama_index",),
+    unimported=LLAMA_INDEX,
+)
+LLAMA_INDEX_ADAPTER = Distribution(
+    name="llama-index-llms-stepplan",
+    folder=ROOT / "distributions" / "llama-index-llms-stepplan",
+    example="""
+from llama_index.llms.stepplan import StepPlan
+from stepplan.sandbox import Sandbox
+import llama_index_stepplan
+
+assert StepPlan is llama_index_stepplan.StepPlan
+with Sandbox() as plan:
+    answer = StepPlan(base_url=plan.base_url, api_key=plan.api_key).complete("hi")
+assert answer.text, answer
+""",
+    uninstalled=("langchain_core",),
+    unimported=LANGCHAIN,
+)
+
+AFTERWARDS = """
+import importlib.util, sys
+for name in {uninstalled!r}:
+    assert importlib.util.find_spec(name) is None, f"{{name}} was installed too"
+for name in {unimported!r}:
+    assert name not in sys.modules, f"{{name}} was imported too"
+assert "site-packages" in sys.modules["stepplan"].__file__, "not the wheel that was used"
+"""
+
+
+def main() -> None:
+    """Check the three, and say what was done."""
+    with tempfile.TemporaryDirectory(prefix="stepplan-dist-") as folder:
+        built = Path(folder) / "built"
+        distributions = (CORE, LANGCHAIN_ADAPTER, LLAMA_INDEX_ADAPTER)
+        for distribution in distributions:
+            run(UV, "build", "--quiet", "--sdist", "--wheel", "--out-dir", built, distribution.folder)
+        versions = {distribution.name: check_files(distribution, built) for distribution in distributions}
+        if len(set(versions.values())) != 1:
+            raise SystemExit(f"the versions differ: {versions}")
+        for distribution in distributions:
+            use(distribution, built, Path(folder) / distribution.name)
+            print(f"{distribution.name} {versions[distribution.name]}: built, installed alone, used")
+
+
+def check_files(distribution: Distribution, built: Path) -> str:
+    """Look at the wheel and the sdist; return the version."""
+    (wheel,) = built.glob(f"{distribution.file_stem}-*.whl")
+    (sdist,) = built.glob(f"{distribution.file_stem}-*.tar.gz")
+    with zipfile.ZipFile(wheel) as archive:
+        names = archive.namelist()
+        metadata = archive.read(next(name for name in names if name.endswith(".dist-info/METADATA"))).decode()
+    with tarfile.open(sdist) as archive:
+        packed = [Path(member.name).name for member in archive.getmembers()]
+    headers = Parser().parsestr(metadata, headersonly=True)
+    problems = [*wheel_problems(distribution, names)]
+    if headers["Metadata-Version"] != METADATA_VERSION:
+        problems.append(f"metadata version {headers['Metadata-Version']}, not {METADATA_VERSION}")
+    if not headers.get_payload():
+        problems.append("no description")
+    if "PKG-INFO" not in packed or "README.md" not in packed:
+        problems.append("the sdist lacks its README or metadata")
+    problems.extend(pin_problems(headers["Version"], headers.get_all("Requires-Dist") or []))
+    if problems:
+        raise SystemExit(f"{distribution.name}: " + "; ".join(problems))
+    return str(headers["Version"])
+
+
+def wheel_problems(distribution: Distribution, names: list[str]) -> Iterator[str]:
+    """Say what is wrong with the files of a wheel."""
+    packages = {name.split("/")[0] for name in names if ".dist-info/" not in name}
+    expected = {
+        CORE: {"stepplan", "langchain_stepplan", "llama_index_stepplan"},
+        LANGCHAIN_ADAPTER: set[str](),
+        LLAMA_INDEX_ADAPTER: {"llama_index"},
+    }[distribution]
+    if packages != expected:
+        yield f"the wheel holds {sorted(packages)}, not {sorted(expected)}"
+    for shared in ("llama_index/__init__.py", "llama_index/llms/__init__.py"):
+        if shared in names:
+            yield f"{shared} would break a namespace that others share"
+    typed = {"/".join(name.split("/")[:-1]) for name in names if name.endswith("/py.typed")}
+    wanted = {"llama_index/llms/stepplan"} if distribution is LLAMA_INDEX_ADAPTER else expected
+    if typed != wanted:
+        yield f"py.typed is in {sorted(typed)}, not in {sorted(wanted)}"
+
+
+def pin_problems(version: str, requirements: list[str]) -> Iterator[str]:
+    """Say which requirement on the core is for another version than this."""
+    for requirement in requirements:
+        if re.match(r"stepplan\b", requirement) and f"=={version}" not in requirement:
+            yield f"{requirement!r} does not pin {version}"
+
+
+def use(distribution: Distribution, built: Path, environment: Path) -> None:
+    """Install the wheel, with the sandbox, in a new environment and run the example there."""
+    run(UV, "venv", "--quiet", "--python", sys.executable, environment)
+    python = environment / ("Scripts" if os.name == "nt" else "bin") / "python"
+    install = (UV, "pip", "install", "--quiet", "--python", python, "--find-links", built, "-c", CONSTRAINTS)
+    run(*install, "--no-build", f"{distribution.name}[sandbox]")
+    run(UV, "pip", "check", "--quiet", "--python", python)
+    afterwards = AFTERWARDS.format(uninstalled=distribution.uninstalled, unimported=distribution.unimported)
+    run(python, "-W", "error::DeprecationWarning:stepplan", "-c", distribution.example + afterwards, cwd=environment)
+
+
+def run(*command: str | Path, cwd: Path = ROOT) -> None:
+    """Run a command; stop if it fails."""
+    done = subprocess.run(command, cwd=cwd, check=False, stdin=subprocess.DEVNULL, env=clean_environment())
+    if done.returncode:
+        shown = " ".join(map(str, command[:4])).splitlines()[0]
+        raise SystemExit(f"exit status {done.returncode} from: {shown}")
+
+
+def clean_environment() -> dict[str, str]:
+    """The environment without what would lend the example a key, a path or another environment."""
+    unwanted = ("STEP_", "STEPFUN_", "LANGCHAIN_", "LANGSMITH_", "PYTHONPATH", "VIRTUAL_ENV", "COVERAGE_")
+    return {name: value for name, value in os.environ.items() if not name.startswith(unwanted)}
+
+
+if __name__ == "__main__":
+    main()

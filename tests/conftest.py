@@ -1,0 +1,22 @@
+"""What holds for every test: no settings from outside, and property tests that do not hang on a slow machine."""
+
+import os
+
+import pytest
+from hypothesis import settings
+
+settings.register_profile("local", deadline=None)
+settings.register_profile("ci", deadline=None, derandomize=True)
+settings.load_profile("ci" if os.environ.get("CI") else "local")
+
+_FOREIGN = ("STEP_", "STEPFUN_", "LANGSMITH_", "LANGCHAIN_", "OPENAI_", "ANTHROPIC_")
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_from_outside(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tests see no key or address from the environment, except the live ones."""
+    if "live" in request.keywords:
+        return
+    for name in list(os.environ):
+        if name.startswith(_FOREIGN):
+            monkeypatch.delenv(name)
