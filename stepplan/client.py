@@ -1,0 +1,321 @@
+"""Client and AsyncClient: thin drivers of the exchange.
+
+A client is a value: it holds settings and no connection, so it costs nothing to make, pickles, and works in any event
+loop and after a fork. Connections come from `stepplan.transport`, or from a client that is handed in.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, Callable, Generator, Iterator, Mapping
+from dataclasses import dataclass, replace
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+from stepplan import transport
+from stepplan.errors import InvalidRequestError, Origin, StepPlanError
+from stepplan.events import Event
+from stepplan.exchange import Emit, Head, HTTPRequest, Open, Read, Steps, encode_json, exchange, read_stream, read_whole
+from stepplan.messages import Request
+from stepplan.protocols import PROTOCOLS, ProtocolName, anthropic
+from stepplan.responses import Response
+from stepplan.settings import Settings
+from stepplan.version import __version__
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class ModelInfo:
+    """A model that the plan lists: its name, and whatever else the server says of it."""
+
+    id: str
+    details: Mapping[str, Any]
+
+
+class _Client:
+    """What both clients know; what they do is in the steps."""
+
+    def __init__(self, settings: Settings | None, protocol: ProtocolName) -> None:
+        if protocol not in PROTOCOLS:
+            raise InvalidRequestError(f"protocol={protocol!r} is not known: it is {' or '.join(map(repr, PROTOCOLS))}.")
+        self.settings = settings or Settings()
+        self.protocol: ProtocolName = protocol
+        self._pool_key = (self.settings.proxy, self.settings.verify)
+
+    def _send_steps(self, request: Request) -> Steps[Response]:
+        wire = PROTOCOLS[self.protocol]
+        http = self._http(wire.PATH, wire.HEADERS, request, wire.encode(request, stream=False))
+
+        def decode(body: Mapping[str, Any], trace_id: str | None) -> Response:
+            return replace(wire.decode(body, request), trace_id=trace_id)
+
+        return self._exchange(http, read_whole(http, decode), request)
+
+    def _stream_steps(self, request: Request) -> Steps[Event]:
+        wire = PROTOCOLS[self.protocol]
+        timeout = self.settings.stream_timeout
+        http = self._http(wire.PATH, wire.HEADERS, request, wire.encode(request, stream=True))
+        http = replace(http, read_timeout=timeout)
+        return self._exchange(http, read_stream(http, lambda: wire.event_decoder(request), timeout), request)
+
+    def _count_steps(self, request: Request) -> Steps[int]:
+        body = anthropic.encode_count_tokens(request)
+        http = self._http(anthropic.COUNT_TOKENS_PATH, anthropic.HEADERS, request, body)
+        return self._exchange(http, read_whole(http, lambda body, _: int(body["input_tokens"])), request)
+
+    def _models_steps(self) -> Steps[tuple[ModelInfo, ...]]:
+        http = self._http("/models", {}, None, None)
+
+        def decode(body: Mapping[str, Any], _: str | None) -> tuple[ModelInfo, ...]:
+            return tuple(ModelInfo(item["id"], item) for item in body.get("data") or ())
+
+        return self._exchange(http, read_whole(http, decode), None)
+
+    def _http(
+        self, path: str, headers: Mapping[str, str], request: Request | None, body: Mapping[str, Any] | None
+    ) -> HTTPRequest:
+        settings = self.settings
+        # Names in lower case, so that the caller's spelling of a name replaces ours.
+        merged = {
+            "authorization": f"Bearer {settings.key()}",
+            "user-agent": f"stepplan/{__version__}",
+            **({"content-type": "application/json"} if body is not None else {}),
+            **headers,
+            **{name.lower(): value for name, value in settings.headers.items()},
+            **({name.lower(): value for name, value in request.extra_headers.items()} if request else {}),
+        }
+        for name, value in merged.items():
+            if not (value.isascii() and value.isprintable()):
+                raise InvalidRequestError(f"The header {name!r} is not printable ASCII text.")
+        return HTTPRequest(
+            method="GET" if body is None else "POST",
+            url=f"{settings.root}/v1{path}",
+            headers=merged,
+            content=None if body is None else encode_json(body),
+            connect_timeout=settings.connect_timeout,
+            read_timeout=settings.timeout,
+        )
+
+    def _exchange(self, http: HTTPRequest, read: Callable[[Head], Steps[T]], request: Request | None) -> Steps[T]:
+        settings = self.settings
+        origin = Origin(
+            url=http.url,
+            host=settings.host,
+            key_source=settings.key_source,
+            other_region=settings.other_region,
+            model=request.model if request else None,
+        )
+        return exchange(http, read, settings.retry_policy, origin)
+
+
+class Client(_Client):
+    """Calls the plan, and waits.
+
+    Example:
+        `Client().send(Request(messages=(Message.user("Hello"),))).text`
+
+    Args:
+        settings: Where to, and with which key; by default the global plan, with the key from the environment.
+        protocol: `openai` (Chat Completions) or `anthropic` (Messages).
+        http_client: An httpx client of yours to send with; it is never closed here.
+    """
+
+    def __init__(
+        self,
+        settings: Settings | None = None,
+        *,
+        protocol: ProtocolName = "openai",
+        http_client: transport.HTTPClient | None = None,
+    ) -> None:
+        super().__init__(settings, protocol)
+        self._http_client = http_client
+
+    def send(self, request: Request) -> Response:
+        """The whole answer.
+
+        Raises:
+            StepPlanError: Of the class that says what went wrong.
+        """
+        return _only(self._drive(self._send_steps(request)))
+
+    def stream(self, request: Request) -> Generator[Event]:
+        """The answer's events as they come. Closing the generator closes the connection.
+
+        Raises:
+            StepPlanError: As for `send`; what had arrived is in its `partial`.
+        """
+        return self._drive(self._stream_steps(request))
+
+    def count_tokens(self, request: Request) -> int:
+        """How many input tokens the request has, as the server counts them (`/v1/messages/count_tokens`).
+
+        Raises:
+            StepPlanError: As for `send`.
+        """
+        return _only(self._drive(self._count_steps(request)))
+
+    def models(self) -> tuple[ModelInfo, ...]:
+        """The models that the plan lists (`/v1/models`).
+
+        Raises:
+            StepPlanError: As for `send`.
+        """
+        return _only(self._drive(self._models_steps()))
+
+    def close(self) -> None:
+        """Close the connections, busy ones too, that this client shares with its equals; the next request opens new."""
+        if self._http_client is None:
+            transport.close_sync_pool(self._pool_key)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _drive(self, steps: Steps[T]) -> Generator[T]:
+        reply: Any = None
+        chunks: Iterator[bytes] = iter(())
+        result: Head | bytes | None = None
+        failure: StepPlanError | None = None
+        try:
+            while True:
+                step = steps.send(result) if failure is None else steps.throw(failure)
+                result = failure = None
+                if isinstance(step, Emit):
+                    yield from step.items
+                    continue
+                try:
+                    if isinstance(step, Read):
+                        result = next(chunks, b"")
+                        continue
+                    if reply is not None:
+                        reply.close()
+                    if isinstance(step, Open):
+                        http = self._http_client or transport.sync_pool(self._pool_key)
+                        reply = http.send(transport.build(http, step.request), stream=True)
+                        chunks, result = reply.iter_bytes(), transport.head(reply)
+                    else:
+                        time.sleep(step.seconds)
+                except Exception as error:  # noqa: BLE001 - sorted by name: the client may be of another library
+                    failure = transport.connection_error(error, self.settings.host)
+        except StopIteration:
+            return
+        finally:
+            steps.close()
+            if reply is not None:
+                reply.close()
+
+
+class AsyncClient(_Client):
+    """Calls the plan, without blocking the event loop. One client may be used in several loops.
+
+    Example:
+        `(await AsyncClient().send(Request(messages=(Message.user("Hello"),)))).text`
+
+    Args:
+        settings: Where to, and with which key; by default the global plan, with the key from the environment.
+        protocol: `openai` (Chat Completions) or `anthropic` (Messages).
+        http_client: An async httpx client of yours to send with; it is never closed here.
+    """
+
+    def __init__(
+        self,
+        settings: Settings | None = None,
+        *,
+        protocol: ProtocolName = "openai",
+        http_client: transport.AsyncHTTPClient | None = None,
+    ) -> None:
+        super().__init__(settings, protocol)
+        self._http_client = http_client
+
+    async def send(self, request: Request) -> Response:
+        """The whole answer.
+
+        Raises:
+            StepPlanError: Of the class that says what went wrong.
+        """
+        return await _only_async(self._drive(self._send_steps(request)))
+
+    def stream(self, request: Request) -> AsyncGenerator[Event]:
+        """The answer's events as they come. Closing the generator closes the connection.
+
+        Raises:
+            StepPlanError: As for `send`; what had arrived is in its `partial`.
+        """
+        return self._drive(self._stream_steps(request))
+
+    async def count_tokens(self, request: Request) -> int:
+        """How many input tokens the request has, as the server counts them (`/v1/messages/count_tokens`).
+
+        Raises:
+            StepPlanError: As for `send`.
+        """
+        return await _only_async(self._drive(self._count_steps(request)))
+
+    async def models(self) -> tuple[ModelInfo, ...]:
+        """The models that the plan lists (`/v1/models`).
+
+        Raises:
+            StepPlanError: As for `send`.
+        """
+        return await _only_async(self._drive(self._models_steps()))
+
+    async def aclose(self) -> None:
+        """Close the connections, busy ones too, that this client shares with its equals in this loop."""
+        if self._http_client is None:
+            await transport.close_async_pool(self._pool_key)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    async def _drive(self, steps: Steps[T]) -> AsyncGenerator[T]:
+        reply: Any = None
+        chunks: Any = None
+        result: Head | bytes | None = None
+        failure: StepPlanError | None = None
+        try:
+            while True:
+                step = steps.send(result) if failure is None else steps.throw(failure)
+                result = failure = None
+                if isinstance(step, Emit):
+                    for item in step.items:
+                        yield item
+                    continue
+                try:
+                    if isinstance(step, Read):
+                        result = await anext(chunks, b"")
+                        continue
+                    if reply is not None:
+                        await reply.aclose()
+                    if isinstance(step, Open):
+                        http = self._http_client or await transport.async_pool(self._pool_key)
+                        reply = await http.send(transport.build(http, step.request), stream=True)
+                        chunks, result = reply.aiter_bytes(), transport.head(reply)
+                    else:
+                        await asyncio.sleep(step.seconds)
+                except Exception as error:  # noqa: BLE001 - sorted by name: the client may be of another library
+                    failure = transport.connection_error(error, self.settings.host)
+        except StopIteration:
+            return
+        finally:
+            steps.close()
+            if reply is not None:
+                await reply.aclose()
+
+
+def _only(items: Generator[T]) -> T:
+    [item] = items
+    return item
+
+
+async def _only_async(items: AsyncGenerator[T]) -> T:
+    [item] = [item async for item in items]
+    return item

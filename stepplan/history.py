@@ -1,0 +1,101 @@
+"""What a conversation must look like before it is sent: every tool call paired with its result, names and ids legal."""
+
+import hashlib
+import re
+from collections.abc import Iterable, Sequence
+
+from stepplan.errors import InvalidRequestError
+from stepplan.messages import Block, Message, Text, Tool, ToolCall, ToolResult
+
+# The rule for names is in the tool-call reference of the Chat Completions page; ids are held to the same alphabet.
+_LEGAL_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_-]{0,63}")
+_LEGAL_ID = re.compile(r"[a-zA-Z0-9_-]{1,256}")
+_ILLEGAL = re.compile(r"[^a-zA-Z0-9_-]")
+
+
+def wire_name(name: str) -> str:
+    """A tool's name as the API takes it: itself, or an alias that is the same on every call."""
+    if _LEGAL_NAME.fullmatch(name):
+        return name
+    return f"t_{_ILLEGAL.sub('_', name)[:48]}_{_digest(name)[:10]}"
+
+
+def wire_id(id: str) -> str:
+    """A tool call's id as the API takes it: itself, or an alias that is the same on call and result."""
+    return id if _LEGAL_ID.fullmatch(id) else f"call_{_digest(id)[:24]}"
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def original_names(tools: Iterable[Tool]) -> dict[str, str]:
+    """From the aliases on the wire back to the names the caller gave; empty where all are legal."""
+    return {alias: tool.name for tool in tools if (alias := wire_name(tool.name)) != tool.name}
+
+
+def pair_tool_results(messages: Sequence[Message], *, repair: bool = False) -> list[Message]:
+    """Put every tool result directly after the turn that called, in the order of the calls.
+
+    Args:
+        messages: The conversation.
+        repair: Give a call without a result an error result, and keep a result without a call as text.
+
+    Raises:
+        InvalidRequestError: A call has no result, or a result no call, and `repair` is off.
+    """
+    ordered: list[Message | dict[str, ToolResult | None]] = []
+    waiting: dict[str, dict[str, ToolResult | None]] = {}
+    orphans: list[str] = []
+    for message in messages:
+        calls = [block.id for block in message.content if isinstance(block, ToolCall)]
+        rest: list[Block] = []
+        for block in message.content:
+            if not isinstance(block, ToolResult):
+                rest.append(block)
+            elif (turn := waiting.pop(block.tool_call_id, None)) is not None:
+                turn[block.tool_call_id] = block
+            else:
+                orphans.append(block.tool_call_id)
+                rest += [Text(f"Result of the tool call {block.tool_call_id}:"), *block.content]
+        if rest or not message.content:
+            ordered.append(Message(message.role, tuple(rest)) if len(rest) != len(message.content) else message)
+        if calls:
+            results: dict[str, ToolResult | None] = dict.fromkeys(calls)
+            waiting |= dict.fromkeys(calls, results)
+            ordered.append(results)
+    if not repair:
+        _refuse_unpaired(ordered, orphans)
+    return [item if isinstance(item, Message) else _results(item) for item in ordered]
+
+
+def _refuse_unpaired(ordered: Sequence[Message | dict[str, ToolResult | None]], orphans: Sequence[str]) -> None:
+    unanswered = [id for item in ordered if isinstance(item, dict) for id, result in item.items() if result is None]
+    if unanswered:
+        raise InvalidRequestError(
+            f"These tool calls have no result: {', '.join(unanswered)}. Add a tool message for each, drop the calls, "
+            "or set repair_history=True to report them to the model as interrupted."
+        )
+    if orphans:
+        raise InvalidRequestError(
+            f"These tool results have no call: {', '.join(orphans)}. Keep the assistant message that called, drop the "
+            "results, or set repair_history=True to send them as text."
+        )
+
+
+def _results(turn: dict[str, ToolResult | None]) -> Message:
+    interrupted = (Text("Error: the call was interrupted and has no result."),)
+    return Message("user", tuple(result or ToolResult(id, interrupted, is_error=True) for id, result in turn.items()))
+
+
+def merge_same_role(messages: Iterable[Message]) -> list[Message]:
+    """Join neighbours of the same role, for a wire that wants the roles to alternate. Empty turns vanish."""
+    merged: list[Message] = []
+    for message in messages:
+        if not message.content:
+            continue
+        if merged and merged[-1].role == message.role:
+            merged[-1] = Message(message.role, merged[-1].content + message.content)
+        else:
+            merged.append(message)
+    return merged
