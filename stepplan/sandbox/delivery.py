@@ -1,0 +1,166 @@
+"""Bringing an answer over, well or badly."""
+
+import asyncio
+import socket
+import struct
+from collections.abc import Iterable, Iterator
+from itertools import chain, islice
+from typing import TypeAlias
+
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from stepplan.sandbox.script import Fault
+
+_Address: TypeAlias = tuple[str, int]
+# Closing with a linger time of zero makes the kernel send a reset.
+_NO_LINGER = struct.pack("ii", 1, 0)
+
+
+class Connections:
+    """The open connections, by the address of the client: faults reach below HTTP."""
+
+    def __init__(self) -> None:
+        self._transports: dict[_Address, asyncio.Transport] = {}
+
+    def add(self, transport: asyncio.Transport) -> None:
+        """Take note of a new connection."""
+        self._transports[transport.get_extra_info("peername")] = transport
+
+    def remove(self, transport: asyncio.Transport) -> None:
+        """Forget a connection that is gone."""
+        self._transports = {address: known for address, known in self._transports.items() if known is not transport}
+
+    def close(self, client: _Address | None) -> None:
+        """Close a connection after what was written to it."""
+        self._find(client).close()
+
+    def reset(self, client: _Address | None) -> None:
+        """Reset a connection."""
+        transport = self._find(client)
+        connection: socket.socket = transport.get_extra_info("socket")
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
+        transport.abort()
+
+    def abort_all(self) -> None:
+        """End every connection at once."""
+        for transport in self._transports.values():
+            transport.abort()
+
+    def _find(self, client: _Address | None) -> asyncio.Transport:
+        if client not in self._transports:
+            # Without a server there is no connection either: the caller gets the error itself.
+            raise ConnectionResetError("The sandbox closed the connection")
+        return self._transports[client]
+
+
+class Reset(Response):
+    """No answer at all: the connection is reset.
+
+    Args:
+        connections: Where the connection is found.
+    """
+
+    def __init__(self, connections: Connections) -> None:
+        super().__init__()
+        self._connections = connections
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - the interface's
+        """Reset the connection."""
+        self._connections.reset(scope.get("client"))
+        await _until_gone(receive)
+
+
+class Delivery(Response):
+    """An answer's bytes, with a fault if there is one.
+
+    Args:
+        frames: The body, an event at a time.
+        fault: What goes wrong.
+        connections: Where the connection is found, to cut it.
+        headers: Further headers.
+        ping: What is sent to keep the connection alive.
+        error: What is sent when the answer fails.
+        media_type: The body's type.
+    """
+
+    def __init__(
+        self,
+        frames: Iterable[bytes],
+        fault: Fault,
+        connections: Connections,
+        headers: dict[str, str],
+        *,
+        ping: bytes,
+        error: bytes = b"",
+        media_type: str = "text/event-stream",
+    ) -> None:
+        super().__init__(headers=headers, media_type=media_type)
+        # The length is not known, and a body that is cut must not promise one.
+        del self.headers["content-length"]
+        self._frames = frames
+        self._fault = fault
+        self._connections = connections
+        self._ping = ping
+        self._error = error
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send the answer, until it ends or nobody listens."""
+        gone = asyncio.ensure_future(_until_gone(receive))
+        try:
+            await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+            for piece in self._pieces():
+                await asyncio.wait({gone}, timeout=self._fault.delay)
+                if gone.done():
+                    return
+                await send({"type": "http.response.body", "body": piece, "more_body": True})
+            if self._fault.stall_after is not None:
+                await self._stall(gone, send)
+            elif self._fault.cut_at is not None and self._fault.abrupt:
+                self._connections.close(scope.get("client"))
+                await gone
+            else:
+                await send({"type": "http.response.body", "body": b"", "more_body": False})
+        finally:
+            gone.cancel()
+
+    def _pieces(self) -> Iterator[bytes]:
+        """The body as it is written: whole events, or pieces of the wanted size."""
+        frames: Iterator[bytes] = islice(self._frames, self._fault.stall_after)
+        if self._fault.error_after is not None:
+            frames = chain(islice(frames, self._fault.error_after), [self._error])
+        pieces = frames if self._fault.slice is None else _sliced(frames, self._fault.slice)
+        return pieces if self._fault.cut_at is None else _cut(pieces, self._fault.cut_at)
+
+    async def _stall(self, gone: "asyncio.Future[None]", send: Send) -> None:
+        if not self._fault.pings:
+            await gone
+        while not gone.done():
+            await asyncio.wait({gone}, timeout=self._fault.ping_interval)
+            await send({"type": "http.response.body", "body": self._ping, "more_body": True})
+
+
+async def _until_gone(receive: Receive) -> None:
+    """Wait until the client closes the connection."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+def _sliced(frames: Iterator[bytes], size: int) -> Iterator[bytes]:
+    left = b""
+    for frame in frames:
+        left += frame
+        while len(left) >= size:
+            yield left[:size]
+            left = left[size:]
+    if left:
+        yield left
+
+
+def _cut(pieces: Iterator[bytes], at: int) -> Iterator[bytes]:
+    for piece in pieces:
+        if len(piece) >= at:
+            yield piece[:at]
+            return
+        yield piece
+        at -= len(piece)

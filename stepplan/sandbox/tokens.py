@@ -1,0 +1,63 @@
+"""Tokens, as the sandbox counts them: short words and pieces of long ones."""
+
+import re
+from dataclasses import replace
+
+from stepplan.sandbox.script import ToolCall, Turn
+
+# Every character belongs to exactly one match, so the tokens of a text joined are the text.
+_TOKEN = re.compile(r"\s*(?:[^\W\d_]{1,8}|\d{1,4}|[\W_])")
+_TOKENS_IN_PIECE = 2
+# A call costs more than its words: the service counts the markup around it too.
+_CALL_OVERHEAD = 4
+
+
+def split(text: str) -> list[str]:
+    """The text as tokens."""
+    return _TOKEN.findall(text)
+
+
+def count(text: str) -> int:
+    """How many tokens a text has."""
+    return len(split(text))
+
+
+def pieces(text: str) -> list[str]:
+    """The text as a stream brings it: more than one token at a time."""
+    tokens = split(text)
+    return ["".join(tokens[at : at + _TOKENS_IN_PIECE]) for at in range(0, len(tokens), _TOKENS_IN_PIECE)]
+
+
+def call_cost(call: ToolCall) -> int:
+    """The tokens of a call apart from its arguments."""
+    return count(call.name) + _CALL_OVERHEAD
+
+
+def output_tokens(turn: Turn) -> int:
+    """The tokens of an answer, reasoning included."""
+    calls = sum(call_cost(call) + count(call.arguments_text) for call in turn.tool_calls)
+    return count(turn.reasoning) + count(turn.text) + calls
+
+
+def fit(turn: Turn, max_tokens: int | None, stop: tuple[str, ...]) -> Turn:
+    """The turn as far as the stop sequences and the budget let it come."""
+    ends = [at for at in (turn.text.find(word) for word in stop if word) if at >= 0]
+    if ends:
+        turn = replace(turn, text=turn.text[: min(ends)], tool_calls=(), finish_reason="stop")
+    if max_tokens is None or output_tokens(turn) <= max_tokens:
+        return turn
+    reasoning = split(turn.reasoning)[:max_tokens]
+    left = max_tokens - len(reasoning)
+    text = split(turn.text)[:left]
+    left -= len(text)
+    calls: list[ToolCall] = []
+    for call in turn.tool_calls:
+        left -= call_cost(call)
+        if left < 0:
+            break
+        arguments = split(call.arguments_text)
+        calls.append(replace(call, arguments="".join(arguments[:left])))
+        left -= len(arguments)
+    return replace(
+        turn, reasoning="".join(reasoning), text="".join(text), tool_calls=tuple(calls), finish_reason="length"
+    )

@@ -1,0 +1,171 @@
+"""The shapes of Chat Completions."""
+
+import pytest
+
+from stepplan.sandbox import Dialect, Sandbox, ToolCall, Turn, Usage
+from tests.sandbox.helpers import CHAT, JSON, ask, chat, data, fold_chat
+
+LIVE = Dialect()
+CALLS = Turn(
+    reasoning="Need the weather tool.",
+    text="Checking both.",
+    tool_calls=[ToolCall("get_weather", {"city": "Paris"}), ToolCall("get_weather", {"city": "Rome"})],
+    usage=Usage(281, 60),
+)
+
+
+async def stream(turn: Turn, dialect: Dialect = LIVE) -> str:
+    plan = Sandbox([turn], dialect=dialect)
+    response = await ask(plan, CHAT, chat(stream=True))
+    assert response.status_code == 200
+    assert response.headers["content-type"].startswith("text/event-stream")
+    assert response.headers["x-trace-id"]
+    assert "content-length" not in response.headers
+    return response.text
+
+
+def counts(prompt: int, completion: int) -> JSON:
+    return {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion}
+
+
+async def test_a_text_stream_is_the_documented_one() -> None:
+    text = await stream(Turn(text="Hello there.", usage=Usage(12, 3)))
+    assert "event:" not in text
+    assert text.endswith("\n\ndata: [DONE]\n\n")
+    chunks = data(text)
+    first, second = chunks[:2]
+    assert first == {
+        "id": first["id"],
+        "object": "chat.completion.chunk",
+        "created": 0,
+        "model": "step-3.7-flash",
+        "choices": [{"index": 0, "delta": {"role": "assistant", "content": ""}, "finish_reason": ""}],
+        "usage": counts(0, 0),
+    }
+    left, right = first["id"].split(".")
+    assert len(left) == len(right) == 32
+    assert second["created"] > 0
+    assert second["usage"] == counts(12, 2)
+    assert [chunk["choices"][0] for chunk in chunks[1:]] == [
+        {"index": 0, "delta": {"role": "", "content": "Hello there"}, "finish_reason": ""},
+        {"index": 0, "delta": {"role": "", "content": "."}, "finish_reason": ""},
+        {"index": 0, "delta": {"role": "", "content": ""}, "finish_reason": "stop"},
+    ]
+    assert chunks[-1]["usage"] == {
+        **counts(12, 3),
+        "prompt_tokens_details": {"cached_tokens": 0},
+        "completion_tokens_details": {"reasoning_tokens": 0},
+    }
+
+
+async def test_reasoning_comes_first_under_both_names() -> None:
+    chunks = data(await stream(Turn(reasoning="2+2 is 4.", text="4")))
+    deltas = [chunk["choices"][0]["delta"] for chunk in chunks]
+    thoughts = [delta for delta in deltas if "reasoning" in delta]
+    assert len(thoughts) > 1
+    assert all(
+        delta == {"role": "", "content": "", "reasoning": delta["reasoning"], "reasoning_content": delta["reasoning"]}
+        for delta in thoughts
+    )
+    assert "".join(delta["reasoning"] for delta in thoughts) == "2+2 is 4."
+    assert deltas.index(thoughts[-1]) < deltas.index({"role": "", "content": "4"})
+
+
+async def test_tool_calls_come_one_after_another_each_name_first() -> None:
+    chunks = data(await stream(CALLS))
+    pieces = [piece for chunk in chunks for piece in chunk["choices"][0]["delta"].get("tool_calls", [])]
+    assert [piece["index"] for piece in pieces] == sorted(piece["index"] for piece in pieces)
+    for index, city in enumerate(["Paris", "Rome"]):
+        first, *rest = [piece for piece in pieces if piece["index"] == index]
+        assert first["type"] == "function"
+        assert first["function"] == {"name": "get_weather", "arguments": ""}
+        assert first["id"].startswith("chatcmpl-tool-")
+        assert len(first["id"]) == len("chatcmpl-tool-") + 16
+        assert len(rest) > 1
+        assert all(piece.keys() == {"index", "function"} for piece in rest)
+        assert "".join(piece["function"]["arguments"] for piece in rest) == f'{{"city": "{city}"}}'
+    spent = [chunk["usage"]["completion_tokens"] for chunk in chunks]
+    assert spent == sorted(spent)
+    assert spent[-1] == 60
+    assert chunks[-1]["choices"][0]["finish_reason"] == "tool_calls"
+
+
+async def test_a_whole_answer_says_what_the_stream_says() -> None:
+    folded = fold_chat(await stream(CALLS))
+    answer = (await ask(Sandbox([CALLS]), CHAT, chat())).json()
+    [choice] = answer["choices"]
+    message = choice["message"]
+    assert answer["object"] == "chat.completion"
+    assert message["role"] == "assistant"
+    assert message["reasoning"] == message["reasoning_content"] == folded["reasoning"] == folded["reasoning_content"]
+    assert message["content"] == folded["content"] == "Checking both."
+    assert [
+        {"id": call["id"], "name": call["function"]["name"], "arguments": call["function"]["arguments"]}
+        for call in message["tool_calls"]
+    ] == list(folded["calls"].values())
+    assert choice["finish_reason"] == folded["finish"]
+    assert answer["usage"] == folded["usage"]
+
+
+async def test_other_scripts_are_sent_raw() -> None:
+    assert "北京" in await stream(Turn(text="北京", tool_calls=[ToolCall("get_weather", {"city": "北京"})]))
+
+
+@pytest.mark.parametrize("named", ["reasoning", "reasoning_content"])
+async def test_one_reasoning_name(named: str) -> None:
+    dialect = Dialect(chat_reasoning_fields=named)  # type: ignore[arg-type]
+    folded = fold_chat(await stream(Turn(reasoning="Hm.", text="4"), dialect))
+    assert {name for name in ("reasoning", "reasoning_content") if folded[name]} == {named}
+    message = (await ask(Sandbox([Turn(reasoning="Hm.")], dialect=dialect), CHAT, chat())).json()["choices"][0][
+        "message"
+    ]
+    assert message == {"role": "assistant", "content": "", named: "Hm."}
+
+
+async def test_idle_fields() -> None:
+    chunks = data(await stream(Turn(text="4"), Dialect(chat_idle_finish=None, chat_idle_role="assistant")))
+    assert [chunk["choices"][0]["finish_reason"] for chunk in chunks] == [None, None, "stop"]
+    assert {chunk["choices"][0]["delta"]["role"] for chunk in chunks} == {"assistant"}
+    chunks = data(await stream(Turn(text="4"), Dialect(chat_idle_role="absent")))
+    assert ["role" in chunk["choices"][0]["delta"] for chunk in chunks] == [True, False, False]
+
+
+async def test_usage_on_the_last_chunk_only() -> None:
+    chunks = data(await stream(Turn(text="4", usage=Usage(9, 1)), Dialect(chat_usage="last")))
+    assert ["usage" in chunk for chunk in chunks] == [False, False, True]
+
+
+async def test_usage_in_a_chunk_without_choices() -> None:
+    usage = Usage(9, 1, cached_tokens=8, reasoning_tokens=1)
+    chunks = data(await stream(Turn(text="4", usage=usage), Dialect(chat_usage="trailing_empty_choices")))
+    assert ["usage" in chunk for chunk in chunks] == [False, False, False, True]
+    assert chunks[-1]["choices"] == []
+    assert chunks[-1]["usage"] == {
+        **counts(9, 1),
+        "prompt_tokens_details": {"cached_tokens": 8},
+        "completion_tokens_details": {"reasoning_tokens": 1},
+    }
+
+
+async def test_no_usage() -> None:
+    assert not any("usage" in chunk for chunk in data(await stream(Turn(text="4"), Dialect(chat_usage="none"))))
+
+
+async def test_stop_instead_of_tool_calls() -> None:
+    assert fold_chat(await stream(CALLS, Dialect(chat_tool_finish="stop")))["finish"] == "stop"
+
+
+async def test_whole_tool_calls_and_documented_ids() -> None:
+    text = await stream(CALLS, Dialect(chat_tool_pieces="whole", tool_ids="call"))
+    pieces = [piece for chunk in data(text) for piece in chunk["choices"][0]["delta"].get("tool_calls", [])]
+    assert [piece["index"] for piece in pieces] == [0, 1]
+    assert pieces[0]["function"] == {"name": "get_weather", "arguments": '{"city": "Paris"}'}
+    assert pieces[0]["id"].startswith("call_")
+    assert len(pieces[0]["id"]) == len("call_") + 22
+    assert pieces[0]["id"] != pieces[1]["id"]
+
+
+async def test_ping_is_a_comment() -> None:
+    first, second, *_ = (await stream(Turn(text="4"), Dialect(ping=True))).split("\n\n")
+    assert first.startswith("data: ")
+    assert second == ": ping"
