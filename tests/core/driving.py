@@ -1,0 +1,86 @@
+"""A driver of the exchange with no network: it plays the replies that a test wrote down."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+from stepplan import PROTOCOLS, Event, ProtocolName, Request, Response, RetryPolicy, StepPlanError
+from stepplan.errors import Origin
+from stepplan.exchange import Emit, Head, HTTPRequest, Open, Read, Steps, exchange, read_stream, read_whole
+
+T = TypeVar("T")
+
+HTTP = HTTPRequest("POST", "https://plan.test/v1/x", {"authorization": "Bearer key"}, b"{}", 10.0, 5.0)
+ORIGIN = Origin("https://plan.test/v1/x", "plan.test", "STEP_API_KEY", "region='china'", "step-3.7-flash")
+STREAM_TIMEOUT = 5.0
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What a server answers: bytes in pieces, and errors of the connection in between."""
+
+    pieces: Sequence[bytes | StepPlanError] = ()
+    status: int = 200
+    headers: Mapping[str, str] = field(default_factory=lambda: {"content-type": "text/event-stream"})
+
+
+@dataclass
+class Outcome(Generic[T]):
+    """What came of an exchange."""
+
+    items: list[T] = field(default_factory=list[T])
+    sleeps: list[float] = field(default_factory=list[float])
+    opened: int = 0
+    error: StepPlanError | None = None
+
+
+def drive(steps: Steps[T], replies: Iterable[Reply | StepPlanError]) -> Outcome[T]:
+    """Do the steps; a step more than there are replies for is a failure of the test."""
+    outcome: Outcome[T] = Outcome()
+    left = iter(replies)
+    pieces: Iterator[bytes | StepPlanError] = iter(())
+    answer: Any = None
+    try:
+        while True:
+            step = steps.throw(answer) if isinstance(answer, StepPlanError) else steps.send(answer)
+            answer = None
+            match step:
+                case Emit(items):
+                    outcome.items += items
+                case Read():
+                    answer = next(pieces, b"")
+                case Open():
+                    outcome.opened += 1
+                    reply = next(left)
+                    if isinstance(reply, Reply):
+                        pieces, answer = iter(reply.pieces), Head(reply.status, reply.headers)
+                    else:
+                        answer = reply
+                case _:
+                    outcome.sleeps.append(step.seconds)
+    except StopIteration:
+        pass
+    except StepPlanError as error:
+        outcome.error = error
+    assert next(left, None) is None, "not all replies were asked for"
+    return outcome
+
+
+def stream(
+    protocol: ProtocolName, replies: Iterable[Reply | StepPlanError], policy: RetryPolicy | None = None
+) -> Outcome[Event]:
+    """The exchange of a streamed answer."""
+    request = Request(messages=())
+    read = read_stream(HTTP, lambda: PROTOCOLS[protocol].event_decoder(request), STREAM_TIMEOUT)
+    return drive(exchange(HTTP, read, policy or RetryPolicy(max_retries=0), ORIGIN), replies)
+
+
+def send(
+    protocol: ProtocolName, replies: Iterable[Reply | StepPlanError], policy: RetryPolicy | None = None
+) -> Outcome[Response]:
+    """The exchange of a whole answer."""
+
+    def decode(body: Mapping[str, Any], _: str | None) -> Response:
+        return PROTOCOLS[protocol].decode(body, Request(messages=()))
+
+    return drive(exchange(HTTP, read_whole(HTTP, decode), policy or RetryPolicy(max_retries=0), ORIGIN), replies)
