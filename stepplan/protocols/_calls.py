@@ -23,14 +23,14 @@ class _Call:
     pieces: list[str] = field(default_factory=list[str])
 
     def ends_before(self, name: str, arguments: str) -> bool:
-        """Whether a piece that looks like one of this call begins another: it differs in name, or has too much."""
+        """Whether a piece that looks like one of this call begins another: by its name, or since this one is whole."""
         if not (name and self.wire_name):
             return False
-        return name != self.wire_name or (bool(arguments.strip()) and self._is_whole())
+        return name != self.wire_name or (arguments.lstrip().startswith("{") and self._is_whole())
 
     def _is_whole(self) -> bool:
         if not (self.pieces and self.pieces[-1].rstrip().endswith("}")):
-            return False  # seen without parsing, which would be quadratic where every piece repeats the name
+            return False
         try:
             parse_arguments("".join(self.pieces))
         except ValueError:

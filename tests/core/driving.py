@@ -1,6 +1,6 @@
 """A driver of the exchange with no network: it plays the replies that a test wrote down."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
@@ -19,7 +19,7 @@ STREAM_TIMEOUT = 5.0
 class Reply:
     """What a server answers: bytes in pieces, and errors of the connection in between."""
 
-    pieces: Sequence[bytes | StepPlanError] = ()
+    pieces: Iterable[bytes | StepPlanError] = ()
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=lambda: {"content-type": "text/event-stream"})
 
