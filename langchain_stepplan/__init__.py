@@ -1,0 +1,47 @@
+"""StepFun's Step Plan in LangChain."""
+
+from langchain_stepplan._errors import (
+    APIConnectionError,
+    APIStatusError,
+    APITimeoutError,
+    AuthenticationError,
+    BadRequestError,
+    ContentBlockedError,
+    ContextOverflowError,
+    IncompleteStreamError,
+    InternalServerError,
+    InvalidRequestError,
+    ModelError,
+    NotFoundError,
+    OverloadedError,
+    PermissionDeniedError,
+    QuotaExceededError,
+    RateLimitError,
+    ResponseDecodeError,
+)
+from langchain_stepplan.chat_models import ChatStepPlan
+from stepplan import StepPlanError, StepPlanWarning, __version__
+
+__all__ = [
+    "APIConnectionError",
+    "APIStatusError",
+    "APITimeoutError",
+    "AuthenticationError",
+    "BadRequestError",
+    "ChatStepPlan",
+    "ContentBlockedError",
+    "ContextOverflowError",
+    "IncompleteStreamError",
+    "InternalServerError",
+    "InvalidRequestError",
+    "ModelError",
+    "NotFoundError",
+    "OverloadedError",
+    "PermissionDeniedError",
+    "QuotaExceededError",
+    "RateLimitError",
+    "ResponseDecodeError",
+    "StepPlanError",
+    "StepPlanWarning",
+    "__version__",
+]

@@ -1,0 +1,94 @@
+"""Whole answers: from the core's response to LangChain's message, and the parts that chunks need too."""
+
+import logging
+from collections.abc import Iterable
+from typing import Any, cast
+
+from langchain_core.messages import AIMessage, InvalidToolCall
+from langchain_core.messages import ToolCall as LangChainToolCall
+from langchain_core.messages.ai import InputTokenDetails, OutputTokenDetails, UsageMetadata
+from langchain_core.messages.tool import invalid_tool_call, tool_call
+
+from langchain_stepplan._blocks import LAYOUT, PROVIDER, REASONING, layout
+from langchain_stepplan._standard import standard_blocks
+from stepplan import ParsedToolCall, Response, Usage
+
+logger = logging.getLogger("langchain_stepplan")
+
+
+def to_ai_message(response: Response, *, v1: bool) -> AIMessage:
+    """A whole answer as a message; with `v1`, its content is standard blocks."""
+    calls, invalid = sort_calls(response.tool_calls)
+    warn_of(invalid)
+    metadata = to_metadata(
+        model_name=response.model,
+        id=response.id,
+        trace_id=response.trace_id,
+        finish_reason=response.finish_reason,
+        stop_sequence=response.stop_sequence,
+        output_version="v1" if v1 else None,
+    )
+    message = AIMessage(
+        content=response.text,
+        additional_kwargs=to_kwargs(response, v1=v1),
+        tool_calls=calls,
+        invalid_tool_calls=invalid,
+        usage_metadata=to_usage_metadata(response.usage),
+        response_metadata=metadata,
+    )
+    if v1:
+        message.content = cast("list[str | dict[str, Any]]", standard_blocks(message, response.content))
+    return message
+
+
+def to_kwargs(response: Response, *, v1: bool) -> dict[str, Any]:
+    """The reasoning, and what else `content` cannot hold."""
+    kwargs: dict[str, Any] = {}
+    if reasoning := response.reasoning:
+        kwargs[REASONING] = reasoning
+    if not v1 and (heads := layout(response.content)):
+        kwargs[LAYOUT] = heads
+    return kwargs
+
+
+def to_metadata(**known: str | None) -> dict[str, Any]:
+    """Response metadata: what is known, and whose it is."""
+    return {"model_provider": PROVIDER, **{name: value for name, value in known.items() if value is not None}}
+
+
+def to_usage_metadata(usage: Usage | None) -> UsageMetadata | None:
+    """Token counts in LangChain's words. A detail that is zero is left out."""
+    if usage is None:
+        return None
+    metadata = UsageMetadata(
+        input_tokens=usage.input_tokens, output_tokens=usage.output_tokens, total_tokens=usage.total_tokens
+    )
+    read = InputTokenDetails()
+    if usage.cache_read_tokens:
+        read["cache_read"] = usage.cache_read_tokens
+    if usage.cache_creation_tokens:
+        read["cache_creation"] = usage.cache_creation_tokens
+    if read:
+        metadata["input_token_details"] = read
+    if usage.reasoning_tokens:
+        metadata["output_token_details"] = OutputTokenDetails(reasoning=usage.reasoning_tokens)
+    return metadata
+
+
+def sort_calls(parsed: Iterable[ParsedToolCall]) -> tuple[list[LangChainToolCall], list[InvalidToolCall]]:
+    """The calls that can be run, and those that cannot."""
+    calls: list[LangChainToolCall] = []
+    invalid: list[InvalidToolCall] = []
+    for item in parsed:
+        call = item.call
+        if item.arguments is None:
+            invalid.append(invalid_tool_call(name=call.name, args=call.arguments, id=call.id, error=item.error))
+        else:
+            calls.append(tool_call(name=call.name, args=item.arguments, id=call.id))
+    return calls, invalid
+
+
+def warn_of(invalid: Iterable[InvalidToolCall]) -> None:
+    """Say so in the log: an agent looks at `tool_calls` only, and would stop in silence."""
+    for call in invalid:
+        logger.warning("%s The call is in invalid_tool_calls and is not run.", call["error"])

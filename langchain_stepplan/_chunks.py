@@ -1,0 +1,113 @@
+"""Streamed answers: from the core's events to LangChain's chunks, and what their sum is."""
+
+from collections.abc import Mapping
+from typing import Any, assert_never, cast
+
+from langchain_core.messages import AIMessageChunk, BaseMessageChunk
+from langchain_core.messages.tool import tool_call_chunk
+from typing_extensions import override
+
+from langchain_stepplan._answers import sort_calls, to_kwargs, to_metadata, to_usage_metadata, warn_of
+from langchain_stepplan._blocks import PROVIDER, REASONING, own_blocks
+from langchain_stepplan._standard import reasoning_block, standard_blocks
+from stepplan import (
+    Accumulator,
+    Event,
+    MessageEnd,
+    MessageStart,
+    ReasoningDelta,
+    Response,
+    TextDelta,
+    ToolCallDelta,
+    ToolCallStart,
+)
+
+
+class StepPlanMessageChunk(AIMessageChunk):
+    """A piece of an answer, all of which add up to what the whole answer would be.
+
+    LangChain closes broken JSON when it sums chunks, and so makes a tool call that the token limit cut off one that can
+    be run, with half of its arguments. The sum of these reads the arguments strictly: such a call is invalid.
+    """
+
+    @classmethod
+    @override
+    def lc_id(cls) -> list[str]:
+        """Serialized as what it is to everybody else."""
+        return AIMessageChunk.lc_id()
+
+    @override
+    def __add__(self, other: Any) -> BaseMessageChunk:  # type: ignore[override]  # as core itself has it
+        total: BaseMessageChunk = super().__add__(other)
+        if isinstance(total, AIMessageChunk) and total.chunk_position == "last":
+            return _whole(total)
+        return total
+
+
+def _whole(total: AIMessageChunk) -> AIMessageChunk:
+    """The sum of all chunks. It is of core's class, because core makes a message of it by its first base class."""
+    blocks = own_blocks(total)
+    response = Response(blocks, total.response_metadata.get("finish_reason"))
+    whole = AIMessageChunk(**{name: value for name, value in total if name != "type"})
+    whole.tool_calls, whole.invalid_tool_calls = sort_calls(response.tool_calls)
+    if not isinstance(total.content, str):
+        whole.content = cast("list[str | dict[str, Any]]", standard_blocks(whole, blocks))
+    return whole
+
+
+class Chunks:
+    """Turns the events of one answer into chunks, one each.
+
+    Args:
+        v1: Whether their content is standard blocks.
+    """
+
+    def __init__(self, *, v1: bool) -> None:
+        self._v1 = v1
+        self._so_far = Accumulator()
+
+    def add(self, event: Event) -> AIMessageChunk:
+        """The chunk for this event."""
+        self._so_far.add(event)
+        match event:
+            case TextDelta(index, text):
+                return self._chunk({"type": "text", "text": text, "index": f"lc_txt_{index}"}, content=text)
+            case ReasoningDelta(index, text):
+                block = reasoning_block(text, event.signature, event.redacted)
+                block["index"] = f"lc_{'rs' if event.redacted is None else 'ns'}_{index}"
+                return self._chunk(block, additional_kwargs={REASONING: text} if text else {})
+            case ToolCallStart(index, id, name):
+                return self._call(tool_call_chunk(name=name, args="", id=id, index=index))
+            case ToolCallDelta(index, arguments):
+                return self._call(tool_call_chunk(args=arguments, index=index))
+            case MessageStart():
+                metadata = to_metadata(model_name=event.model, id=event.id, trace_id=event.trace_id)
+                return self._chunk(response_metadata=metadata)
+            case MessageEnd():
+                return self._last(event)
+            case _:
+                assert_never(event)
+
+    def _call(self, call: Mapping[str, Any]) -> AIMessageChunk:
+        block = {**call, "type": "tool_call_chunk", "index": f"lc_tc_{call['index']}"}
+        return self._chunk(block, tool_call_chunks=[call])
+
+    def _last(self, event: MessageEnd) -> AIMessageChunk:
+        response = self._so_far.response()
+        warn_of(sort_calls(response.tool_calls)[1])
+        kwargs = to_kwargs(response, v1=self._v1)
+        kwargs.pop(REASONING, None)
+        return self._chunk(
+            additional_kwargs=kwargs,
+            response_metadata=to_metadata(finish_reason=event.finish_reason, stop_sequence=event.stop_sequence),
+            usage_metadata=to_usage_metadata(event.usage),
+            chunk_position="last",
+        )
+
+    def _chunk(self, block: dict[str, Any] | None = None, **fields: Any) -> AIMessageChunk:
+        metadata: dict[str, Any] = fields.pop("response_metadata", None) or {"model_provider": PROVIDER}
+        if self._v1:
+            metadata["output_version"] = "v1"
+            fields["content"] = [] if block is None else [block]
+        fields.setdefault("content", "")
+        return StepPlanMessageChunk(**fields, response_metadata=metadata)

@@ -1,0 +1,133 @@
+"""Errors that are ours and LangChain's at once, so that `except` with either works, and so that middleware understands.
+
+The names are the core's; each class here is also the member of LangChain's `ModelError` family for that condition.
+"""
+
+from types import TracebackType
+from typing import Any
+
+from langchain_core import exceptions as lc
+
+import stepplan
+from stepplan import StepPlanError
+
+# Core 1.7.5 and newer know refusals.
+_Refusal: Any = getattr(lc, "ModelRefusalError", lc.ModelInvalidRequestError)
+
+
+class ModelError(StepPlanError, lc.ModelError):
+    """Any other failure of the plan."""
+
+
+class InvalidRequestError(stepplan.InvalidRequestError, lc.ModelInvalidRequestError):
+    """Refused before anything was sent: the message names what, and the fix."""
+
+
+class APIConnectionError(stepplan.APIConnectionError, lc.ModelConnectionError):
+    """No answer: the connection was refused, reset or closed early."""
+
+
+class APITimeoutError(stepplan.APITimeoutError, lc.ModelTimeoutError):
+    """No answer in time, or a stream that brought nothing but pings for too long."""
+
+
+class IncompleteStreamError(stepplan.IncompleteStreamError, lc.ModelConnectionError):
+    """A stream ended without the event that ends it. What had arrived is in `partial`."""
+
+
+class ResponseDecodeError(stepplan.ResponseDecodeError, lc.ModelError):
+    """The server said yes, but the answer cannot be read. `body` holds it."""
+
+
+class APIStatusError(stepplan.APIStatusError, lc.ModelError):
+    """The server refused, with a status that has no class of its own."""
+
+
+class BadRequestError(stepplan.BadRequestError, lc.ModelInvalidRequestError):
+    """400, 413, 422: the request is wrong; sending it again will not help."""
+
+
+class ContextOverflowError(stepplan.ContextOverflowError, lc.ModelInvalidRequestError, lc.ContextOverflowError):
+    """The input does not fit in the model's context window. Summarization middleware acts on it."""
+
+
+class AuthenticationError(stepplan.AuthenticationError, lc.ModelAuthenticationError):
+    """401: the key is wrong, or belongs to the other region."""
+
+
+class PermissionDeniedError(stepplan.PermissionDeniedError, lc.ModelPermissionDeniedError):
+    """403, or an account without a Step Plan."""
+
+
+class NotFoundError(stepplan.NotFoundError, lc.ModelNotFoundError):
+    """404: no such path, or no such model."""
+
+
+class RateLimitError(stepplan.RateLimitError, lc.ModelRateLimitError):
+    """429: too many requests, or too many at once."""
+
+
+class QuotaExceededError(stepplan.QuotaExceededError, lc.ModelRateLimitError):
+    """402: the plan's credits are used up. Never worth a retry, so `is_retryable` is False."""
+
+
+class ContentBlockedError(stepplan.ContentBlockedError, _Refusal):  # type: ignore[misc]  # depends on core's version
+    """451: moderation blocked the prompt or the answer."""
+
+
+class InternalServerError(stepplan.InternalServerError, lc.ModelAPIError):
+    """5xx: the server failed."""
+
+
+class OverloadedError(stepplan.OverloadedError, lc.ModelAPIError):
+    """503 or 529: the server has too much to do."""
+
+
+_OURS: tuple[type[StepPlanError], ...] = (
+    ModelError,
+    InvalidRequestError,
+    APIConnectionError,
+    APITimeoutError,
+    IncompleteStreamError,
+    ResponseDecodeError,
+    APIStatusError,
+    BadRequestError,
+    ContextOverflowError,
+    AuthenticationError,
+    PermissionDeniedError,
+    NotFoundError,
+    RateLimitError,
+    QuotaExceededError,
+    ContentBlockedError,
+    InternalServerError,
+    OverloadedError,
+)
+_BY_CORE_CLASS = {cls.__mro__[1]: cls for cls in _OURS}
+
+
+def to_langchain(error: StepPlanError) -> StepPlanError:
+    """The same error, with all its attributes, as a member of both families."""
+    if isinstance(error, lc.ModelError):
+        return error
+    cls = next(_BY_CORE_CLASS[base] for base in type(error).__mro__ if base in _BY_CORE_CLASS)
+    translated = cls(*error.args)
+    translated.__dict__.update(error.__dict__)
+    # An instance's word counts more than its class's: a status without a class of its own may still be worth a retry.
+    if translated.is_retryable != error.is_retryable:
+        translated.__dict__["is_retryable"] = error.is_retryable
+    translated.__cause__ = error.__cause__
+    return translated.with_traceback(error.__traceback__)
+
+
+class langchain_errors:  # noqa: N801 - used like a function
+    """A block in which the core's errors become ones of both families."""
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if isinstance(error, StepPlanError):
+            translated = to_langchain(error)
+            raise translated from translated.__cause__

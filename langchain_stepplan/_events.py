@@ -1,0 +1,166 @@
+"""LangChain's v3 events, straight from the core's: `stream_events(version="v3")`.
+
+A block is finished as soon as nothing more can come for it, which is usually when the next one begins; core's own
+bridge from chunks finishes all blocks at the end of the answer.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, assert_never
+
+from langchain_stepplan._answers import sort_calls, to_kwargs, to_metadata, to_usage_metadata, warn_of
+from langchain_stepplan._blocks import PROVIDER
+from langchain_stepplan._standard import reasoning_block
+from stepplan import (
+    Accumulator,
+    Event,
+    MessageEnd,
+    MessageStart,
+    ProtocolName,
+    ReasoningDelta,
+    TextDelta,
+    ToolCallDelta,
+    ToolCallStart,
+    parse_arguments,
+)
+
+V3Event = dict[str, Any]
+
+
+@dataclass(slots=True)
+class _Open:
+    """A block that has begun and may go on."""
+
+    place: int
+    kind: str
+    call: tuple[str, str] = ("", "")
+    signature: str | None = None
+    redacted: str | None = None
+    pieces: list[str] = field(default_factory=list[str])
+
+    @property
+    def text(self) -> str:
+        return "".join(self.pieces)
+
+
+class V3Events:
+    """Turns the core's events of one answer into LangChain's.
+
+    Args:
+        protocol: On Messages a reasoning block's signature may come after the next block has begun.
+    """
+
+    def __init__(self, protocol: ProtocolName) -> None:
+        self._late_signatures = protocol == "anthropic"
+        self._so_far = Accumulator()
+        self._open: dict[int, _Open] = {}
+        self._places = 0
+
+    def add(self, event: Event) -> list[V3Event]:
+        """The events for this event."""
+        self._so_far.add(event)
+        match event:
+            case TextDelta(index, text):
+                return self._go_on(
+                    index, "text", {"type": "text", "text": ""}, {"type": "text-delta", "text": text}, text
+                )
+            case ReasoningDelta():
+                return self._reason(event)
+            case ToolCallStart(index, id, name):
+                start = {"type": "tool_call_chunk", "id": id, "name": name, "args": "", "index": index}
+                events = self._begin(index, "tool_call", start)
+                self._open[index].call = (id, name)
+                return events
+            case ToolCallDelta(index, arguments):
+                return self._go_on(index, "tool_call", {}, {"type": "tool-call-delta", "args": arguments}, arguments)
+            case MessageStart():
+                metadata = {"provider": PROVIDER} | ({"model": event.model} if event.model else {})
+                # The id is the run's, which core fills in.
+                return [{"event": "message-start", "role": "ai", "id": "", "metadata": metadata}]
+            case MessageEnd():
+                return self._end(event)
+            case _:
+                assert_never(event)
+
+    def _reason(self, event: ReasoningDelta) -> list[V3Event]:
+        index, text = event.index, event.text
+        if event.redacted is not None:
+            events = self._begin(index, "redacted", {"type": "non_standard", "value": {}})
+            self._open[index].redacted = event.redacted
+            return events
+        delta = {"type": "reasoning-delta", "reasoning": text}
+        events = self._go_on(index, "reasoning", {"type": "reasoning", "reasoning": ""}, delta, text)
+        if event.signature is not None:
+            block = self._open[index]
+            block.signature = (block.signature or "") + event.signature
+        return events
+
+    def _begin(self, index: int, kind: str, skeleton: Mapping[str, Any]) -> list[V3Event]:
+        events = [self._finish(other) for other in tuple(self._open) if self._is_over(self._open[other])]
+        self._open[index] = _Open(self._places, kind)
+        self._places += 1
+        return [*events, {"event": "content-block-start", "index": self._places - 1, "content": dict(skeleton)}]
+
+    def _go_on(
+        self, index: int, kind: str, skeleton: Mapping[str, Any], delta: Mapping[str, Any], text: str
+    ) -> list[V3Event]:
+        events = [] if index in self._open else self._begin(index, kind, skeleton)
+        block = self._open[index]
+        if text:
+            block.pieces.append(text)
+            events.append({"event": "content-block-delta", "index": block.place, "delta": delta})
+        return events
+
+    def _is_over(self, block: _Open) -> bool:
+        """Whether nothing can come for it any more, now that another block begins."""
+        if block.kind == "reasoning":
+            return block.signature is not None or not self._late_signatures
+        return block.kind != "tool_call" or _is_whole(block.text)
+
+    def _finish(self, index: int) -> V3Event:
+        block = self._open.pop(index)
+        match block.kind:
+            case "text":
+                content: dict[str, Any] = {"type": "text", "text": block.text}
+            case "tool_call":
+                id, name = block.call
+                content = {"type": "tool_call", "id": id, "name": name, "args": parse_arguments(block.text)}
+            case _:
+                content = reasoning_block(block.text, block.signature, block.redacted)
+        return {"event": "content-block-finish", "index": block.place, "content": content}
+
+    def _end(self, event: MessageEnd) -> list[V3Event]:
+        response = self._so_far.response()
+        broken = {call["id"]: call for call in sort_calls(response.tool_calls)[1]}
+        warn_of(broken.values())
+        events: list[V3Event] = []
+        for index, block in tuple(self._open.items()):
+            if block.call[0] in broken:
+                content = {**broken[block.call[0]], "type": "invalid_tool_call"}
+                events.append({"event": "content-block-finish", "index": block.place, "content": content})
+            else:
+                events.append(self._finish(index))
+        finish: V3Event = {
+            "event": "message-finish",
+            "metadata": to_metadata(
+                model_name=response.model,
+                id=response.id,
+                trace_id=response.trace_id,
+                finish_reason=event.finish_reason,
+                stop_sequence=event.stop_sequence,
+            ),
+        }
+        if (usage := to_usage_metadata(event.usage)) is not None:
+            finish["usage"] = usage
+        if kwargs := to_kwargs(response, v1=True):
+            finish["additional_kwargs"] = kwargs
+        return [*events, finish]
+
+
+def _is_whole(arguments: str) -> bool:
+    """Whether no piece can follow: nothing at all may still become something."""
+    try:
+        parse_arguments(arguments)
+    except ValueError:
+        return False
+    return bool(arguments.strip())

@@ -1,0 +1,195 @@
+"""What a `ChatStepPlan` is: its fields, and what is said of it in dumps and traces."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Self, cast
+
+from langchain_core.language_models import BaseChatModel, ModelProfile
+from langchain_core.language_models.base import LangSmithParams
+from pydantic import Field, SecretStr, model_validator
+from typing_extensions import override
+
+from langchain_stepplan._blocks import PROVIDER
+from langchain_stepplan._errors import langchain_errors
+from langchain_stepplan._profile import PROFILE_KEYS, profile_of
+from langchain_stepplan._request import ALIASES, SIMPLE, unknown_arguments
+from stepplan import InvalidRequestError, ProtocolName, Region, Settings, __version__
+from stepplan.models import DEFAULT_MODEL
+
+
+class StepPlanFields(BaseChatModel):
+    """The fields of a chat model of the Step Plan."""
+
+    model: str = DEFAULT_MODEL
+    """The model's name, also accepted as `model_name`. An unknown one is passed on."""
+
+    protocol: ProtocolName = "openai"
+    """`openai` (Chat Completions) or `anthropic` (Messages)."""
+
+    region: Region = "global"
+    """`global` (api.stepfun.ai) or `china` (api.stepfun.com); a key works in one region only."""
+
+    base_url: str | None = None
+    """Instead of the region's URL: with or without `/v1`, a trailing slash or the endpoint's path."""
+
+    api_key: SecretStr | None = None
+    """The key; unset, it is read from `STEP_API_KEY`, then `STEPFUN_API_KEY`, when first needed."""
+
+    temperature: float | None = None
+    """Randomness, 0 to 2."""
+
+    top_p: float | None = None
+    """Nucleus sampling, over 0 and at most 1."""
+
+    top_k: int | None = None
+    """How many tokens to choose from, 0 to 500. Messages only."""
+
+    max_tokens: int | None = None
+    """Limit on reasoning and answer together. Unset: none on Chat Completions, 32,768 on Messages."""
+
+    stop: list[str] | str | None = None
+    """Sequences that end the answer, also accepted as `stop_sequences`."""
+
+    frequency_penalty: float | None = None
+    """Against repetition, -2 to 2. Chat Completions only."""
+
+    reasoning_effort: str | None = None
+    """How much the model thinks: `low`, `medium` or `high`, where the model knows the word."""
+
+    parallel_tool_calls: bool | None = None
+    """False asks for one tool call at a time."""
+
+    replay_reasoning: bool = True
+    """Send the model's own earlier reasoning back, block for block; tool loops get worse without it."""
+
+    repair_history: bool = False
+    """Give tool calls without a result an error result, instead of raising an error that names them."""
+
+    stream_usage: bool = True
+    """Ask for token counts in streams. Chat Completions only; Messages always sends them."""
+
+    streaming: bool = False
+    """Let `invoke` stream, too. Setting it to False keeps `stream` from streaming."""
+
+    max_retries: int = 2
+    """Further tries after a request failed in a way that may pass; 0 turns retrying off."""
+
+    timeout: float = 600.0
+    """Seconds for a whole (not streamed) answer."""
+
+    stream_timeout: float = 120.0
+    """Seconds a stream may go on without an event; pings do not count."""
+
+    connect_timeout: float = 10.0
+    """Seconds to connect."""
+
+    default_headers: Mapping[str, str] = Field(default={}, exclude=True, repr=False)
+    """Sent with every request; they win over ours. May hold secrets, so they are in no dump."""
+
+    extra_body: Mapping[str, Any] = {}
+    """Fields to send as they are, also accepted as `model_kwargs`; they win over the fields above."""
+
+    proxy: str | None = Field(default=None, exclude=True, repr=False)
+    """A proxy's URL; unset, the environment's variables are followed."""
+
+    verify: bool | str = True
+    """False leaves TLS certificates unchecked; a path names a file of accepted authorities."""
+
+    http_client: Any = Field(default=None, exclude=True, repr=False)
+    """An httpx client of yours to send with; it is never closed here."""
+
+    http_async_client: Any = Field(default=None, exclude=True, repr=False)
+    """An async httpx client of yours to send with; it is never closed here."""
+
+    # ------------------------------------------------------------------------------------------------- construction
+
+    @model_validator(mode="before")
+    @classmethod
+    def _know_arguments(cls, values: Any) -> Any:
+        """Read other names of arguments, and refuse unknown ones: BaseChatModel would drop them in silence.
+
+        Raises:
+            InvalidRequestError: There is an unknown argument, or one is given twice.
+        """
+        if not isinstance(values, dict):
+            return values
+        given = cast("dict[str, Any]", values)
+        fields = cls.model_fields
+        if strange := [name for name in given if name not in fields]:
+            if unknown := [name for name in strange if name not in ALIASES]:
+                with langchain_errors():
+                    raise InvalidRequestError(unknown_arguments(unknown, [*fields, *ALIASES]))
+            given = dict(given)
+            for name in strange:
+                if ALIASES[name] in given:
+                    with langchain_errors():
+                        raise InvalidRequestError(f"{name!r} is another name of {ALIASES[name]!r}: give one of them.")
+                given[ALIASES[name]] = given.pop(name)
+        return given
+
+    @model_validator(mode="after")
+    def _note_stepplan_version(self) -> Self:
+        self._add_version("langchain-stepplan", __version__)
+        return self
+
+    @model_validator(mode="after")
+    def _check_profile_keys(self) -> Self:
+        """Leave profiles that have no other keys than ours unchecked: the check would take most of construction."""
+        if self.profile and not self.profile.keys() <= PROFILE_KEYS:
+            cast("Callable[[], Self]", super()._check_profile_keys)()
+        return self
+
+    @override
+    def _resolve_model_profile(self) -> ModelProfile | None:
+        return profile_of(self.model, self.protocol)
+
+    # ---------------------------------------------------------------------------------------------------- identity
+
+    @property
+    def model_name(self) -> str:
+        """The model's name, as other integrations call it."""
+        return self.model
+
+    @property
+    @override
+    def _llm_type(self) -> str:
+        return "stepplan-chat"
+
+    @property
+    @override
+    def lc_secrets(self) -> dict[str, str]:
+        """The key is never dumped: what is loaded again reads it from the environment."""
+        return {"api_key": "STEP_API_KEY"}
+
+    @classmethod
+    @override
+    def is_lc_serializable(cls) -> bool:
+        """It is, with its own namespace: `load(..., allowed_objects=[ChatStepPlan], ...)`."""
+        return True
+
+    @property
+    @override
+    def _identifying_params(self) -> dict[str, Any]:
+        names = ("protocol", "region", "base_url", *SIMPLE, "stop", "extra_body")
+        return {name: getattr(self, name) for name in names}
+
+    @override
+    def _get_ls_params(self, stop: list[str] | None = None, **kwargs: Any) -> LangSmithParams:
+        params = super()._get_ls_params(stop=stop or cast("list[str] | None", self.stop), **kwargs)
+        params["ls_provider"] = PROVIDER
+        return params
+
+    # ------------------------------------------------------------------------------------------------------- sending
+
+    def _settings(self) -> Settings:
+        return Settings(
+            api_key=self.api_key,
+            region=self.region,
+            base_url=self.base_url,
+            max_retries=self.max_retries,
+            connect_timeout=self.connect_timeout,
+            timeout=self.timeout,
+            stream_timeout=self.stream_timeout,
+            headers=self.default_headers,
+            proxy=self.proxy,
+            verify=self.verify,
+        )

@@ -1,0 +1,215 @@
+"""`ChatStepPlan`: StepFun's Step Plan as a LangChain chat model."""
+
+import contextlib
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from typing import Any, cast
+
+from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
+from langchain_core.language_models import LanguageModelInput
+from langchain_core.messages import AIMessage, BaseMessage
+from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
+from langchain_core.runnables import Runnable
+from typing_extensions import override
+
+from langchain_stepplan import _standard
+from langchain_stepplan._answers import to_ai_message
+from langchain_stepplan._chunks import Chunks
+from langchain_stepplan._errors import langchain_errors
+from langchain_stepplan._events import V3Event, V3Events
+from langchain_stepplan._fields import StepPlanFields
+from langchain_stepplan._request import to_request
+from langchain_stepplan._structured import Method, Schema, structured_output
+from langchain_stepplan._tools import ToolLike, to_openai_tool_choice, to_openai_tools
+from stepplan import AsyncClient, Client, Request
+
+_standard.register()
+
+
+class ChatStepPlan(StepPlanFields):
+    """StepFun's Step Plan as a chat model, over either of its wire protocols.
+
+    Example:
+        ```python
+        llm = ChatStepPlan(model="step-3.7-flash", reasoning_effort="high")  # STEP_API_KEY from the environment
+        llm.invoke("Hello").text
+        ```
+
+    Answers hold their text in `content`, what the model thought in `additional_kwargs["reasoning_content"]`, and both
+    in order in `content_blocks`; the same over both protocols, whole or streamed. An argument that is not known
+    raises an error that names the nearest one.
+    """
+
+    # ----------------------------------------------------------------------------------------------------- answers
+
+    def _request(self, messages: list[BaseMessage], stop: list[str] | None, call: Mapping[str, Any]) -> Request:
+        return to_request(self.__dict__, messages, stop, call)
+
+    @property
+    def _v1(self) -> bool:
+        return self.output_version == "v1"
+
+    def _client(self) -> Client:
+        return Client(self._settings(), protocol=self.protocol, http_client=self.http_client)
+
+    def _async_client(self) -> AsyncClient:
+        return AsyncClient(self._settings(), protocol=self.protocol, http_client=self.http_async_client)
+
+    @override
+    def _generate(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> ChatResult:
+        with langchain_errors():
+            response = self._client().send(self._request(messages, stop, kwargs))
+            return ChatResult(generations=[ChatGeneration(message=to_ai_message(response, v1=self._v1))])
+
+    @override
+    async def _agenerate(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> ChatResult:
+        with langchain_errors():
+            response = await self._async_client().send(self._request(messages, stop, kwargs))
+            return ChatResult(generations=[ChatGeneration(message=to_ai_message(response, v1=self._v1))])
+
+    @override
+    def _stream(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> Iterator[ChatGenerationChunk]:
+        chunks = Chunks(v1=self._v1)
+        with langchain_errors():
+            request = self._request(messages, stop, kwargs)
+            with contextlib.closing(self._client().stream(request)) as events:
+                for event in events:
+                    yield ChatGenerationChunk(message=chunks.add(event))
+
+    @override
+    async def _astream(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> AsyncIterator[ChatGenerationChunk]:
+        chunks = Chunks(v1=self._v1)
+        with langchain_errors():
+            request = self._request(messages, stop, kwargs)
+            async with contextlib.aclosing(self._async_client().stream(request)) as events:
+                async for event in events:
+                    yield ChatGenerationChunk(message=chunks.add(event))
+
+    def _stream_chat_model_events(
+        self,
+        messages: list[BaseMessage],
+        *,
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,  # noqa: ARG002 - core sends the events itself
+        **kwargs: Any,
+    ) -> Iterator[V3Event]:
+        """The hook of `stream_events(version="v3")`."""
+        v3_events = V3Events(self.protocol)
+        with langchain_errors():
+            request = self._request(messages, stop, kwargs)
+            with contextlib.closing(self._client().stream(request)) as events:
+                for event in events:
+                    yield from v3_events.add(event)
+
+    async def _astream_chat_model_events(
+        self,
+        messages: list[BaseMessage],
+        *,
+        stop: list[str] | None = None,
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,  # noqa: ARG002 - core sends the events itself
+        **kwargs: Any,
+    ) -> AsyncIterator[V3Event]:
+        """The hook of `astream_events(version="v3")`."""
+        v3_events = V3Events(self.protocol)
+        with langchain_errors():
+            request = self._request(messages, stop, kwargs)
+            async with contextlib.aclosing(self._async_client().stream(request)) as events:
+                async for event in events:
+                    for v3_event in v3_events.add(event):
+                        yield v3_event
+
+    # ------------------------------------------------------------------------------------------------------- tools
+
+    @override
+    def bind_tools(
+        self,
+        tools: Sequence[dict[str, Any] | type | Callable[..., Any] | Any],
+        *,
+        tool_choice: str | dict[str, Any] | bool | None = None,
+        strict: bool | None = None,
+        **kwargs: Any,
+    ) -> Runnable[LanguageModelInput, AIMessage]:
+        """The model with tools that it may call.
+
+        Args:
+            tools: Tools, functions, Pydantic classes, TypedDicts, JSON Schemas or tools in OpenAI's or Anthropic's
+                form. A name that the API refuses travels under a legal alias.
+            tool_choice: `auto`, `none`, `any` (also `required` or True), or a tool's name, in either vendor's form.
+                Messages cannot force a call: there one is asked for in the system prompt, with a warning.
+            strict: Ask the server to hold arguments to their schema. Chat Completions only; sent only when set.
+            **kwargs: Further arguments of the calls, such as `parallel_tool_calls` or `temperature`.
+
+        Raises:
+            InvalidRequestError: A tool is run by a server, or the choice names a tool that is not there.
+        """
+        with langchain_errors():
+            formatted = to_openai_tools(cast("Sequence[ToolLike]", tools), strict)
+            choice = to_openai_tool_choice(tool_choice, [tool["function"]["name"] for tool in formatted])
+        if choice is not None:
+            kwargs["tool_choice"] = choice
+        return self.bind(tools=formatted, **kwargs)
+
+    @override
+    def with_structured_output(
+        self,
+        schema: dict[str, Any] | type | None = None,
+        *,
+        method: Method | None = None,
+        include_raw: bool = False,
+        strict: bool | None = None,
+        tools: list[Any] | None = None,
+        **kwargs: Any,
+    ) -> Runnable[LanguageModelInput, Any]:
+        """The model with answers that are objects.
+
+        Args:
+            schema: A Pydantic class (answers are instances), a TypedDict, a JSON Schema or a tool (answers are dicts).
+            method: `json_schema` (Chat Completions' default) has the server hold the answer to the schema;
+                `function_calling` (Messages' default) makes the schema a tool that must be called; `json_mode` asks for
+                any JSON object. The first and the last need Chat Completions.
+            include_raw: Give `{"raw": message, "parsed": object, "parsing_error": error}`, and raise no parsing error.
+            strict: Ask the server to hold to the schema strictly; sent only when set.
+            tools: Tools that the model may call instead of answering; with `json_schema`.
+            **kwargs: Further arguments of the calls.
+
+        Raises:
+            InvalidRequestError: The arguments do not fit together.
+        """
+        if method is None:
+            method = "json_schema" if self.protocol == "openai" else "function_calling"
+
+        def bind(tools: Sequence[Any], **more: Any) -> Runnable[LanguageModelInput, AIMessage]:
+            return self.bind_tools(tools, **more, **kwargs)
+
+        with langchain_errors():
+            return structured_output(
+                bind,
+                cast("Schema | None", schema),
+                method=method,
+                strict=strict,
+                tools=tools or [],
+                include_raw=include_raw,
+            )

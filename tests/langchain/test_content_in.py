@@ -1,0 +1,182 @@
+"""Every spelling of a content block that LangChain knows arrives as the protocol's own, or is refused by name."""
+
+import base64
+from typing import Any
+
+import pytest
+from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, ToolMessage
+
+from langchain_stepplan import ChatStepPlan
+from stepplan import InvalidRequestError, ProtocolName
+from tests.langchain.ways import body_of
+
+URL = "https://example.org/a.png"
+DATA = "AAAA"
+DATA_URL = f"data:image/png;base64,{DATA}"
+FILM = "https://example.org/a.mp4"
+
+IMAGES: list[tuple[dict[str, Any], str]] = [
+    ({"type": "image", "url": URL}, URL),
+    ({"type": "image", "base64": DATA, "mime_type": "image/png"}, DATA_URL),
+    ({"type": "image", "base64": DATA}, DATA_URL),
+    ({"type": "image", "source_type": "url", "url": URL}, URL),
+    ({"type": "image", "source_type": "base64", "data": DATA, "mime_type": "image/png"}, DATA_URL),
+    ({"type": "image_url", "image_url": {"url": URL}}, URL),
+    ({"type": "image_url", "image_url": {"url": DATA_URL}}, DATA_URL),
+    ({"type": "image_url", "image_url": URL}, URL),
+    ({"type": "input_image", "image_url": URL}, URL),
+    ({"type": "image", "source": {"type": "url", "url": URL}}, URL),
+    ({"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": DATA}}, DATA_URL),
+    ({"type": "media", "mime_type": "image/png", "data": DATA}, DATA_URL),
+    ({"type": "media", "mime_type": "image/png", "data": base64.b64decode(DATA)}, DATA_URL),
+    ({"type": "media", "mime_type": "image/png", "file_uri": URL}, URL),
+    ({"type": "file", "mime_type": "image/png", "base64": DATA}, DATA_URL),
+    ({"image": {"format": "png", "source": {"bytes": base64.b64decode(DATA)}}}, DATA_URL),
+    ({"type": "non_standard", "value": {"type": "image_url", "image_url": {"url": URL}}}, URL),
+    ({"type": "image", "url": URL, "id": "lc_1", "index": 0, "cache_control": {"type": "ephemeral"}}, URL),
+]
+VIDEOS: list[tuple[dict[str, Any], str]] = [
+    ({"type": "video", "url": FILM}, FILM),
+    ({"type": "video", "base64": DATA, "mime_type": "video/mp4"}, f"data:video/mp4;base64,{DATA}"),
+    ({"type": "video_url", "video_url": {"url": FILM}}, FILM),
+    ({"type": "video_url", "video_url": FILM}, FILM),
+    ({"type": "media", "mime_type": "video/mp4", "file_uri": FILM}, FILM),
+]
+TEXTS: list[dict[str, Any] | str] = [
+    "words",
+    {"type": "text", "text": "words"},
+    {"type": "text", "text": "words", "cache_control": {"type": "ephemeral"}, "id": "lc_1"},
+    {"type": "input_text", "text": "words"},
+    {"text": "words"},
+    {"type": "text-plain", "text": "words", "mime_type": "text/plain"},
+    {"type": "text-plain", "base64": base64.b64encode(b"words").decode(), "mime_type": "text/plain"},
+    {"type": "file", "base64": base64.b64encode(b"words").decode(), "mime_type": "text/plain"},
+    {"type": "document", "source": {"type": "text", "media_type": "text/plain", "data": "words"}},
+]
+REFUSED: list[tuple[dict[str, Any], str]] = [
+    ({"type": "file", "base64": DATA, "mime_type": "application/pdf"}, "application/pdf"),
+    ({"type": "file", "url": "https://example.org/a.pdf"}, "file"),
+    (
+        {"type": "file", "file": {"file_data": "data:application/pdf;base64,AAAA", "filename": "a.pdf"}},
+        "application/pdf",
+    ),
+    ({"type": "audio", "base64": DATA, "mime_type": "audio/wav"}, "audio"),
+    ({"type": "input_audio", "input_audio": {"data": DATA, "format": "wav"}}, "audio"),
+    ({"type": "image", "file_id": "file-1"}, "image"),
+    ({"type": "image_url"}, "image_url"),
+    ({"type": "image_url", "image_url": {"detail": "low"}}, "image_url"),
+    ({"type": "video_url", "video_url": {}}, "video_url"),
+    ({"type": "hologram", "value": 1}, "hologram"),
+    ({"odd": 1}, "odd"),
+]
+
+
+def image_on_the_wire(protocol: ProtocolName, url: str) -> dict[str, Any]:
+    if protocol == "openai":
+        return {"type": "image_url", "image_url": {"url": url}}
+    if url == DATA_URL:
+        return {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": DATA}}
+    return {"type": "image", "source": {"type": "url", "url": url}}
+
+
+@pytest.mark.parametrize(("block", "url"), IMAGES)
+def test_every_spelling_of_an_image_arrives(model: ChatStepPlan, block: dict[str, Any], url: str) -> None:
+    [turn] = body_of(model, [HumanMessage([{"type": "text", "text": "look"}, block])])["messages"]
+    assert turn["content"] == [{"type": "text", "text": "look"}, image_on_the_wire(model.protocol, url)]
+
+
+@pytest.mark.parametrize(("block", "url"), IMAGES)
+def test_every_spelling_of_an_image_arrives_in_a_tool_result(
+    model: ChatStepPlan, block: dict[str, Any], url: str
+) -> None:
+    call = {"type": "tool_call", "id": "c", "name": "look", "args": {}}
+    turns = body_of(model, [AIMessage("", tool_calls=[call]), ToolMessage(["seen", block], tool_call_id="c")])[
+        "messages"
+    ]
+    picture = image_on_the_wire(model.protocol, url)
+    if model.protocol == "openai":
+        assert turns[1:] == [
+            {"role": "tool", "tool_call_id": "c", "content": "seen"},
+            {"role": "user", "content": [picture]},
+        ]
+    else:
+        result = {"type": "tool_result", "tool_use_id": "c", "content": [{"type": "text", "text": "seen"}, picture]}
+        assert turns[1:] == [{"role": "user", "content": [result]}]
+
+
+@pytest.mark.parametrize(("block", "url"), VIDEOS)
+def test_every_spelling_of_a_video_arrives_or_names_the_protocol_that_takes_it(
+    model: ChatStepPlan, block: dict[str, Any], url: str
+) -> None:
+    messages = [HumanMessage([block])]
+    if model.protocol == "anthropic":
+        with pytest.raises(InvalidRequestError, match=r"Video.*protocol='openai'"):
+            body_of(model, messages)
+    else:
+        [turn] = body_of(model, messages)["messages"]
+        assert turn["content"] == [{"type": "video_url", "video_url": {"url": url}}]
+
+
+@pytest.mark.parametrize("block", TEXTS)
+@pytest.mark.parametrize("kind", [HumanMessage, SystemMessage])
+def test_every_spelling_of_text_arrives_as_a_string(
+    model: ChatStepPlan, kind: type[HumanMessage | SystemMessage], block: dict[str, Any] | str
+) -> None:
+    body = body_of(model, [kind([block]), HumanMessage("and?")])
+    if kind is SystemMessage and model.protocol == "anthropic":
+        assert body["system"] == "words"
+    elif model.protocol == "openai":
+        assert body["messages"][0]["content"] == "words"
+    else:
+        assert body["messages"][0]["content"] == [{"type": "text", "text": "words"}, {"type": "text", "text": "and?"}]
+
+
+@pytest.mark.parametrize(("block", "named"), REFUSED)
+def test_what_no_protocol_takes_is_refused_before_sending(
+    model: ChatStepPlan, block: dict[str, Any], named: str
+) -> None:
+    with pytest.raises(InvalidRequestError, match=named):
+        body_of(model, [HumanMessage([block])])
+    call = {"type": "tool_call", "id": "c", "name": "look", "args": {}}
+    with pytest.raises(InvalidRequestError, match=named):
+        body_of(model, [AIMessage("", tool_calls=[call]), ToolMessage([block], tool_call_id="c")])
+
+
+def test_the_detail_of_an_image_goes_over_chat_completions(model: ChatStepPlan) -> None:
+    for block in (
+        {"type": "image_url", "image_url": {"url": URL, "detail": "low"}},
+        {"type": "image", "url": URL, "extras": {"detail": "low"}},
+    ):
+        [turn] = body_of(model, [HumanMessage([block])])["messages"]
+        [image] = turn["content"]
+        assert (image.get("image_url") or {}).get("detail") == ("low" if model.protocol == "openai" else None)
+
+
+def test_a_tool_result_in_the_shape_of_messages_is_one_on_both(model: ChatStepPlan) -> None:
+    turns = body_of(
+        model,
+        [
+            HumanMessage("pick"),
+            AIMessage([{"type": "tool_use", "id": "c", "name": "pick", "input": {"color": "green"}}]),
+            HumanMessage(
+                [
+                    {
+                        "type": "tool_result",
+                        "tool_use_id": "c",
+                        "content": [{"type": "text", "text": "no"}],
+                        "is_error": True,
+                    },
+                    {"type": "text", "text": "and now?"},
+                ]
+            ),
+        ],
+    )["messages"]
+    if model.protocol == "openai":
+        assert turns[1]["tool_calls"][0]["function"] == {"name": "pick", "arguments": '{"color": "green"}'}
+        assert [turn["role"] for turn in turns] == ["user", "assistant", "tool", "user"]
+        assert turns[2]["content"] == "Error: no"
+    else:
+        assert turns[1]["content"] == [{"type": "tool_use", "id": "c", "name": "pick", "input": {"color": "green"}}]
+        result, text = turns[2]["content"]
+        assert result["is_error"] is True
+        assert text == {"type": "text", "text": "and now?"}

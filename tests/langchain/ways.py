@@ -1,0 +1,59 @@
+"""The four ways to get an answer, which must not differ."""
+
+import operator
+from collections.abc import AsyncIterator, Callable, Coroutine
+from functools import reduce
+from typing import Any, cast
+
+from langchain_core.messages import AIMessage, AIMessageChunk, convert_to_messages
+from langchain_core.runnables import Runnable
+
+from langchain_stepplan import ChatStepPlan
+from stepplan import PROTOCOLS
+
+Way = Callable[[Runnable[Any, Any], Any], Coroutine[Any, Any, AIMessage]]
+
+
+async def invoke(model: Runnable[Any, Any], prompt: Any) -> AIMessage:
+    return cast("AIMessage", model.invoke(prompt))
+
+
+async def ainvoke(model: Runnable[Any, Any], prompt: Any) -> AIMessage:
+    return cast("AIMessage", await model.ainvoke(prompt))
+
+
+async def stream(model: Runnable[Any, Any], prompt: Any) -> AIMessage:
+    return total(list(model.stream(prompt)))
+
+
+async def astream(model: Runnable[Any, Any], prompt: Any) -> AIMessage:
+    chunks = cast("AsyncIterator[AIMessageChunk]", model.astream(prompt))
+    return total([chunk async for chunk in chunks])
+
+
+WAYS: tuple[Way, ...] = (invoke, stream, ainvoke, astream)
+
+
+def total(chunks: list[AIMessageChunk]) -> AIMessageChunk:
+    """The sum of the chunks, made as users make it."""
+    return reduce(operator.add, chunks)
+
+
+def essence(message: AIMessage) -> dict[str, Any]:
+    """What an answer is, without what is new in every run."""
+    metadata = {name: value for name, value in message.response_metadata.items() if name not in {"id", "trace_id"}}
+    return {
+        "content": message.content,
+        "additional_kwargs": message.additional_kwargs,
+        "tool_calls": message.tool_calls,
+        "invalid_tool_calls": message.invalid_tool_calls,
+        "usage_metadata": message.usage_metadata,
+        "response_metadata": metadata,
+        "content_blocks": message.content_blocks,
+    }
+
+
+def body_of(model: ChatStepPlan, messages: Any, *, stream: bool = False, **call: Any) -> dict[str, Any]:
+    """The JSON body that would be sent."""
+    request = model._request(convert_to_messages(messages), None, call)
+    return dict(PROTOCOLS[model.protocol].encode(request, stream=stream))
