@@ -1,0 +1,178 @@
+"""Responses and events of the core -> LlamaIndex's responses.
+
+The last chunk of a stream is built from the folded response, so it is the whole answer by construction.
+"""
+
+import logging
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from llama_index.core.base.llms.types import (
+    ChatMessage,
+    ChatResponse,
+    CompletionResponse,
+    ContentBlock,
+    MessageRole,
+    TextBlock,
+    ThinkingBlock,
+    ToolCallBlock,
+)
+
+from llama_index_stepplan._convert import PROVIDER, TEXT_PARTS
+from llama_index_stepplan._tools import INVALID_CALLS
+from llama_index_stepplan._typed import response_kwargs
+from stepplan import ParsedToolCall, Reasoning, Request, Response, Text, Usage
+
+logger = logging.getLogger("stepplan")
+
+
+def to_chat_response(response: Response, request: Request) -> ChatResponse:
+    """A whole answer.
+
+    The message's blocks are in the order of the wire, with all text in one block. Calls that must not be run, because
+    the answer was cut off in them or their JSON is broken, are not among the blocks: they are kept in
+    `additional_kwargs["invalid_tool_calls"]`, each with the reason.
+    """
+    valid, invalid = _sort_calls(response, single=request.parallel_tool_calls is False)
+    blocks: list[ContentBlock] = []
+    parts: list[tuple[int, int]] = []
+    thinking_tokens = _thinking_tokens(response)
+    for block in response.content:
+        place = len(blocks) + max(0, len(parts) - 1)
+        if isinstance(block, Text):
+            parts.append((place, len(block.text)))
+            if len(parts) == 1:
+                blocks.append(TextBlock(text=response.text))
+        elif isinstance(block, Reasoning):
+            blocks.append(to_thinking(block, thinking_tokens))
+        elif call := valid.get(id(block)):
+            blocks.append(to_tool_call(call.call.id, call.call.name, call.arguments))
+    if not parts and not valid:
+        blocks.append(TextBlock(text=""))
+        _warn_of_silence(response)
+    kwargs = dict(_message_kwargs(valid, invalid))
+    if len(parts) > 1:
+        kwargs[TEXT_PARTS] = [list(part) for part in parts]
+    return ChatResponse(
+        message=ChatMessage(role=MessageRole.ASSISTANT, blocks=blocks, additional_kwargs=kwargs),
+        raw=_raw(response, kwargs),
+        additional_kwargs=_counts(response),
+    )
+
+
+def to_completion(response: ChatResponse) -> CompletionResponse:
+    """The same answer, or chunk, as text alone."""
+    return CompletionResponse(
+        text=response.message.content or "",
+        delta=response.delta,
+        raw=response.raw,
+        additional_kwargs=response_kwargs(response),
+    )
+
+
+def to_thinking(block: Reasoning, num_tokens: int | None = None) -> ThinkingBlock:
+    """Reasoning, with what its replay needs."""
+    extra = {"provider": PROVIDER, "signature": block.signature, "redacted": block.redacted}
+    return ThinkingBlock(
+        content=block.text,
+        num_tokens=num_tokens,
+        additional_information={name: value for name, value in extra.items() if value is not None},
+    )
+
+
+def to_tool_call(id: str, name: str, arguments: Mapping[str, Any] | None) -> ToolCallBlock:
+    """A call, with as many of its arguments as can be told."""
+    return ToolCallBlock(tool_call_id=id, tool_name=name, tool_kwargs=dict(arguments or {}))
+
+
+def call_data(id: str, name: str, arguments: str) -> dict[str, Any]:
+    """A call as plain data, as programs and tracers look for it; the arguments are the model's own text."""
+    return {"id": id, "type": "function", "function": {"name": name, "arguments": arguments or "{}"}}
+
+
+def _sort_calls(response: Response, *, single: bool) -> tuple[dict[int, ParsedToolCall], list[ParsedToolCall]]:
+    """The calls to run, by the identity of their blocks, and those that must not be."""
+    valid: dict[int, ParsedToolCall] = {}
+    invalid: list[ParsedToolCall] = []
+    for call in response.tool_calls:
+        if call.error is not None:
+            logger.warning("A tool call is left out: %s", call.error)
+            invalid.append(call)
+        elif single and valid:
+            logger.info("A second tool call is left out, because one at a time was asked for: %s", call.call.name)
+        else:
+            valid[id(call.call)] = call
+    return valid, invalid
+
+
+def _message_kwargs(
+    valid: Mapping[int, ParsedToolCall], invalid: list[ParsedToolCall]
+) -> Iterator[tuple[str, list[Any]]]:
+    if valid:
+        calls = [call.call for call in valid.values()]
+        yield "tool_calls", [call_data(call.id, call.name, call.arguments) for call in calls]
+    if invalid:
+        yield (
+            INVALID_CALLS,
+            [
+                {"id": call.call.id, "name": call.call.name, "arguments": call.call.arguments, "error": call.error}
+                for call in invalid
+            ],
+        )
+
+
+def _thinking_tokens(response: Response) -> int | None:
+    """The reasoning's tokens, if the server counted them and they are of one block."""
+    several = sum(isinstance(block, Reasoning) for block in response.content) > 1
+    return None if several or response.usage is None else response.usage.reasoning_tokens or None
+
+
+def _warn_of_silence(response: Response) -> None:
+    if response.finish_reason == "length":
+        logger.warning("The answer has no text: max_tokens was used up by reasoning. Raise it, or lower the effort.")
+
+
+def _counts(response: Response) -> dict[str, Any]:
+    counts: dict[str, Any] = {}
+    if usage := response.usage:
+        counts = {
+            "prompt_tokens": usage.input_tokens,
+            "completion_tokens": usage.output_tokens,
+            "total_tokens": usage.total_tokens,
+        }
+        if usage.cache_read_tokens:
+            counts["cached_tokens"] = usage.cache_read_tokens
+        if usage.reasoning_tokens:
+            counts["reasoning_tokens"] = usage.reasoning_tokens
+    return counts | {"finish_reason": response.finish_reason}
+
+
+def _raw(response: Response, kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """The answer as plain data in the shape of Chat Completions, on either protocol: tracers know no other."""
+    message: dict[str, Any] = {"role": "assistant", "content": response.text or None}
+    if response.reasoning:
+        message["reasoning_content"] = response.reasoning
+    if "tool_calls" in kwargs:
+        message["tool_calls"] = kwargs["tool_calls"]
+    extra = {"stop_sequence": response.stop_sequence, "trace_id": response.trace_id}
+    return {
+        "id": response.id,
+        "object": "chat.completion",
+        "model": response.model,
+        "choices": [{"index": 0, "message": message, "finish_reason": response.finish_reason}],
+        "usage": response.usage and _usage_data(response.usage),
+        **{name: value for name, value in extra.items() if value is not None},
+    }
+
+
+def _usage_data(usage: Usage) -> dict[str, Any]:
+    data: dict[str, Any] = {
+        "prompt_tokens": usage.input_tokens,
+        "completion_tokens": usage.output_tokens,
+        "total_tokens": usage.total_tokens,
+        "prompt_tokens_details": {"cached_tokens": usage.cache_read_tokens},
+        "completion_tokens_details": {"reasoning_tokens": usage.reasoning_tokens},
+    }
+    if usage.cache_creation_tokens:
+        data["cache_creation_input_tokens"] = usage.cache_creation_tokens
+    return data

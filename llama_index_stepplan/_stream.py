@@ -1,0 +1,141 @@
+"""A streamed answer: events of the core -> chunks, each with the message so far."""
+
+from typing import Any
+
+from llama_index.core.base.llms.types import (
+    ChatMessage,
+    ChatResponse,
+    ContentBlock,
+    MessageRole,
+    TextBlock,
+)
+
+from llama_index_stepplan._response import call_data, to_chat_response, to_thinking, to_tool_call
+from llama_index_stepplan._typed import response_kwargs
+from stepplan import (
+    Accumulator,
+    Event,
+    MessageEnd,
+    MessageStart,
+    Reasoning,
+    ReasoningDelta,
+    Request,
+    TextDelta,
+    ToolCallDelta,
+    ToolCallStart,
+    parse_partial_arguments,
+)
+
+
+class _Call:
+    """A tool call while it arrives. Shown again only when it has grown by a part of itself: that keeps it linear."""
+
+    def __init__(self, start: ToolCallStart) -> None:
+        self._start = start
+        self._pieces: list[str] = []
+        self._length = 0
+        self._next = 0
+        self.arguments = ""
+        self.block = to_tool_call(start.id, start.name, None)
+
+    def add(self, piece: str) -> None:
+        self._pieces.append(piece)
+        self._length += len(piece)
+        if self._length < self._next:
+            return
+        self._next = self._length + self._length // 32
+        self.arguments = "".join(self._pieces)
+        self._pieces[:] = [self.arguments]
+        self.block = to_tool_call(self._start.id, self._start.name, parse_partial_arguments(self.arguments))
+
+    def data(self) -> dict[str, Any]:
+        return call_data(self._start.id, self._start.name, self.arguments)
+
+
+class ChunkBuilder:
+    """Turns one answer's events into chunks.
+
+    Every chunk's message is what has arrived so far; `delta` is the text that came with it, never `None`. Arguments of
+    a tool call are shown as far as they can be read; over 32 characters, when a further 1/32 of them has arrived.
+    """
+
+    def __init__(self, request: Request) -> None:
+        self._request = request
+        self._accumulator = Accumulator()
+        self._start = MessageStart()
+        self._blocks: list[ContentBlock] = []
+        self._places: dict[int, int] = {}
+        self._text_place: int | None = None
+        self._text = ""
+        self._reasoning: dict[int, str] = {}
+        self._calls: dict[int, _Call] = {}
+
+    def add(self, event: Event) -> ChatResponse | None:
+        """The chunk that an event brings, if it brings one."""
+        self._accumulator.add(event)
+        match event:
+            case TextDelta():
+                return self._add_text(event)
+            case ReasoningDelta():
+                return self._add_reasoning(event)
+            case ToolCallStart():
+                if self._calls and self._request.parallel_tool_calls is False:
+                    return None
+                self._calls[event.index] = call = _Call(event)
+                self._put(event.index, call.block)
+                return self._chunk({"tool_calls": [{"index": len(self._calls) - 1, **call.data()}]})
+            case ToolCallDelta():
+                return self._add_arguments(event)
+            case MessageStart():
+                self._start = event
+                return None
+            case MessageEnd():
+                response = to_chat_response(self._accumulator.response(), self._request)
+                response.delta = ""
+                return response
+
+    def _add_text(self, event: TextDelta) -> ChatResponse:
+        self._text += event.text
+        if self._text_place is None:
+            self._text_place = event.index
+        self._put(self._text_place, TextBlock(text=self._text))
+        return self._chunk({"content": event.text}, event.text)
+
+    def _add_reasoning(self, event: ReasoningDelta) -> ChatResponse | None:
+        text = self._reasoning.get(event.index, "") + event.text
+        self._reasoning[event.index] = text
+        self._put(event.index, to_thinking(Reasoning(text)))
+        if not event.text:
+            return None
+        chunk = self._chunk({"reasoning_content": event.text})
+        response_kwargs(chunk)["thinking_delta"] = event.text
+        return chunk
+
+    def _add_arguments(self, event: ToolCallDelta) -> ChatResponse | None:
+        call = self._calls.get(event.index)
+        if call is None:
+            return None
+        call.add(event.arguments)
+        self._put(event.index, call.block)
+        number = list(self._calls).index(event.index)
+        return self._chunk({"tool_calls": [{"index": number, "function": {"arguments": event.arguments}}]})
+
+    def _put(self, index: int, block: ContentBlock) -> None:
+        """Replace a block, or add it. The list of an earlier chunk stays as it was."""
+        place = self._places.setdefault(index, len(self._blocks))
+        self._blocks = [*self._blocks[:place], block, *self._blocks[place + 1 :]]
+
+    def _chunk(self, delta: dict[str, Any], text: str = "") -> ChatResponse:
+        kwargs: dict[str, Any] = {}
+        if self._calls:
+            kwargs["tool_calls"] = [call.data() for call in self._calls.values()]
+        return ChatResponse(
+            message=ChatMessage(role=MessageRole.ASSISTANT, blocks=self._blocks, additional_kwargs=kwargs),
+            delta=text,
+            raw={
+                "id": self._start.id,
+                "object": "chat.completion.chunk",
+                "model": self._start.model,
+                "choices": [{"index": 0, "delta": delta, "finish_reason": None}],
+            },
+        )

@@ -1,0 +1,30 @@
+"""Parts of LlamaIndex that have no types, or half of them, with types."""
+
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
+
+from llama_index.core.base.llms.types import ChatResponse
+from llama_index.core.llms import callbacks
+from llama_index.core.tools.types import ToolMetadata
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def chat_callback(endpoint: F) -> F:
+    """Makes a chat endpoint fire its events, once, and keep to the rate limit."""
+    return cast("F", callbacks.llm_chat_callback()(endpoint))  # pyright: ignore[reportUnknownMemberType] - see above
+
+
+def completion_callback(endpoint: F) -> F:
+    """Makes a completion endpoint fire its events, once, and keep to the rate limit."""
+    return cast("F", callbacks.llm_completion_callback()(endpoint))  # pyright: ignore[reportUnknownMemberType] - see above
+
+
+def response_kwargs(response: ChatResponse) -> dict[str, Any]:
+    """What a response says besides its message."""
+    return cast("dict[str, Any]", response.additional_kwargs)  # pyright: ignore[reportUnknownMemberType] - a bare `dict`
+
+
+def parameters(metadata: ToolMetadata) -> dict[str, Any]:
+    """The JSON Schema of a tool's arguments."""
+    return cast("dict[str, Any]", metadata.get_parameters_dict())  # pyright: ignore[reportUnknownMemberType] - a bare `dict`
