@@ -8,7 +8,7 @@ from itertools import chain, islice
 from typing import TypeAlias
 
 from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from stepplan.sandbox.script import Fault
 
@@ -68,7 +68,7 @@ class Reset(Response):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - the interface's
         """Reset the connection."""
         self._connections.reset(scope.get("client"))
-        await _until_gone(receive)
+        await receive()
 
 
 class Delivery(Response):
@@ -106,7 +106,8 @@ class Delivery(Response):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the answer, until it ends or nobody listens."""
-        gone = asyncio.ensure_future(_until_gone(receive))
+        # The request has been read to its end, so the next message is that the client is gone.
+        gone = asyncio.ensure_future(receive())
         try:
             await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
             for piece in self._pieces():
@@ -132,18 +133,12 @@ class Delivery(Response):
         pieces = frames if self._fault.slice is None else _sliced(frames, self._fault.slice)
         return pieces if self._fault.cut_at is None else _cut(pieces, self._fault.cut_at)
 
-    async def _stall(self, gone: "asyncio.Future[None]", send: Send) -> None:
+    async def _stall(self, gone: asyncio.Future[Message], send: Send) -> None:
         if not self._fault.pings:
             await gone
         while not gone.done():
             await asyncio.wait({gone}, timeout=self._fault.ping_interval)
             await send({"type": "http.response.body", "body": self._ping, "more_body": True})
-
-
-async def _until_gone(receive: Receive) -> None:
-    """Wait until the client closes the connection."""
-    while (await receive())["type"] != "http.disconnect":
-        pass
 
 
 def _sliced(frames: Iterator[bytes], size: int) -> Iterator[bytes]:

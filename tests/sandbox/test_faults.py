@@ -229,7 +229,7 @@ def test_a_delay_comes_before_every_event(plan: Sandbox) -> None:
     plan.script(Turn(text="4", fault=Fault(delay=0.02)))
     started = time.perf_counter()
     post(plan, CHAT, chat(stream=True))
-    assert 0.08 <= time.perf_counter() - started < 2
+    assert time.perf_counter() - started >= 0.08
 
 
 def test_nothing_more_is_sent_to_who_is_gone(plan: Sandbox) -> None:

@@ -82,6 +82,7 @@ def test_numbers_of_the_question_come_in_order() -> None:
     }
     assert filled(schema, "Buy for 2.5 dollars each, 12 pieces") == {"price": 2.5, "count": 12, "more": 1}
     assert of({"type": "integer", "maximum": 10}, "all 99 of them") == 10
+    assert of({"type": "integer"}, "2.5 or 3") == 3
     assert of({"type": "integer"}, "magic_function(-3)?") == -3
 
 
