@@ -2,7 +2,18 @@
 
 import pytest
 
-from stepplan import Accumulator, MessageEnd, MessageStart, Reasoning, ReasoningDelta, Response, fold
+from stepplan import (
+    Accumulator,
+    MessageEnd,
+    MessageStart,
+    Reasoning,
+    ReasoningDelta,
+    Request,
+    Response,
+    ToolCall,
+    fold,
+)
+from stepplan.protocols import anthropic
 from tests.core.fixtures import COMPOSED, STREAMS, Answer, decode, essence
 from tests.core.scenarios import SCENARIOS
 
@@ -86,3 +97,9 @@ def reasoning(name: str) -> Reasoning:
 )
 def test_a_signature_is_kept_as_it_came(name: str, signature: str | None) -> None:
     assert reasoning(name).signature == signature
+
+
+def test_arguments_that_came_as_a_string_are_taken_as_they_are() -> None:
+    body = {"content": [{"type": "tool_use", "id": "a", "name": "look", "input": '{"place": "Pa'}]}
+    response = anthropic.decode(body, Request(messages=()))
+    assert response.content == (ToolCall("a", "look", '{"place": "Pa'),)

@@ -1,0 +1,185 @@
+"""LangChain's v3 events come straight from the answer's own, block by block."""
+
+import json
+from collections.abc import Sequence
+from typing import Any, cast
+
+import pytest
+from langchain_core.language_models.chat_model_stream import AsyncChatModelStream, ChatModelStream
+from langchain_core.messages import AIMessage
+from langchain_core.runnables import Runnable
+from langchain_tests.utils.stream_lifecycle import assert_valid_event_stream
+
+from langchain_stepplan import ChatStepPlan, IncompleteStreamError
+from langchain_stepplan._answers import to_ai_message
+from langchain_stepplan._events import V3Events
+from stepplan import (
+    Event,
+    MessageEnd,
+    MessageStart,
+    ProtocolName,
+    ReasoningDelta,
+    TextDelta,
+    ToolCallDelta,
+    ToolCallStart,
+    Usage,
+    fold,
+)
+from stepplan.sandbox import Fault, Sandbox, ToolCall, Turn
+from stepplan.sandbox import Usage as ScriptedUsage
+from tests.langchain.conftest import Models
+
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:The (method|function) .*stream.* is in beta", "ignore:`?.*stream_events.*is in beta"
+)
+
+TURN = Turn(
+    reasoning="They ask for the weather.",
+    text="Let me look.",
+    tool_calls=[ToolCall("look", {"place": "北京"}, "a"), ToolCall("look", {}, "b")],
+    usage=ScriptedUsage(20, 30, cached_tokens=5),
+)
+
+
+async def events_of(model: Runnable[Any, Any], asynchronous: bool) -> tuple[list[dict[str, Any]], AIMessage]:
+    chat = cast("ChatStepPlan", model)
+    if asynchronous:
+        astream: AsyncChatModelStream = await chat.astream_events("go", version="v3")
+        seen = [cast("dict[str, Any]", event) async for event in astream]
+        return seen, await astream
+    stream: ChatModelStream = chat.stream_events("go", version="v3")
+    return [cast("dict[str, Any]", event) for event in stream], stream.output
+
+
+@pytest.mark.parametrize("asynchronous", [False, True])
+async def test_the_events_are_valid_and_add_up_to_the_answer(
+    model: ChatStepPlan, plan: Sandbox, asynchronous: bool
+) -> None:
+    plan.script(TURN, TURN)
+    events, message = await events_of(model, asynchronous)
+    assert_valid_event_stream(events)
+    whole = model.invoke("go")
+    assert message.text == whole.text
+    assert message.tool_calls == whole.tool_calls
+    assert message.usage_metadata == whole.usage_metadata
+    assert message.additional_kwargs == {"reasoning_content": "They ask for the weather."}
+    for name in ("model_provider", "model_name", "finish_reason"):
+        assert message.response_metadata[name] == whole.response_metadata[name]
+    assert [plain(block) for block in message.content_blocks] == [plain(block) for block in whole.content_blocks]
+
+
+def plain(block: Any) -> dict[str, Any]:
+    """A block without its number, and without the signature, which the sandbox makes anew for every answer."""
+    return {name: value for name, value in block.items() if name not in {"index", "extras"}}
+
+
+async def test_the_model_is_named_at_the_start_and_each_block_finishes_before_the_next_one(
+    model: ChatStepPlan, plan: Sandbox
+) -> None:
+    plan.script(TURN)
+    events, _ = await events_of(model, asynchronous=False)
+    assert events[0]["metadata"] == {"provider": "stepplan", "model": "step-3.7-flash"}
+    marks = [(event["event"], event["index"]) for event in events if event["event"] in {START, FINISH}]
+    expected = [(kind, index) for index in range(4) for kind in (START, FINISH)]
+    assert marks == expected
+
+
+START, FINISH = "content-block-start", "content-block-finish"
+
+
+async def test_a_call_that_was_cut_off_finishes_as_invalid(model: ChatStepPlan, plan: Sandbox) -> None:
+    plan.script(Turn(tool_calls=[ToolCall("look", '{"place": "Pa', "a")], finish_reason="length"))
+    events, message = await events_of(model, asynchronous=False)
+    assert_valid_event_stream(events)
+    assert not message.tool_calls
+    [call] = message.invalid_tool_calls
+    assert call["args"] == '{"place": "Pa'
+    assert "cut off" in str(call["error"])
+
+
+@pytest.mark.parametrize("asynchronous", [False, True])
+async def test_a_stream_that_breaks_off_raises_our_error(
+    model: ChatStepPlan, plan: Sandbox, asynchronous: bool
+) -> None:
+    plan.script(Turn(text="Some words.", fault=Fault(cut_at=700)))
+    with pytest.raises(IncompleteStreamError):
+        await events_of(model, asynchronous)
+
+
+async def test_tools_and_structured_output_stream_events_too(model_for: Models, plan: Sandbox) -> None:
+    schema = {"title": "Place", "type": "object", "properties": {"name": {"type": "string"}}}
+    asked = {"type": "json_schema", "json_schema": {"name": "Place", "schema": schema}}
+    mark = {"kwargs": {"method": "json_schema"}, "schema": schema}
+    bound = model_for("openai").bind_tools([], response_format=asked, ls_structured_output_format=mark)
+    plan.script(Turn(text='{"name": "Paris"}'))
+    events, message = await events_of(bound, asynchronous=False)
+    assert_valid_event_stream(events)
+    assert json.loads(message.text) == {"name": "Paris"}
+
+
+def v3(events: Sequence[Event], protocol: ProtocolName) -> tuple[list[dict[str, Any]], AIMessage]:
+    source, stream = V3Events(protocol), ChatModelStream()
+    found = [v3_event for event in events for v3_event in source.add(event)]
+    for event in found:
+        stream.dispatch(event)
+    assert_valid_event_stream(found)
+    assert stream.output_message is not None
+    return found, stream.output_message
+
+
+END = MessageEnd("tool_calls", Usage(1, 2))
+
+
+def test_calls_whose_pieces_alternate_stay_apart() -> None:
+    events = (
+        MessageStart(),
+        ToolCallStart(0, "a", "look"),
+        ToolCallStart(1, "b", "look"),
+        ToolCallDelta(0, '{"place": '),
+        ToolCallDelta(1, '{"place": '),
+        ToolCallDelta(1, '"y"}'),
+        ToolCallDelta(0, '"x"}'),
+        END,
+    )
+    _, message = v3(events, "openai")
+    assert [(call["id"], call["args"]) for call in message.tool_calls] == [("a", {"place": "x"}), ("b", {"place": "y"})]
+
+
+def test_a_signature_that_comes_late_stays_with_its_reasoning() -> None:
+    events = (
+        MessageStart(),
+        ReasoningDelta(0, "Hm."),
+        TextDelta(1, "Yes."),
+        ReasoningDelta(0, signature="sig"),
+        MessageEnd("stop"),
+    )
+    _, message = v3(events, "anthropic")
+    assert [plain(block) for block in message.content_blocks] == [
+        {"type": "reasoning", "reasoning": "Hm."},
+        {"type": "text", "text": "Yes."},
+    ]
+    assert message.content_blocks[0].get("extras") == {"signature": "sig"}
+
+
+def test_words_after_a_call_are_a_block_of_their_own() -> None:
+    events = (
+        MessageStart(),
+        TextDelta(0, "Now."),
+        ToolCallStart(1, "a", "look"),
+        ToolCallDelta(1, "{}"),
+        TextDelta(0, "So."),
+        END,
+    )
+    _, message = v3(events, "openai")
+    assert [block["type"] for block in message.content_blocks] == ["text", "tool_call", "text"]
+    assert message.text == to_ai_message(fold(events), v1=False).text
+
+
+def test_redacted_reasoning_is_kept() -> None:
+    events = (MessageStart(), ReasoningDelta(0, redacted="opaque"), TextDelta(1, "Yes."), MessageEnd("stop"))
+    _, message = v3(events, "anthropic")
+    assert message.content_blocks[0] == {
+        "type": "non_standard",
+        "value": {"type": "redacted_thinking", "data": "opaque"},
+        "index": 0,
+    }
