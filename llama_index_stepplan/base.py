@@ -165,14 +165,9 @@ class StepPlan(StructuredPredictionLLM):
 
     def to_payload(self) -> dict[str, Any]:
         """What callbacks and tracers are told about this model; no secret is in it."""
-        payload = {
-            **super().to_payload(),
-            "model": self.model,
-            "protocol": self.protocol,
-            "base_url": self._settings().root,
-        }
-        options = {name: getattr(self, name) for name in ("temperature", "max_tokens", "reasoning_effort")}
-        return payload | {name: value for name, value in options.items() if value is not None}
+        names = ("model", "protocol", "temperature", "max_tokens", "reasoning_effort")
+        options = {name: value for name in names if (value := getattr(self, name)) is not None}
+        return {**super().to_payload(), "base_url": self._settings().root, **options}
 
     # ------------------------------------------------------------------------------------------------------ endpoints
 
