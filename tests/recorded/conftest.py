@@ -1,0 +1,77 @@
+"""The same tests in three ways: on recordings (the default), on a running server, and while recording from it.
+
+`make test` replays, with sockets blocked; `make live` runs on a server (`--disable-recording`); `make record` records.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stepplan import Settings
+from tests.live.target import Target
+from tests.recorded.cassettes import Serializer, match_body, scrub_request, scrub_response
+
+FOLDER = Path(__file__).parents[1] / "cassettes"
+
+
+def _replays(config: pytest.Config) -> bool:
+    return config.getoption("--record-mode") == "none" and not config.getoption("--disable-recording")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """A replay has no use for the network."""
+    for item in items:
+        if Path(__file__).parent not in item.path.parents:
+            continue
+        if _replays(config):
+            item.add_marker(pytest.mark.disable_socket)
+        elif config.getoption("--disable-recording") and item.name == "test_stream_time":
+            item.add_marker(pytest.mark.skip("it times a replay"))
+
+
+def pytest_recording_configure(config: pytest.Config, vcr: Any) -> None:
+    """Recordings in our own format."""
+    vcr.register_serializer("yaml", Serializer(_target(config)))
+    vcr.register_matcher("question", match_body)
+
+
+def _target(config: pytest.Config) -> Target:
+    if _replays(config):
+        return Target.of_recordings()
+    target = Target.from_environment()
+    if target is None:
+        pytest.fail("There is no server to record from or to run on: say `make record` or `make live`.")
+    return target
+
+
+@pytest.fixture(scope="session")
+def target(pytestconfig: pytest.Config) -> Target:
+    """The server that answers, or the recordings."""
+    return _target(pytestconfig)
+
+
+@pytest.fixture(scope="session")
+def settings(target: Target) -> Settings:
+    """How to reach the server that answers."""
+    return target.settings
+
+
+@pytest.fixture(scope="module")
+def vcr_config() -> dict[str, Any]:
+    """What is kept, and what has to be the same for an answer to be replayed. Every answer is replayed once."""
+    return {
+        "serializer": "yaml",
+        "match_on": ["method", "path", "question"],
+        "before_record_request": scrub_request,
+        "before_record_response": scrub_response,
+        "decode_compressed_response": True,
+        "allow_playback_repeats": False,
+    }
+
+
+@pytest.fixture(scope="module")
+def vcr_cassette_dir(request: pytest.FixtureRequest) -> str:
+    """One folder for each module of tests."""
+    return str(FOLDER / request.path.stem.removeprefix("test_"))
