@@ -27,7 +27,7 @@ from stepplan.errors import (
     error_from_response,
 )
 from stepplan.events import Event, MessageEnd, MessageStart, fold
-from stepplan.jsontext import read_object
+from stepplan.jsontext import read_object, utf8
 from stepplan.protocols import EventDecoder
 from stepplan.retry import RetryPolicy
 from stepplan.sse import ServerSentEvent, SSEDecoder
@@ -261,16 +261,12 @@ class _Stream:
 
 
 def encode_json(body: Mapping[str, Any]) -> bytes:
-    """A request body. Text is not escaped; halves of a surrogate pair are joined, lone ones become U+FFFD.
+    """A request body; text is not escaped.
 
     Raises:
         InvalidRequestError: Something in it has no JSON form.
     """
     try:
-        text = json.dumps(body, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        return utf8(json.dumps(body, ensure_ascii=False, allow_nan=False, separators=(",", ":")))
     except (TypeError, ValueError) as cause:
         raise InvalidRequestError(f"The request has no JSON form: {cause}.") from cause
-    try:
-        return text.encode()
-    except UnicodeEncodeError:
-        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").encode()

@@ -59,7 +59,7 @@ def pair_tool_results(messages: Sequence[Message], *, repair: bool = False) -> l
                 orphans.append(block.tool_call_id)
                 rest += [Text(f"Result of the tool call {block.tool_call_id}:"), *block.content]
         if rest or not message.content:
-            ordered.append(Message(message.role, tuple(rest)) if len(rest) != len(message.content) else message)
+            ordered.append(Message(message.role, tuple(rest)))
         if calls:
             results: dict[str, ToolResult | None] = dict.fromkeys(calls)
             waiting |= dict.fromkeys(calls, results)

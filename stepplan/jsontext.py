@@ -1,4 +1,4 @@
-"""Reading JSON objects: the one place that calls the parser."""
+"""JSON text: the one place that calls the parser, and what it and the wire want of text."""
 
 from typing import Any, cast
 
@@ -16,7 +16,16 @@ def read_object(text: str | bytes, *, partial: bool = False, allow_nan: bool = T
     Raises:
         ValueError: It is not the JSON text of an object.
     """
-    value = from_json(text, allow_inf_nan=allow_nan, allow_partial="trailing-strings" if partial else False)
+    data = utf8(text) if isinstance(text, str) else text
+    value = from_json(data, allow_inf_nan=allow_nan, allow_partial="trailing-strings" if partial else False)
     if not isinstance(value, dict):
         raise ValueError(f"expected a JSON object, not {text[:100]!r}")
     return cast("dict[str, Any]", value)
+
+
+def utf8(text: str) -> bytes:
+    """Text as UTF-8. Halves of a surrogate pair are joined, lone ones become U+FFFD."""
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").encode()

@@ -8,10 +8,12 @@ from typing import Any, cast
 from stepplan.errors import InvalidRequestError, ResponseDecodeError, error_from_frame
 from stepplan.jsontext import read_object
 from stepplan.messages import (
+    Block,
     Image,
     Message,
     NamedTool,
     Request,
+    Role,
     Text,
     Tool,
     ToolCall,
@@ -51,6 +53,11 @@ def words(message: Message) -> str:
     if other := [type(block).__name__ for block in message.content if not isinstance(block, Text)]:
         raise InvalidRequestError(f"A {message.role} message holds text only, not {', '.join(other)}.")
     return "\n".join(block.text for block in message.content if isinstance(block, Text))
+
+
+def misplaced(block: Block, role: Role) -> InvalidRequestError:
+    """The error for a block that no message of this role can hold."""
+    return InvalidRequestError(f"No {role} message can hold a block of type {type(block).__name__}.")
 
 
 def offered_tools(request: Request) -> tuple[Tool, ...]:

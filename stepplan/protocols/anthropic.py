@@ -31,6 +31,7 @@ from stepplan.messages import (
     Tool,
     ToolCall,
     ToolResult,
+    Video,
 )
 from stepplan.models import DEFAULT_MAX_TOKENS
 from stepplan.protocols import _common
@@ -171,7 +172,7 @@ def _encode_block(block: Block, message: Message, request: Request) -> dict[str,
     match block:
         case Text(text):
             return {"type": "text", "text": text}
-        case Image() if message.role == "user":
+        case Image() | Video() if message.role == "user":
             return _encode_image(block, request)
         case ToolResult(tool_call_id) if message.role == "user":
             result = {
@@ -186,7 +187,7 @@ def _encode_block(block: Block, message: Message, request: Request) -> dict[str,
             input = _common.argument_object(block)
             return {"type": "tool_use", "id": wire_id(id), "name": wire_name(name), "input": input}
         case _:
-            raise _cannot_take(type(block).__name__, f"in {message.role} messages")
+            raise _common.misplaced(block, message.role)
 
 
 def _encode_reasoning(block: Reasoning) -> dict[str, Any]:
@@ -205,20 +206,18 @@ def _encode_result(result: ToolResult, request: Request) -> str | list[dict[str,
     return parts + [_encode_image(block, request) for block in images]
 
 
-def _encode_image(block: Block, request: Request) -> dict[str, Any]:
-    if not isinstance(block, Image):
-        raise _cannot_take(type(block).__name__, "")
+def _encode_image(block: Image | Video, request: Request) -> dict[str, Any]:
+    if isinstance(block, Video):
+        raise InvalidRequestError("Messages takes no Video: use protocol='openai' for it.")
     _common.check_input(request, block)
-    if block.url.startswith("data:"):
-        media_type, _, data = block.url.removeprefix("data:").partition(";base64,")
-        return {"type": "image", "source": {"type": "base64", "media_type": media_type, "data": data}}
-    if not block.url.startswith(("http://", "https://")):
-        raise _cannot_take(f"Image {block.url[:40]!r}", "")
-    return {"type": "image", "source": {"type": "url", "url": block.url}}
-
-
-def _cannot_take(what: str, where: str) -> InvalidRequestError:
-    return InvalidRequestError(f"Messages takes no {what} {where}".rstrip() + ": use protocol='openai' for it.")
+    if block.url.startswith(("http://", "https://")):
+        return {"type": "image", "source": {"type": "url", "url": block.url}}
+    media_type, is_base64, data = block.url.removeprefix("data:").partition(";base64,")
+    if not (block.url.startswith("data:") and is_base64):
+        raise InvalidRequestError(
+            f"Messages takes no Image {block.url[:40]!r}: give an http(s) or base64 data URL, or use protocol='openai'."
+        )
+    return {"type": "image", "source": {"type": "base64", "media_type": media_type, "data": data}}
 
 
 # ------------------------------------------------------------------------------------------------------ whole answers

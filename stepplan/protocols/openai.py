@@ -7,7 +7,7 @@ service takes it, and other servers of the protocol send no token counts without
 from collections.abc import Iterable, Mapping
 from typing import Any, NotRequired, TypedDict
 
-from stepplan.errors import IncompleteStreamError, InvalidRequestError
+from stepplan.errors import IncompleteStreamError
 from stepplan.events import Event, MessageEnd, MessageStart, ReasoningDelta, TextDelta
 from stepplan.history import original_names, pair_tool_results, wire_id, wire_name
 from stepplan.messages import (
@@ -131,7 +131,7 @@ def _encode_assistant(message: Message, request: Request) -> _Message:
             case ToolCall():
                 calls.append(_encode_tool_call(block))
             case _:
-                raise InvalidRequestError(f"An assistant message cannot hold {type(block).__name__}.")
+                raise _common.misplaced(block, "assistant")
     wire = _Message(role="assistant", content="".join(text))
     if request.replay_reasoning and any(reasoning):
         wire["reasoning_content"] = "".join(reasoning)
@@ -176,7 +176,7 @@ def _encode_part(block: Block, request: Request) -> dict[str, Any]:
             _common.check_input(request, block)
             return {"type": "video_url", "video_url": {"url": url}}
         case _:
-            raise InvalidRequestError(f"A user message cannot hold {type(block).__name__}.")
+            raise _common.misplaced(block, "user")
 
 
 # ------------------------------------------------------------------------------------------------------ whole answers

@@ -1,0 +1,152 @@
+"""What holds for the requests of both protocols."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stepplan import (
+    PROTOCOLS,
+    InvalidRequestError,
+    Message,
+    NamedTool,
+    ProtocolName,
+    Request,
+    Text,
+    Tool,
+    ToolCall,
+    ToolCallStart,
+    ToolResult,
+)
+from stepplan.exchange import encode_json
+from stepplan.history import wire_id, wire_name
+from tests.core.fixtures import decode
+
+NAMES: tuple[ProtocolName, ...] = ("openai", "anthropic")
+ON_BOTH = pytest.mark.parametrize("protocol", NAMES)
+HI = Message.user("Hi")
+
+
+def body(protocol: ProtocolName, *messages: Message, **fields: Any) -> str:
+    """The bytes on the wire, as text."""
+    return encode_json(PROTOCOLS[protocol].encode(Request(messages=messages, **fields), stream=False)).decode()
+
+
+@ON_BOTH
+def test_other_scripts_are_not_escaped(protocol: ProtocolName) -> None:
+    call = ToolCall("a", "f", '{"城市": "\\u5317\\u4eac"}')
+    text = body(
+        protocol,
+        Message.user("你好 🎉 a\u2028b"),
+        Message.assistant(call),
+        Message.user(ToolResult("a", (Text("晴"),))),
+        tools=(Tool("f", "天气", {"type": "object", "properties": {"城市": {}}}),),
+    )
+    assert "你好 🎉 a\u2028b" in text
+    assert "晴" in text
+    assert "天气" in text
+    assert text.count("城市") == 2
+    if protocol == "anthropic":  # Chat Completions sends the arguments as the model wrote them
+        assert "\\u" not in text
+
+
+@ON_BOTH
+@pytest.mark.parametrize(
+    ("text", "sent"),
+    [("\ud83d\ude00", "😀"), ("a\ud83d", "a\ufffd"), ("\ude00b", "\ufffdb"), ("\ud83d\ud83d\ude00", "\ufffd😀")],
+)
+def test_halves_of_surrogate_pairs_are_joined_or_replaced(protocol: ProtocolName, text: str, sent: str) -> None:
+    call = ToolCall("a", "f", json.dumps({"x": text}, ensure_ascii=False))
+    sent_body = json.loads(
+        body(
+            protocol,
+            Message.system(text),
+            Message.user(text),
+            Message.assistant(text, call),
+            Message.user(ToolResult("a", (Text(text),))),
+            tools=(Tool("f", text),),
+        )
+    )
+    assert json.dumps(sent_body, ensure_ascii=False).count(sent) >= 5
+
+
+@ON_BOTH
+@given(st.text(max_size=50))
+def test_any_text_arrives_as_it_is(protocol: ProtocolName, text: str) -> None:
+    call = ToolCall("a", "f", json.dumps({"x": text}))
+    sent = json.loads(
+        body(protocol, Message.user("x" + text), Message.assistant(call), Message.user(ToolResult("a", (Text(text),))))
+    )
+    question, assistant, *_ = sent["messages"]
+    assert question["content"] == "x" + text
+    if protocol == "openai":
+        assert json.loads(assistant["tool_calls"][0]["function"]["arguments"]) == {"x": text}
+        assert sent["messages"][2]["content"] == text
+    else:
+        assert assistant["content"][0]["input"] == {"x": text}
+        assert sent["messages"][2]["content"][0]["content"] == text
+
+
+@ON_BOTH
+@pytest.mark.parametrize("extra", [{"x": {1, 2}}, {"x": float("nan")}, {"x": object()}])
+def test_what_has_no_json_form_is_refused(protocol: ProtocolName, extra: dict[str, Any]) -> None:
+    with pytest.raises(InvalidRequestError, match="no JSON form"):
+        body(protocol, HI, extra_body=extra)
+
+
+@ON_BOTH
+def test_an_illegal_name_travels_under_an_alias_and_comes_back(protocol: ProtocolName) -> None:
+    tool = Tool("files/read.all")
+    alias = wire_name(tool.name)
+    sent = body(
+        protocol,
+        HI,
+        Message.assistant(ToolCall("a", tool.name, "{}")),
+        Message.user(ToolResult("a", ())),
+        tools=(tool,),
+        **({"tool_choice": NamedTool(tool.name)} if protocol == "openai" else {}),
+    )
+    assert tool.name not in sent
+    assert sent.count(f'"{alias}"') == (3 if protocol == "openai" else 2)
+    request = Request(messages=(HI,), tools=(tool,))
+    whole: dict[str, Any] = {
+        "openai": {"choices": [{"message": {"tool_calls": [{"id": "a", "function": {"name": alias}}]}}]},
+        "anthropic": {"content": [{"type": "tool_use", "id": "a", "name": alias, "input": {}}]},
+    }
+    assert PROTOCOLS[protocol].decode(whole[protocol], request).content == (ToolCall("a", tool.name, ""),)
+    chunk: dict[str, Any] = {
+        "openai": {"choices": [{"delta": {"tool_calls": [{"index": 0, "id": "a", "function": {"name": alias}}]}}]},
+        "anthropic": {"type": "content_block_start", "index": 0, "content_block": whole["anthropic"]["content"][0]},
+    }
+    events = decode([f"data: {json.dumps(chunk[protocol])}\n\n".encode()], protocol, request)
+    assert events[-1] == ToolCallStart(0, "a", tool.name)
+
+
+@ON_BOTH
+def test_an_illegal_id_is_the_same_alias_on_call_and_result(protocol: ProtocolName) -> None:
+    id = "functions.get_weather:0"
+    sent = body(protocol, HI, Message.assistant(ToolCall(id, "f", "{}")), Message.user(ToolResult(id, ())))
+    assert id not in sent
+    assert sent.count(wire_id(id)) == 2
+
+
+@ON_BOTH
+def test_unpaired_calls_are_refused_or_repaired(protocol: ProtocolName) -> None:
+    history = (HI, Message.assistant(ToolCall("a", "f", "{}")), Message.user("Never mind."))
+    with pytest.raises(InvalidRequestError, match="no result: a"):
+        body(protocol, *history)
+    assert "interrupted" in body(protocol, *history, repair_history=True)
+
+
+@ON_BOTH
+def test_the_request_is_not_changed_by_encoding_it(protocol: ProtocolName) -> None:
+    extra = {"metadata": {"a": 1}}
+    schema: dict[str, Any] = {"type": "object", "properties": {}}
+    request = Request(messages=(HI,), tools=(Tool("f", "", schema),), extra_body=extra)
+    encoded = PROTOCOLS[protocol].encode(request, stream=True)
+    encoded["more"] = 1
+    assert extra == {"metadata": {"a": 1}}
+    assert schema == {"type": "object", "properties": {}}
+    assert request == Request(messages=(HI,), tools=(Tool("f", "", schema),), extra_body=extra)
