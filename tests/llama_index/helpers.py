@@ -70,6 +70,15 @@ def canned(*bodies: dict[str, Any]) -> tuple[httpx.Client, list[dict[str, Any]]]
     return httpx.Client(transport=httpx.MockTransport(answer)), requests
 
 
+def canned_stream(chunks: Sequence[dict[str, Any]]) -> httpx.Client:
+    """A client that answers every request with these events."""
+    text = "".join(f"data: {json.dumps(chunk)}\n\n" for chunk in chunks) + "data: [DONE]\n\n"
+    headers = {"content-type": "text/event-stream"}
+    return httpx.Client(
+        transport=httpx.MockTransport(lambda _: httpx.Response(200, text=text, headers=headers)),
+    )
+
+
 def retriever(top_k: int = 2) -> BaseRetriever:
     """Finds passages of the project's own documents by their words."""
     from llama_index.retrievers.bm25 import BM25Retriever  # type: ignore[import-untyped]  # no py.typed there
