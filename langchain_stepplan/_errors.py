@@ -11,8 +11,8 @@ from langchain_core import exceptions as lc
 import stepplan
 from stepplan import StepPlanError
 
-# Core 1.7.5 and newer know refusals.
-_Refusal: Any = getattr(lc, "ModelRefusalError", lc.ModelInvalidRequestError)
+# LangChain knows refusals since core 1.7.5.
+Refusal: Any = getattr(lc, "ModelRefusalError", lc.ModelInvalidRequestError)
 
 
 class ModelError(StepPlanError, lc.ModelError):
@@ -71,7 +71,7 @@ class QuotaExceededError(stepplan.QuotaExceededError, lc.ModelRateLimitError):
     """402: the plan's credits are used up. Never worth a retry, so `is_retryable` is False."""
 
 
-class ContentBlockedError(stepplan.ContentBlockedError, _Refusal):  # type: ignore[misc]  # depends on core's version
+class ContentBlockedError(stepplan.ContentBlockedError, Refusal):  # type: ignore[misc]  # depends on core's version
     """451: moderation blocked the prompt or the answer."""
 
 

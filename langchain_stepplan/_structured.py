@@ -17,6 +17,7 @@ from langchain_core.utils.json import parse_json_markdown
 from langchain_core.utils.pydantic import is_basemodel_subclass
 from typing_extensions import override
 
+from langchain_stepplan._errors import Refusal
 from stepplan import InvalidRequestError, parse_partial_arguments
 from stepplan.history import wire_name
 
@@ -44,6 +45,7 @@ class StructuredOutputParser(BaseCumulativeTransformOutputParser[Any]):
 
         Raises:
             OutputParserException: There is none; the message says why, and what to do.
+            ModelError: The model refused (`ModelRefusalError`, where LangChain has it).
         """
         [generation] = result
         if not isinstance(generation, ChatGeneration):
@@ -86,12 +88,13 @@ class StructuredOutputParser(BaseCumulativeTransformOutputParser[Any]):
             raise self._nothing(message, "is no JSON object")
         return cast("dict[str, Any]", value)
 
-    def _nothing(self, message: AIMessage, what: str) -> OutputParserException:
+    def _nothing(self, message: AIMessage, what: str) -> Exception:
         reason = message.response_metadata.get("finish_reason")
         if reason == "length":
             said = "The answer was cut off at the token limit: raise max_tokens, or lower reasoning_effort."
         elif reason == "content_filter":
-            said = f"The model refused to answer: {message.text!r}"
+            refusal: Exception = Refusal(f"The model refused to answer: {message.text!r}")
+            return refusal
         elif message.invalid_tool_calls:
             said = str(message.invalid_tool_calls[0]["error"])
         else:
