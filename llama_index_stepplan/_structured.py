@@ -231,15 +231,22 @@ class StructuredPredictionLLM(FunctionCallingLLM):
         )
 
 
+def object_schema(cls: type[BaseModel]) -> dict[str, Any]:
+    """The class's JSON Schema, as an object at the top: Pydantic gives one that refers to itself as a reference."""
+    schema = cls.model_json_schema()
+    reference = schema.pop("$ref", None)
+    return schema if reference is None else {**schema["$defs"][reference.rpartition("/")[2]], **schema}
+
+
 def _as_format(output_cls: type[BaseModel], strict: bool | None) -> dict[str, Any]:
-    schema: dict[str, Any] = {"name": wire_name(output_cls.__name__), "schema": output_cls.model_json_schema()}
+    schema: dict[str, Any] = {"name": wire_name(output_cls.__name__), "schema": object_schema(output_cls)}
     if strict is not None:
         schema["strict"] = strict
     return {"response_format": {"type": "json_schema", "json_schema": schema}}
 
 
 def _as_tool(output_cls: type[BaseModel], strict: bool | None) -> dict[str, Any]:
-    schema = output_cls.model_json_schema()
+    schema = object_schema(output_cls)
     function: dict[str, Any] = {
         "name": output_cls.__name__,
         "description": schema.get("description", ""),

@@ -1,11 +1,14 @@
 """A sandbox, and a model of it, once per protocol."""
 
+from collections.abc import Generator
+
 import pytest
+from llama_index_instrumentation import root_dispatcher
 
 from llama_index_stepplan import StepPlan
 from stepplan import ProtocolName
 from stepplan.sandbox import Sandbox
-from tests.llama_index.helpers import PROTOCOLS, make_llm
+from tests.llama_index.helpers import PROTOCOLS, Recorder, make_llm
 
 
 @pytest.fixture
@@ -22,3 +25,11 @@ def protocol(request: pytest.FixtureRequest) -> ProtocolName:
 @pytest.fixture
 def llm(plan: Sandbox, protocol: ProtocolName) -> StepPlan:
     return make_llm(plan, protocol)
+
+
+@pytest.fixture
+def recorder() -> Generator[Recorder]:
+    handler = Recorder()
+    root_dispatcher.add_event_handler(handler)
+    yield handler
+    root_dispatcher.event_handlers.remove(handler)

@@ -13,6 +13,9 @@ from llama_index.core.base.base_retriever import BaseRetriever
 from llama_index.core.base.llms.types import ChatMessage, ChatResponse
 from llama_index.core.node_parser import SentenceSplitter
 from llama_index.core.schema import Document
+from llama_index_instrumentation.base import BaseEvent
+from llama_index_instrumentation.event_handlers import BaseEventHandler
+from pydantic import Field
 from workflows.handler import WorkflowHandler
 
 from llama_index_stepplan import StepPlan
@@ -38,6 +41,18 @@ def make_llm(plan: Sandbox, protocol: ProtocolName, **fields: Any) -> StepPlan:
     """A model of the sandbox, that does not try again unless told to."""
     merged: dict[str, Any] = {"base_url": plan.base_url, "api_key": plan.api_key, "max_retries": 0, **fields}
     return StepPlan(protocol=protocol, **merged)
+
+
+class Recorder(BaseEventHandler):
+    """Keeps every event."""
+
+    events: list[BaseEvent] = Field(default_factory=list)
+
+    def handle(self, event: BaseEvent, **_: Any) -> None:
+        self.events.append(event)
+
+    def of(self, kind: type[BaseEvent]) -> list[Any]:
+        return [event for event in self.events if isinstance(event, kind)]
 
 
 async def ask(llm: StepPlan, way: Way, messages: str | Sequence[ChatMessage], **kwargs: Any) -> list[ChatResponse]:

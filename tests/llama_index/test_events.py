@@ -7,8 +7,6 @@ from typing import Any
 import pytest
 from llama_index.core.base.llms.types import ChatMessage
 from llama_index.core.callbacks import CallbackManager, CBEventType, LlamaDebugHandler, TokenCountingHandler
-from llama_index.core.instrumentation.event_handlers.base import BaseEventHandler
-from llama_index.core.instrumentation.events.base import BaseEvent
 from llama_index.core.instrumentation.events.llm import (
     LLMChatEndEvent,
     LLMChatInProgressEvent,
@@ -17,13 +15,11 @@ from llama_index.core.instrumentation.events.llm import (
     LLMCompletionInProgressEvent,
     LLMCompletionStartEvent,
 )
-from llama_index_instrumentation import root_dispatcher
-from pydantic import Field
 
 from llama_index_stepplan import StepPlan
 from stepplan import InternalServerError, ProtocolName
 from stepplan.sandbox import Fault, Sandbox, Turn, Usage
-from tests.llama_index.helpers import make_llm
+from tests.llama_index.helpers import Recorder, make_llm
 
 ENDPOINTS = (
     "chat",
@@ -45,26 +41,6 @@ async def use(llm: StepPlan, endpoint: str) -> int:
     if isinstance(answer, AsyncGenerator):
         return len([chunk async for chunk in answer])
     return len(list(answer)) if isinstance(answer, Generator) else 0
-
-
-class Recorder(BaseEventHandler):
-    """Keeps every event."""
-
-    events: list[BaseEvent] = Field(default_factory=list)
-
-    def handle(self, event: BaseEvent, **_: Any) -> None:
-        self.events.append(event)
-
-    def of(self, kind: type[BaseEvent]) -> list[Any]:
-        return [event for event in self.events if isinstance(event, kind)]
-
-
-@pytest.fixture
-def recorder() -> Generator[Recorder]:
-    handler = Recorder()
-    root_dispatcher.add_event_handler(handler)
-    yield handler
-    root_dispatcher.event_handlers.remove(handler)
 
 
 @pytest.mark.parametrize("endpoint", ENDPOINTS)

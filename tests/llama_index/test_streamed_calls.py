@@ -7,7 +7,7 @@ from llama_index.core.base.llms.types import ChatMessage, ChatResponse, ToolCall
 
 from llama_index_stepplan import StepPlan, _stream
 from llama_index_stepplan._stream import ChunkBuilder
-from stepplan import MessageEnd, Request, ToolCallDelta, ToolCallStart
+from stepplan import MessageEnd, Request, ToolCallDelta, ToolCallStart, parse_partial_arguments
 from stepplan.sandbox import Sandbox, ToolCall, Turn
 from tests.llama_index.helpers import STREAMS, Way, ask, canned_stream
 
@@ -82,12 +82,11 @@ def test_an_earlier_chunk_does_not_change_later(llm: StepPlan, plan: Sandbox) ->
 @pytest.mark.parametrize("length", [1_000, 10_000, 100_000])
 def test_what_is_parsed_while_arguments_arrive_is_linear(monkeypatch: pytest.MonkeyPatch, length: int) -> None:
     parsed = 0
-    parse = _stream.parse_partial_arguments
 
     def counting(text: str) -> dict[str, Any]:
         nonlocal parsed
         parsed += len(text)
-        return parse(text)
+        return parse_partial_arguments(text)
 
     monkeypatch.setattr(_stream, "parse_partial_arguments", counting)
     arguments = '{"text": "' + "x" * length + '"}'

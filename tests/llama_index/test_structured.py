@@ -1,0 +1,317 @@
+"""Objects instead of words, in all four ways and on both protocols."""
+
+import json
+from collections.abc import AsyncGenerator
+from enum import Enum
+from typing import Any, Generic, Literal, TypeVar
+
+import pytest
+from llama_index.core import ChatPromptTemplate, PromptTemplate
+from llama_index.core.base.llms.types import ChatMessage
+from llama_index.core.instrumentation.events.llm import (
+    LLMStructuredPredictEndEvent,
+    LLMStructuredPredictInProgressEvent,
+    LLMStructuredPredictStartEvent,
+)
+from llama_index.core.program import FunctionCallingProgram
+from llama_index.core.types import PydanticProgramMode
+from pydantic import BaseModel, Field
+
+from llama_index_stepplan import StepPlan, StructuredOutputError
+from llama_index_stepplan._structured import object_schema
+from stepplan import ProtocolName
+from stepplan.sandbox import Sandbox, ToolCall, Turn
+from tests.llama_index.helpers import Recorder, agents_use_old_pydantic, forced_choice_is_asked_for, make_llm
+
+pytestmark = forced_choice_is_asked_for
+
+T = TypeVar("T")
+PredictWay = Literal["whole", "awaited", "streamed", "streamed async"]
+PREDICT_WAYS: tuple[PredictWay, ...] = ("whole", "awaited", "streamed", "streamed async")
+PROMPT = PromptTemplate("Who is {who}?")
+
+
+class Mood(Enum):
+    CALM = "calm"
+    WILD = "wild"
+
+
+class Address(BaseModel):
+    city: str
+    zip: str | None = None
+
+
+class Person(BaseModel):
+    """Somebody."""
+
+    name: str = Field(description="The full name")
+    age: int
+    mood: Mood = Mood.CALM
+    home: Address | None = None
+    friends: list["Person"] = []
+
+
+BOB = {
+    "name": "Robert Norman Ross, the painter of happy little trees",
+    "age": 52,
+    "mood": "wild",
+    "home": {"city": "Orlando", "zip": None},
+    "friends": [{"name": "Steve", "age": 40, "mood": "calm", "home": None, "friends": []}],
+}
+
+
+def answer(llm: StepPlan, value: dict[str, Any] | str, finish_reason: str | None = None) -> Turn:
+    """The turn in which the model says this object, however the protocol has it said."""
+    text = value if isinstance(value, str) else json.dumps(value)
+    if llm.protocol == "openai" and llm.pydantic_program_mode == PydanticProgramMode.DEFAULT:
+        return Turn(reasoning="I know him.", text=text, finish_reason=finish_reason)
+    return Turn(reasoning="I know him.", tool_calls=[ToolCall("Person", text)], finish_reason=finish_reason)
+
+
+async def predict(llm: StepPlan, way: PredictWay, cls: type[BaseModel] = Person, **kwargs: Any) -> list[Any]:
+    """The objects, the last one whole."""
+    match way:
+        case "whole":
+            return [llm.structured_predict(cls, PROMPT, kwargs or None, who="'Bob'")]
+        case "awaited":
+            return [await llm.astructured_predict(cls, PROMPT, kwargs or None, who="'Bob'")]
+        case "streamed":
+            return list(llm.stream_structured_predict(cls, PROMPT, kwargs or None, who="'Bob'"))
+        case "streamed async":
+            parts = await llm.astream_structured_predict(cls, PROMPT, kwargs or None, who="'Bob'")
+            assert isinstance(parts, AsyncGenerator)
+            return [part async for part in parts]
+
+
+@pytest.mark.parametrize("way", PREDICT_WAYS)
+async def test_nested_and_optional_objects_are_predicted(llm: StepPlan, plan: Sandbox, way: PredictWay) -> None:
+    plan.script(answer(llm, BOB))
+
+    assert (await predict(llm, way))[-1] == Person.model_validate(BOB)
+
+
+@pytest.mark.parametrize("way", PREDICT_WAYS)
+async def test_the_object_is_forced_as_far_as_the_protocol_can(llm: StepPlan, plan: Sandbox, way: PredictWay) -> None:
+    await predict(llm, way)
+    body = plan.requests[0].body
+
+    if llm.protocol == "openai":
+        schema = body["response_format"]["json_schema"]
+        assert schema == {"name": "Person", "schema": object_schema(Person)}
+        assert not {"tools", "tool_choice"} & set(body)
+    else:
+        [tool] = body["tools"]
+        assert (tool["name"], tool["description"]) == ("Person", "Somebody.")
+        assert tool["input_schema"] == object_schema(Person)
+        assert "You must call the tool `Person`" in body["system"]
+
+
+async def test_the_system_prompt_is_the_same_in_all_four_ways(plan: Sandbox, protocol: ProtocolName) -> None:
+    llm = make_llm(plan, protocol, system_prompt="You know everybody.")
+    for way in PREDICT_WAYS:
+        await predict(llm, way)
+    asked = [
+        {name: value for name, value in request.body.items() if name not in {"stream", "stream_options"}}
+        for request in plan.requests
+    ]
+
+    assert asked == [asked[0]] * 4
+    assert "You know everybody." in str(asked[0])
+
+
+@pytest.mark.parametrize("way", PREDICT_WAYS)
+async def test_a_tool_can_be_chosen_on_either_protocol(plan: Sandbox, protocol: ProtocolName, way: PredictWay) -> None:
+    llm = make_llm(plan, protocol, pydantic_program_mode=PydanticProgramMode.FUNCTION)
+    plan.script(answer(llm, BOB))
+
+    assert (await predict(llm, way))[-1] == Person.model_validate(BOB)
+    assert "response_format" not in plan.requests[0].body
+    if protocol == "openai":
+        assert plan.requests[0].body["tool_choice"] == {"type": "function", "function": {"name": "Person"}}
+
+
+@pytest.mark.parametrize("way", ["streamed", "streamed async"])
+async def test_parts_fill_in_as_the_text_arrives(llm: StepPlan, plan: Sandbox, way: PredictWay) -> None:
+    plan.script(answer(llm, BOB))
+    parts = await predict(llm, way)
+    names = [part.name for part in parts if part.name]
+
+    assert len(parts) > 5
+    assert names == sorted(names, key=len)
+    assert len(set(names)) > 3
+    assert all("Robert Norman Ross, the painter of happy little trees".startswith(name) for name in names)
+    assert [part.age for part in parts][-1] == 52
+    assert any(part.home is not None and part.home.city not in {None, "Orlando"} for part in parts)
+    assert any(part.friends and part.friends[0].name == "Steve" for part in parts[:-1])
+    assert parts[-1] == Person.model_validate(BOB)
+
+
+@pytest.mark.parametrize("way", PREDICT_WAYS)
+async def test_text_beside_the_call_is_no_obstacle(plan: Sandbox, way: PredictWay) -> None:
+    plan.script(Turn(text="Here he is:", tool_calls=[ToolCall("Person", BOB)]))
+
+    assert (await predict(make_llm(plan, "anthropic"), way))[-1] == Person.model_validate(BOB)
+
+
+@pytest.mark.parametrize("way", PREDICT_WAYS)
+async def test_a_model_that_writes_the_object_down_instead_of_calling_has_answered(
+    plan: Sandbox, way: PredictWay
+) -> None:
+    plan.script(Turn(text=json.dumps(BOB)))
+
+    assert (await predict(make_llm(plan, "anthropic"), way))[-1] == Person.model_validate(BOB)
+
+
+@pytest.mark.parametrize("way", PREDICT_WAYS)
+async def test_an_answer_that_was_cut_off_says_max_tokens(llm: StepPlan, plan: Sandbox, way: PredictWay) -> None:
+    cut = (
+        ""
+        if llm.protocol == "anthropic" and way in {"whole", "awaited"}
+        else '{"name": "Robert Norman Ross, the painter of happy little trees", "age": 5'
+    )
+    plan.script(answer(llm, cut, finish_reason="length"))
+    with pytest.raises(StructuredOutputError, match="cut off before the Person was whole: raise max_tokens") as caught:
+        await predict(llm, way)
+
+    assert isinstance(caught.value, ValueError)
+
+
+@pytest.mark.parametrize("way", PREDICT_WAYS)
+async def test_an_object_that_does_not_fit_says_where(llm: StepPlan, plan: Sandbox, way: PredictWay) -> None:
+    plan.script(answer(llm, {"name": "Bob"}))
+    with pytest.raises(StructuredOutputError, match=r"not a valid Person(.|\n)*age") as caught:
+        await predict(llm, way)
+
+    assert "Bob" in caught.value.body
+
+
+@pytest.mark.parametrize("way", PREDICT_WAYS)
+async def test_words_instead_of_an_object_are_shown(llm: StepPlan, plan: Sandbox, way: PredictWay) -> None:
+    plan.script(Turn(text="I do not know him."))
+    with pytest.raises(StructuredOutputError, match=r"(?s)Person.*I do not know him\."):
+        await predict(llm, way)
+
+
+async def test_broken_arguments_are_named_as_such(plan: Sandbox) -> None:
+    plan.script(Turn(tool_calls=[ToolCall("Person", "{'name': 1}")]))
+    with pytest.raises(StructuredOutputError, match="are not a JSON object"):
+        await predict(make_llm(plan, "anthropic"), "streamed")
+
+
+@pytest.mark.parametrize("way", PREDICT_WAYS)
+async def test_options_are_passed_on_and_choices_of_tools_left_aside(
+    llm: StepPlan, plan: Sandbox, way: PredictWay
+) -> None:
+    given: dict[str, Any] = {
+        "max_tokens": 555,
+        "tool_choice": "auto",
+        "tool_required": True,
+        "allow_parallel_tool_calls": True,
+    }
+    before = dict(given)
+    await predict(llm, way, **given)
+
+    assert plan.requests[0].body["max_tokens"] == 555
+    assert given == before
+
+
+class Nothing(BaseModel):
+    """Says that there is nothing to say."""
+
+
+@pytest.mark.parametrize("way", PREDICT_WAYS)
+async def test_a_class_without_fields_is_predicted(llm: StepPlan, way: PredictWay) -> None:
+    assert (await predict(llm, way, Nothing))[-1] == Nothing()
+
+
+class Box(BaseModel, Generic[T]):
+    content: T
+
+
+@pytest.mark.parametrize("way", PREDICT_WAYS)
+async def test_a_generic_class_has_a_name_the_api_takes(llm: StepPlan, plan: Sandbox, way: PredictWay) -> None:
+    [*_, box] = await predict(llm, way, Box[int])
+    body = plan.requests[0].body
+    name = body["response_format"]["json_schema"]["name"] if llm.protocol == "openai" else body["tools"][0]["name"]
+
+    assert isinstance(box, Box)
+    assert name.isidentifier()
+
+
+@pytest.mark.parametrize("way", PREDICT_WAYS)
+async def test_prediction_fires_its_events_once(llm: StepPlan, recorder: Recorder, way: PredictWay) -> None:
+    parts = await predict(llm, way)
+
+    assert len(recorder.of(LLMStructuredPredictStartEvent)) == 1
+    [end] = recorder.of(LLMStructuredPredictEndEvent)
+    assert end.output == parts[-1]
+    assert len(recorder.of(LLMStructuredPredictInProgressEvent)) == len(parts) - 1
+
+
+def test_strict_schemas_are_asked_for_if_so_chosen(plan: Sandbox) -> None:
+    llm = make_llm(plan, "openai", strict=True)
+    llm.structured_predict(Person, PROMPT, who="Bob")
+    llm.pydantic_program_mode = PydanticProgramMode.FUNCTION
+    llm.structured_predict(Person, PROMPT, who="Bob")
+
+    assert plan.requests[0].body["response_format"]["json_schema"]["strict"] is True
+    assert plan.requests[1].body["tools"][0]["function"]["strict"] is True
+
+
+async def test_other_modes_are_left_to_llama_index(llm: StepPlan, plan: Sandbox) -> None:
+    llm.pydantic_program_mode = PydanticProgramMode.LLM
+    plan.script(*[Turn(text=json.dumps(BOB))] * 3)
+
+    assert (await predict(llm, "whole"))[-1] == Person.model_validate(BOB)
+    assert (await predict(llm, "awaited"))[-1] == Person.model_validate(BOB)
+    assert (await predict(llm, "streamed"))[-1] == Person.model_validate(BOB)
+    assert "tools" not in plan.requests[0].body
+
+
+@agents_use_old_pydantic
+async def test_a_structured_llm_answers_with_the_object(llm: StepPlan, plan: Sandbox) -> None:
+    plan.script(*[answer(llm, BOB)] * 5)
+    structured = llm.as_structured_llm(Person)
+    question = [ChatMessage("You know everybody.", role="system"), ChatMessage("Who is {Bob}?")]
+    answers = [
+        structured.chat(question),
+        await structured.achat(question),
+        list(structured.stream_chat(question))[-1],
+        [chunk async for chunk in await structured.astream_chat(question)][-1],
+    ]
+
+    for response in answers:
+        assert response.raw == Person.model_validate(BOB)
+        assert (
+            json.loads(response.message.content or "")["name"]
+            == "Robert Norman Ross, the painter of happy little trees"
+        )
+    assert structured.complete("Who?").raw == Person.model_validate(BOB)
+    assert "Who is {Bob}?" in str(plan.requests[0].body["messages"])
+
+
+def test_a_conversation_may_be_the_prompt(llm: StepPlan, plan: Sandbox) -> None:
+    prompt = ChatPromptTemplate.from_messages([("system", "You know {whom}."), ("user", "Who is {who}?")])
+    llm.structured_predict(Person, prompt, whom="everybody", who="Bob")
+
+    sent = str(plan.requests[0].body)
+    assert "You know everybody." in sent
+    assert "Who is Bob?" in sent
+
+
+@pytest.mark.parametrize("multiple", [False, True])
+async def test_llama_indexs_own_program_works_too_and_shows_parts(llm: StepPlan, plan: Sandbox, multiple: bool) -> None:
+    calls = [ToolCall("Address", {"city": "Orlando"}), ToolCall("Address", {"city": "Rome", "zip": "00118"})]
+    plan.script(*[Turn(tool_calls=calls)] * 4)
+    program = FunctionCallingProgram.from_defaults(
+        output_cls=Address, prompt=PROMPT, llm=llm, allow_parallel_tool_calls=multiple
+    )
+    expected = Address(city="Orlando")
+    results: list[Any] = [
+        program(who="Bob"),
+        await program.acall(who="Bob"),
+        list(program.stream_call(who="Bob"))[-1],
+        [part async for part in await program.astream_call(who="Bob")][-1],
+    ]
+
+    assert results == [[expected, Address(city="Rome", zip="00118")] if multiple else expected] * 4
