@@ -12,7 +12,7 @@ from langchain_core.messages import AIMessage
 from langchain_core.output_parsers import BaseCumulativeTransformOutputParser
 from langchain_core.outputs import ChatGeneration, Generation
 from langchain_core.runnables import Runnable, RunnableMap, RunnablePassthrough
-from langchain_core.utils.function_calling import convert_to_openai_function
+from langchain_core.utils.function_calling import convert_to_openai_tool
 from langchain_core.utils.json import parse_json_markdown
 from langchain_core.utils.pydantic import is_basemodel_subclass
 from typing_extensions import override
@@ -147,7 +147,7 @@ def structured_output(
         raise InvalidRequestError(
             "tools= goes with method='json_schema': with 'function_calling' the schema is the tool."
         )
-    function = None if schema is None else convert_to_openai_function(cast("Any", schema), strict=strict)
+    function = None if schema is None else convert_to_openai_tool(cast("Any", schema), strict=strict)["function"]
     marks = {"ls_structured_output_format": {"kwargs": {"method": method, "strict": strict}, "schema": function or {}}}
     if method == "function_calling":
         name = cast("dict[str, Any]", function)["name"]
