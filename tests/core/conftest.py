@@ -1,0 +1,45 @@
+"""What the tests on real sockets share."""
+
+import functools
+from collections.abc import Iterator
+
+import pytest
+
+from stepplan import RetryPolicy, transport
+from stepplan.sandbox import Sandbox
+from tests.core.asking import WAYS, Asker, Way, settings_for
+
+
+@pytest.fixture
+def plan(stepplan_sandbox: Sandbox) -> Sandbox:
+    """The sandbox, with an empty script."""
+    return stepplan_sandbox
+
+
+@pytest.fixture(params=WAYS)
+def way(request: pytest.FixtureRequest) -> Way:
+    """Each of the two clients."""
+    chosen: Way = request.param
+    return chosen
+
+
+@pytest.fixture
+def asker(way: Way, plan: Sandbox) -> Asker:
+    """A client of the sandbox."""
+    return Asker(way, settings_for(plan))
+
+
+@pytest.fixture(autouse=True)
+def _quick_retries(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Waits between tries are hundredths of seconds."""
+    monkeypatch.setattr("stepplan.settings.RetryPolicy", functools.partial(RetryPolicy, initial=0.02))
+
+
+@pytest.fixture
+def fresh_pools(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """No connection and no setting of another test is found again."""
+    pools: dict[transport.PoolKey, object] = {}
+    monkeypatch.setattr(transport, "_sync", pools)
+    yield
+    for key in list(pools):
+        transport.close_sync_pool(key)
