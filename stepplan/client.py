@@ -40,7 +40,10 @@ class _Client:
             raise InvalidRequestError(f"protocol={protocol!r} is not known: it is {' or '.join(map(repr, PROTOCOLS))}.")
         self.settings = settings or Settings()
         self.protocol: ProtocolName = protocol
-        self._pool_key = (self.settings.proxy, self.settings.verify)
+
+    @property
+    def _pool_key(self) -> transport.PoolKey:
+        return self.settings.proxy, self.settings.verify
 
     def _send_steps(self, request: Request) -> Steps[Response]:
         wire = PROTOCOLS[self.protocol]

@@ -5,7 +5,6 @@ Pools are shared by everything in the process: one per TLS and proxy settings, a
 
 import asyncio
 import atexit
-import functools
 import os
 import re
 import ssl
@@ -49,32 +48,35 @@ PoolKey = tuple[str | None, bool | str]
 _LIMITS = httpx.Limits(max_connections=None, max_keepalive_connections=100, keepalive_expiry=30.0)
 _PROXY_VARIABLES = ("ALL_PROXY", "HTTPS_PROXY", "HTTP_PROXY", "all_proxy", "https_proxy", "http_proxy")
 
-_lock = threading.Lock()
+_lock = threading.RLock()
+_contexts: dict[bool | str, ssl.SSLContext] = {}
 _sync: dict[PoolKey, httpx.Client] = {}
 _async: dict[asyncio.AbstractEventLoop, dict[PoolKey, tuple[httpx.AsyncClient, AsyncGenerator[None]]]] = {}
 _of_parent: list[object] = []
 
 
-@functools.lru_cache(maxsize=8)
 def _tls(verify: bool | str) -> ssl.SSLContext:
     """One context per setting per process: it costs 25 ms and 750 KB.
 
     Raises:
         InvalidRequestError: `verify` names no file of authorities.
     """
-    if isinstance(verify, bool):
-        return httpx.create_ssl_context(verify=verify)
-    try:
-        return ssl.create_default_context(cafile=verify)
-    except OSError as error:
-        raise InvalidRequestError(f"verify={verify!r} is no readable file of certificate authorities.") from error
+    with _lock:
+        if verify not in _contexts:
+            try:
+                _contexts[verify] = (
+                    httpx.create_ssl_context(verify=verify)
+                    if isinstance(verify, bool)
+                    else ssl.create_default_context(cafile=verify)
+                )
+            except OSError as error:
+                raise InvalidRequestError(f"verify={verify!r}: no readable file of authorities ({error}).") from error
+        return _contexts[verify]
 
 
-def _new(cls: Callable[..., T], key: PoolKey) -> T:
-    proxy, verify = key
+def _new(cls: Callable[..., T], proxy: str | None, tls: ssl.SSLContext) -> T:
     # The pool serves every key in the process, so no cookie may pass from one account's answer to another's request.
     no_cookies = CookieJar(DefaultCookiePolicy(allowed_domains=()))
-    tls = _tls(verify)
     try:
         return cls(proxy=proxy, verify=tls, limits=_LIMITS, timeout=None, cookies=no_cookies)
     except (ImportError, ValueError, httpx.InvalidURL) as error:  # SOCKS without its package, or no proxy's URL
@@ -91,7 +93,7 @@ def sync_pool(key: PoolKey) -> httpx.Client:
     pool = _sync.get(key)
     if pool is None:
         with _lock:
-            pool = _sync.get(key) or _sync.setdefault(key, _new(httpx.Client, key))
+            pool = _sync.get(key) or _sync.setdefault(key, _new(httpx.Client, key[0], _tls(key[1])))
     return pool
 
 
@@ -108,9 +110,11 @@ async def async_pool(key: PoolKey) -> httpx.AsyncClient:
         for loop in list(_async):  # a copy, because other threads' loops come and go
             if loop.is_closed():
                 _async.pop(loop, None)
-        await asyncio.to_thread(_tls, key[1])  # reads files, which must not hold up the loop
+    tls = _contexts.get(key[1])
+    if tls is None:  # reading the authorities' file must not hold up the loop
+        tls = await asyncio.to_thread(_tls, key[1])
     if key not in pools:
-        pool = _new(httpx.AsyncClient, key)
+        pool = _new(httpx.AsyncClient, key[0], tls)
         pools[key] = (pool, _closed_with_loop(pool))
         await anext(pools[key][1])
     return pools[key][0]
@@ -136,10 +140,10 @@ def _close_all() -> None:
 
 
 def _after_fork() -> None:
-    """A child has its own pools. It keeps the parent's alive, because closing them would write to shared sockets."""
+    """A child has its own pools. It keeps the parent's as they are: to close them would disturb what both share."""
     global _lock, _sync, _async
     _of_parent.extend((_sync, _async))
-    _lock, _sync, _async = threading.Lock(), {}, {}
+    _lock, _sync, _async = threading.RLock(), {}, {}
 
 
 def build(http: Any, request: HTTPRequest) -> Any:

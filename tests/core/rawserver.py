@@ -1,0 +1,86 @@
+"""A server that does with its connections what a test says: for what no web framework would do."""
+
+import contextlib
+import socket
+import threading
+from collections.abc import Callable, Generator
+from dataclasses import dataclass, field
+
+from pydantic import SecretStr
+
+from stepplan import Settings
+
+
+@dataclass
+class RawServer:
+    """Where it listens, and what it was sent, one request after the other."""
+
+    port: int
+    requests: list[bytes] = field(default_factory=list[bytes])
+    connections: int = 0
+
+    def settings(self, **fields: object) -> Settings:
+        return Settings(api_key=SecretStr("sk-raw"), base_url=f"http://127.0.0.1:{self.port}", **fields)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType] - passed on
+
+    def read_request(self, connection: socket.socket) -> bytes:
+        """The next request on a connection, head and body; empty if there is none."""
+        data = b""
+        while b"\r\n\r\n" not in data:
+            piece = connection.recv(65536)
+            if not piece:
+                return b""
+            data += piece
+        head, _, body = data.partition(b"\r\n\r\n")
+        length = next(
+            (int(line[15:]) for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")), 0
+        )
+        while len(body) < length:
+            body += connection.recv(65536)
+        self.requests.append(head + b"\r\n\r\n" + body)
+        return self.requests[-1]
+
+
+@contextlib.contextmanager
+def raw_server(serve: Callable[[RawServer, socket.socket, int], None]) -> Generator[RawServer]:
+    """Serve each connection in a thread of its own; `serve` is told which it is, from 0."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    server = RawServer(listener.getsockname()[1])
+    threads: list[threading.Thread] = []
+
+    def handle(connection: socket.socket, number: int) -> None:
+        with connection, contextlib.suppress(OSError):
+            connection.settimeout(10)
+            serve(server, connection, number)
+
+    def accept() -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                connection, _ = listener.accept()
+                threads.append(threading.Thread(target=handle, args=(connection, server.connections)))
+                server.connections += 1
+                threads[-1].start()
+
+    accepting = threading.Thread(target=accept)
+    accepting.start()
+    try:
+        yield server
+    finally:
+        listener.shutdown(socket.SHUT_RDWR)
+        listener.close()
+        accepting.join()
+        for thread in threads:
+            thread.join()
+
+
+def response(body: bytes, content_type: str = "application/json", *, status: str = "200 OK", more: str = "") -> bytes:
+    """A whole HTTP response."""
+    head = f"HTTP/1.1 {status}\r\nContent-Type: {content_type}\r\nContent-Length: {len(body)}\r\n{more}\r\n"
+    return head.encode() + body
+
+
+STREAM_HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+def chunked(data: bytes) -> bytes:
+    """One chunk of a streamed response; of nothing, the last."""
+    return f"{len(data):x}\r\n".encode() + data + b"\r\n"

@@ -1,0 +1,290 @@
+"""Connections: shared, given back, never stale, never left behind, and never anybody else's to close."""
+
+import asyncio
+import gzip
+import socket
+import threading
+import time
+import zlib
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import httpx
+import httpx2
+import pytest
+
+from stepplan import APIConnectionError, AsyncClient, Client, Message, Request, Settings, fold
+from stepplan.sandbox import Fault, Sandbox, Turn
+from tests.core.asking import Asker, Way, settings_for
+from tests.core.fixtures import COMPOSED
+from tests.core.rawserver import STREAM_HEAD, RawServer, chunked, raw_server, response
+
+REQUEST = Request(messages=(Message.user("Hello"),))
+WHOLE = next(answer.data for answer in COMPOSED if answer.path.name == "text.openai.json")
+STREAM = next(answer.data for answer in COMPOSED if answer.path.name == "text.openai.sse")
+LONG = Turn(text="word " * 40, fault=Fault(delay=0.01))
+
+
+def hung_up(plan: Sandbox) -> bool:
+    """Whether the sandbox notices, in a while, that nobody listens any more."""
+    return within_a_while(lambda: plan.open_requests == 0)
+
+
+def within_a_while(condition: Callable[[], bool]) -> bool:
+    deadline = time.monotonic() + 3
+    while not condition() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return condition()
+
+
+def answer_all(server: RawServer, connection: socket.socket, number: int) -> None:
+    while request := server.read_request(connection):
+        if b'"stream":true' in request:
+            connection.sendall(STREAM_HEAD + chunked(STREAM) + chunked(b""))
+        else:
+            connection.sendall(response(WHOLE))
+
+
+@pytest.mark.usefixtures("fresh_pools")
+def test_equal_clients_share_one_connection_whatever_their_key() -> None:
+    with raw_server(answer_all) as server:
+        for at in range(3):
+            settings = replace(server.settings(), headers={"x-team": str(at)}, max_retries=at)
+            Client(settings, protocol="openai").send(REQUEST)
+            assert fold(Client(settings).stream(REQUEST)).text == "Hello there."
+        Client(server.settings()).close()
+    assert len(server.requests) == 6
+    assert server.connections == 1
+
+
+async def test_equal_async_clients_share_one_connection_in_a_loop() -> None:
+    with raw_server(answer_all) as server:
+        for _ in range(3):
+            await AsyncClient(server.settings()).send(REQUEST)
+            assert fold([event async for event in AsyncClient(server.settings()).stream(REQUEST)]).text
+        await AsyncClient(server.settings()).aclose()
+    assert len(server.requests) == 6
+    assert server.connections == 1
+
+
+@pytest.mark.usefixtures("fresh_pools")
+def test_a_kept_connection_that_the_server_drops_is_replaced(way: Way) -> None:
+    def drop_the_second_request(server: RawServer, connection: socket.socket, number: int) -> None:
+        server.read_request(connection)
+        connection.sendall(response(WHOLE))
+        server.read_request(connection)  # and no answer: closed
+
+    async def twice(client: AsyncClient) -> list[str]:
+        try:
+            return [(await client.send(REQUEST)).text for _ in range(2)]
+        finally:
+            await client.aclose()
+
+    with raw_server(drop_the_second_request) as server:
+        if way == "sync":
+            with Client(server.settings()) as client:
+                texts = [client.send(REQUEST).text for _ in range(2)]
+        else:
+            texts = asyncio.run(twice(AsyncClient(server.settings())))
+    assert texts == ["Hello there."] * 2
+    assert len(server.requests) == 3
+
+
+def test_ten_abandoned_streams_leave_a_pool_of_one_free(plan: Sandbox) -> None:
+    with httpx.Client(limits=httpx.Limits(max_connections=1), trust_env=False) as http:
+        client = Client(settings_for(plan), http_client=http)
+        for at in range(10):
+            plan.script(LONG)
+            for _ in client.stream(REQUEST):
+                break
+            if at % 2:
+                with pytest.raises(ZeroDivisionError):
+                    abandon_by_an_error(client, plan)
+        assert client.send(REQUEST).text
+    assert hung_up(plan)
+
+
+def abandon_by_an_error(client: Client, plan: Sandbox) -> None:
+    plan.script(LONG)
+    for _ in client.stream(REQUEST):
+        _ = 1 / 0
+
+
+async def test_ten_abandoned_async_streams_leave_a_pool_of_one_free(plan: Sandbox) -> None:
+    async with httpx.AsyncClient(limits=httpx.Limits(max_connections=1), trust_env=False) as http:
+        client = AsyncClient(settings_for(plan), http_client=http)
+        for _ in range(10):
+            plan.script(LONG)
+            async for _ in client.stream(REQUEST):
+                break
+        async with asyncio.timeout(5):
+            assert (await client.send(REQUEST)).text
+    assert await asyncio.to_thread(hung_up, plan)
+
+
+async def test_closing_a_stream_hangs_up_at_once(plan: Sandbox) -> None:
+    plan.script(LONG)
+    events = AsyncClient(settings_for(plan)).stream(REQUEST)
+    await anext(events)
+    assert plan.open_requests == 1
+    await events.aclose()
+    assert await asyncio.to_thread(hung_up, plan)
+
+
+@pytest.mark.parametrize("pings", [True, False], ids=["pings", "silence"])
+@pytest.mark.parametrize("streamed", [True, False], ids=["stream", "send"])
+async def test_cancelling_a_task_that_waits_hangs_up_at_once(plan: Sandbox, pings: bool, streamed: bool) -> None:
+    plan.script(Turn(text="x " * 20, fault=Fault(stall_after=3, pings=pings)))
+    client = AsyncClient(settings_for(plan))
+
+    async def ask() -> None:
+        if streamed:
+            async for _ in client.stream(REQUEST):
+                pass
+        else:
+            await client.send(REQUEST)
+
+    task = asyncio.create_task(ask())
+    assert await asyncio.to_thread(within_a_while, lambda: plan.open_requests == 1)
+    await asyncio.sleep(0.1)  # until it waits for what does not come
+    before = time.monotonic()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert time.monotonic() - before < 1
+    assert await asyncio.to_thread(hung_up, plan)
+    assert len(plan.requests) == 1
+
+
+async def test_a_timeout_around_a_call_is_the_callers_own(plan: Sandbox) -> None:
+    plan.script(Turn(text="x " * 20, fault=Fault(stall_after=3)))
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.2):
+            await AsyncClient(settings_for(plan)).send(REQUEST)
+    assert await asyncio.to_thread(hung_up, plan)
+
+
+async def test_many_calls_at_once_all_succeed() -> None:
+    with Sandbox([replace(LONG, fault=Fault(delay=0.005))] * 300, max_concurrency=1000) as plan:
+        client = AsyncClient(settings_for(plan, connect_timeout=30.0))
+        answers = await asyncio.gather(*(client.send(REQUEST) for _ in range(300)))
+        await client.aclose()
+    assert {answer.text for answer in answers} == {LONG.text}
+
+
+def test_threads_share_a_client(plan: Sandbox) -> None:
+    client, texts = Client(settings_for(plan)), list[str]()
+    threads = [threading.Thread(target=lambda: texts.append(client.send(REQUEST).text)) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(texts) == 8
+    assert len(set(texts)) == 1
+
+
+def test_closing_ends_what_others_are_reading_with_an_error_of_ours(plan: Sandbox) -> None:
+    plan.script(LONG)
+    events = Client(settings_for(plan)).stream(REQUEST)
+    next(events)
+    Client(settings_for(plan)).close()
+    with pytest.raises(APIConnectionError) as caught:
+        list(events)
+    assert caught.value.partial is not None
+
+
+ENCODINGS: dict[str, Callable[[bytes], bytes]] = {
+    "gzip": gzip.compress,
+    "deflate": zlib.compress,
+    "identity": bytes,
+}
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+@pytest.mark.usefixtures("fresh_pools")
+def test_compressed_answers_are_decoded_once(way: Way, encoding: str) -> None:
+    compress = ENCODINGS[encoding]
+
+    def serve(server: RawServer, connection: socket.socket, number: int) -> None:
+        more = f"Content-Encoding: {encoding}\r\n"
+        while request := server.read_request(connection):
+            if b'"stream":true' not in request:
+                connection.sendall(response(compress(WHOLE), more=more))
+                continue
+            connection.sendall(STREAM_HEAD.replace(b"\r\n\r\n", b"\r\n" + more.encode() + b"\r\n"))
+            data = compress(STREAM)
+            for at in range(0, len(data), 50):
+                connection.sendall(chunked(data[at : at + 50]))
+            connection.sendall(chunked(b""))
+
+    with raw_server(serve) as server:
+        asker = Asker(way, server.settings())
+        assert asker.send(REQUEST).text == "Hello there."
+        assert fold(asker.stream(REQUEST)).text == "Hello there."
+        Client(server.settings()).close()
+
+
+@pytest.mark.usefixtures("fresh_pools")
+def test_a_body_that_is_not_what_its_header_says_is_a_connection_error(way: Way) -> None:
+    def serve(server: RawServer, connection: socket.socket, number: int) -> None:
+        while server.read_request(connection):
+            connection.sendall(response(b"not gzip at all", more="Content-Encoding: gzip\r\n"))
+
+    with raw_server(serve) as server:
+        with pytest.raises(APIConnectionError, match="DecodingError"):
+            Asker(way, server.settings(max_retries=0)).send(REQUEST)
+        Client(server.settings()).close()
+
+
+@pytest.mark.parametrize("library", [httpx, httpx2])
+def test_a_client_that_is_handed_in_is_used_and_not_closed(library: Any, plan: Sandbox) -> None:
+    seen: list[str] = []
+
+    def look(request: Any) -> None:
+        seen.append(str(request.url))
+
+    http = library.Client(event_hooks={"request": [look]}, trust_env=False)
+    with Client(settings_for(plan), http_client=http) as client:
+        assert client.send(REQUEST).text
+        assert fold(client.stream(REQUEST)).text
+    assert not http.is_closed
+    assert seen == [f"{plan.base_url}/v1/chat/completions"] * 2
+    plan.script(Turn(fault=Fault(reset=True, times=5)))
+    with pytest.raises(APIConnectionError):
+        client.send(REQUEST)
+    http.close()
+
+
+@pytest.mark.parametrize("library", [httpx, httpx2])
+async def test_an_async_client_that_is_handed_in_is_used_and_not_closed(library: Any, plan: Sandbox) -> None:
+    async with library.AsyncClient(trust_env=False) as http:
+        async with AsyncClient(settings_for(plan, stream_timeout=0.2), http_client=http) as client:
+            assert (await client.send(REQUEST)).text
+            assert fold([event async for event in client.stream(REQUEST)]).text
+        assert not http.is_closed
+        plan.script(*[Turn(text="x", fault=Fault(stall_after=1))] * 3)
+        with pytest.raises(APIConnectionError, match="did not answer in time"):
+            await anext(client.stream(REQUEST))
+
+
+@pytest.mark.usefixtures("fresh_pools")
+def test_cookies_of_one_account_are_not_sent_with_another(way: Way) -> None:
+    def serve(server: RawServer, connection: socket.socket, number: int) -> None:
+        while server.read_request(connection):
+            connection.sendall(response(WHOLE, more="Set-Cookie: session=theirs; Path=/\r\n"))
+
+    async def twice(settings: Settings) -> None:
+        async with AsyncClient(settings) as client:
+            await client.send(REQUEST)
+            await client.send(REQUEST)
+
+    with raw_server(serve) as server:
+        if way == "async":
+            asyncio.run(twice(server.settings()))
+        else:
+            with Client(server.settings()) as client:
+                client.send(REQUEST)
+                client.send(REQUEST)
+    assert len(server.requests) == 2
+    assert not any(b"cookie" in request.lower() for request in server.requests)
