@@ -30,47 +30,54 @@ LlamaIndex joins text blocks with a line break, which would change what the mode
 def to_messages(messages: Sequence[ChatMessage]) -> tuple[Message, ...]:
     """A conversation, as the core has it. Nothing in `messages` is changed.
 
+    A tool's result whose call is not there goes as text: LlamaIndex leaves such results behind, when a CodeActAgent
+    hands off and when a memory forgets the call, and nobody can mend it there.
+
     Raises:
         InvalidRequestError: Neither protocol takes a block of some kind.
     """
-    calls = _CallIds()
+    calls = _Calls()
     return tuple(converted for message in messages for converted in _to_message(message, calls))
 
 
-class _CallIds:
-    """Gives ids to calls and results that have none: LlamaIndex allows it, and then means the order."""
+class _Calls:
+    """Pairs results with calls. Ids may be missing: LlamaIndex allows it, and then means the order."""
 
     def __init__(self) -> None:
         self._unanswered: list[str] = []
         self._count = 0
 
-    def of_call(self, id: str | None) -> str:
+    def begin(self, id: str | None) -> str:
+        """The id of a call."""
         self._count += 1
-        self._unanswered.append(id or f"call_{self._count}")
+        self._unanswered.append(str(id) if id else f"call_{self._count}")
         return self._unanswered[-1]
 
-    def of_result(self, id: str | None) -> str:
-        found = id or (self._unanswered[0] if self._unanswered else "unknown")
-        if found in self._unanswered:
-            self._unanswered.remove(found)
+    def answer(self, id: str | None) -> str | None:
+        """The id of the call that a result answers; `None` if there is no such call."""
+        found = str(id) if id else next(iter(self._unanswered), None)
+        if found not in self._unanswered:
+            return None
+        self._unanswered.remove(found)
         return found
 
 
-def _to_message(message: ChatMessage, calls: _CallIds) -> Iterator[Message]:
+def _to_message(message: ChatMessage, calls: _Calls) -> Iterator[Message]:
     match message.role:
         case MessageRole.SYSTEM | MessageRole.DEVELOPER:
             yield Message("system", tuple(to_content(message.blocks)))
         case MessageRole.USER:
             yield Message("user", tuple(to_content(message.blocks)))
         case MessageRole.TOOL | MessageRole.FUNCTION:
-            id = calls.of_result(message.additional_kwargs.get("tool_call_id"))
-            yield Message.user(ToolResult(id, tuple(to_content(message.blocks))))
+            content = tuple(to_content(message.blocks))
+            id = calls.answer(message.additional_kwargs.get("tool_call_id"))
+            yield Message.user(*(Text("Result of a tool call:"), *content) if id is None else [ToolResult(id, content)])
         case MessageRole.ASSISTANT | MessageRole.CHATBOT | MessageRole.MODEL:
-            if content := tuple(_assistant_content(message, calls)):
-                yield Message("assistant", content)
+            if blocks := _assistant_content(message, calls):
+                yield Message("assistant", tuple(blocks))
 
 
-def _assistant_content(message: ChatMessage, calls: _CallIds) -> list[Block]:
+def _assistant_content(message: ChatMessage, calls: _Calls) -> list[Block]:
     written = _written_calls(message)
     content: list[Block] = []
     text_place: int | None = None
@@ -82,7 +89,7 @@ def _assistant_content(message: ChatMessage, calls: _CallIds) -> list[Block]:
                 text_place = len(content) if text_place is None else text_place
             case ToolCallBlock():
                 arguments = _arguments(block, written.pop(block.tool_call_id or "", None))
-                content.append(ToolCall(calls.of_call(block.tool_call_id), block.tool_name, arguments))
+                content.append(ToolCall(calls.begin(block.tool_call_id), block.tool_name, arguments))
             case CachePoint() | CitationBlock():
                 continue
             case _:
@@ -91,7 +98,7 @@ def _assistant_content(message: ChatMessage, calls: _CallIds) -> list[Block]:
                     "message."
                 )
     if not any(isinstance(block, ToolCallBlock) for block in message.blocks):
-        content += [ToolCall(calls.of_call(id), name, arguments) for id, name, arguments in calls_as_data(message)]
+        content += [ToolCall(calls.begin(id), name, arguments) for id, name, arguments in calls_as_data(message)]
     for place, text in _texts(message, text_place or 0):
         content.insert(place, Text(text))
     return content

@@ -1,6 +1,8 @@
 """A streamed answer: events of the core -> chunks, each with the message so far."""
 
-from typing import Any
+from collections.abc import AsyncGenerator, Callable, Generator
+from contextlib import closing
+from typing import Any, TypeVar
 
 from llama_index.core.base.llms.types import (
     ChatMessage,
@@ -25,6 +27,8 @@ from stepplan import (
     ToolCallStart,
     parse_partial_arguments,
 )
+
+T = TypeVar("T")
 
 
 class _Call:
@@ -139,3 +143,41 @@ class ChunkBuilder:
                 "choices": [{"index": 0, "delta": delta, "finish_reason": None}],
             },
         )
+
+
+def chunks(events: Generator[Event], builder: ChunkBuilder, shape: Callable[[ChatResponse], T]) -> Generator[T]:
+    """The chunks of an answer, each put in `shape`. Closing this closes the connection."""
+    with closing(events):
+        for event in events:
+            if chunk := builder.add(event):
+                yield shape(chunk)
+
+
+class AsyncChunks(AsyncGenerator[T, None]):
+    """`chunks`, for async events.
+
+    Not a generator itself: an event loop that ends closes all its generators at once, and one that is closed both by
+    itself and by the one around it complains.
+    """
+
+    def __init__(
+        self, events: AsyncGenerator[Event], builder: ChunkBuilder, shape: Callable[[ChatResponse], T]
+    ) -> None:
+        self._events = events
+        self._builder = builder
+        self._shape = shape
+
+    async def asend(self, value: None) -> T:
+        """The next chunk; nothing can be sent in."""
+        while True:
+            if chunk := self._builder.add(await self._events.asend(value)):
+                return self._shape(chunk)
+
+    async def athrow(self, *error: Any) -> T:
+        """Let the events fail."""
+        await self._events.athrow(*error)
+        return await self.asend(None)
+
+    async def aclose(self) -> None:
+        """Close the connection."""
+        await self._events.aclose()

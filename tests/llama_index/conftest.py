@@ -1,12 +1,13 @@
 """A sandbox, and a model of it, once per protocol."""
 
+import gc
 from collections.abc import Generator
 
 import pytest
 from llama_index_instrumentation import root_dispatcher
 
 from llama_index_stepplan import StepPlan
-from stepplan import ProtocolName
+from stepplan import ProtocolName, transport
 from stepplan.sandbox import Sandbox
 from tests.llama_index.helpers import PROTOCOLS, Recorder, make_llm
 
@@ -25,6 +26,15 @@ def protocol(request: pytest.FixtureRequest) -> ProtocolName:
 @pytest.fixture
 def llm(plan: Sandbox, protocol: ProtocolName) -> StepPlan:
     return make_llm(plan, protocol)
+
+
+@pytest.fixture
+def forget_closed_loops() -> Generator[None]:
+    yield
+    for loop in list(transport._async):
+        if loop.is_closed():
+            del transport._async[loop]
+    gc.collect()
 
 
 @pytest.fixture

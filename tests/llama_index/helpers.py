@@ -1,9 +1,9 @@
 """What the LlamaIndex tests share: the four ways to ask, and a corpus to retrieve from."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import httpx
 import pytest
@@ -22,6 +22,7 @@ from llama_index_stepplan import StepPlan
 from stepplan import ProtocolName
 from stepplan.sandbox import Sandbox
 
+F = TypeVar("F", bound=Callable[..., Any])
 Way = Literal["chat", "stream_chat", "achat", "astream_chat"]
 WAYS: tuple[Way, ...] = ("chat", "stream_chat", "achat", "astream_chat")
 STREAMS: tuple[Way, ...] = ("stream_chat", "astream_chat")
@@ -33,8 +34,18 @@ forced_choice_is_asked_for = pytest.mark.filterwarnings(
 """For tests that force a tool call, which one of the protocols can only be asked for in words."""
 
 
-agents_use_old_pydantic = pytest.mark.filterwarnings("ignore::pydantic.warnings.PydanticDeprecationWarning")
-"""For tests that make a LlamaIndex agent: its workflow looks at deprecated attributes of Pydantic models."""
+agents_use_old_pydantic = pytest.mark.filterwarnings(
+    "ignore::pydantic.warnings.PydanticDeprecationWarning", "ignore:is_running called from within a step"
+)
+"""For tests that make a LlamaIndex agent: it uses deprecated parts of Pydantic, and of its own workflow."""
+
+
+def leaves_loops_open(test: F) -> F:
+    """For tests in which LlamaIndex starts loops: it closes them without ending what lives in them, so their sockets
+    wait for the garbage collector."""
+    ignored = pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
+    marked: F = pytest.mark.usefixtures("forget_closed_loops")(ignored(test))
+    return marked
 
 
 def make_llm(plan: Sandbox, protocol: ProtocolName, **fields: Any) -> StepPlan:

@@ -236,6 +236,15 @@ def test_a_directly_returned_result_is_an_ordinary_assistant_turn(llm: StepPlan,
     assert messages[3] == {"role": "assistant", "content": "42"}
 
 
+def test_a_result_without_its_call_goes_as_text(llm: StepPlan, plan: Sandbox) -> None:
+    messages = sent(llm, plan, [result("gone", "42"), ChatMessage("What was that?")])
+
+    assert "tool_call_id" not in str(messages)
+    assert "tool_use_id" not in str(messages)
+    assert "Result of a tool call:" in str(messages)
+    assert "42" in str(messages)
+
+
 def test_a_call_without_its_result_is_refused_or_repaired(plan: Sandbox, protocol: ProtocolName) -> None:
     history = [ChatMessage("Hi"), ChatMessage(role="assistant", blocks=[call("1", "look", {})]), ChatMessage("So?")]
     with pytest.raises(InvalidRequestError, match="set repair_history=True"):
