@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import assert_never
 
 from stepplan.messages import Block, Reasoning, Text, ToolCall
 from stepplan.responses import FinishReason, Response, Usage
@@ -92,6 +93,8 @@ class Accumulator:
                 self._start = event
             case MessageEnd():
                 self._end = event
+            case _:
+                assert_never(event)
 
     def blocks(self) -> tuple[Block, ...]:
         """The message's blocks so far, in their order."""
@@ -109,6 +112,8 @@ class Accumulator:
                 return Reasoning(text, signature, redacted)
             case ToolCall(id, name):
                 return ToolCall(id, name, text)
+            case _:
+                assert_never(head)
 
     def response(self) -> Response:
         """The response so far; its `finish_reason` is `None` until the answer is whole."""

@@ -179,5 +179,5 @@ def connection_error(error: Exception, host: str) -> StepPlanError:
 
 
 atexit.register(_close_all)
-if hasattr(os, "register_at_fork"):
+if hasattr(os, "register_at_fork"):  # pragma: no branch - Windows cannot fork
     os.register_at_fork(after_in_child=_after_fork)

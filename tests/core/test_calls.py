@@ -163,6 +163,10 @@ SHAPES: dict[str, tuple[list[list[Piece]], list[tuple[str, str]]]] = {
         [[piece("get_weather", PARIS, **I0, **A)], [piece("now", "", **I1, **B)]],
         [TWO[0], ("now", "")],
     ),
+    "name repeated, an object's beginning within a string": (
+        [[piece("f", '{"x": "}', **I0, **A)], [piece("f", '{"}', **I0, **A)]],
+        [("f", '{"x": "}{"}')],
+    ),
     "null function": ([[piece("get_weather", PARIS, **I0, **A)], [{"index": 0, "function": None}]], TWO[:1]),
     "three, of which the second is known again by its id": (
         [

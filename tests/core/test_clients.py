@@ -194,6 +194,7 @@ def test_an_unknown_protocol_is_refused_with_those_there_are(client: Any) -> Non
 def test_a_client_is_a_context_manager_and_works_again_after_it(plan: Sandbox) -> None:
     with Client(settings_for(plan)) as client:
         assert client.send(REQUEST).text
+    client.close()
     assert client.send(REQUEST).text
 
 
