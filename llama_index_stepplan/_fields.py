@@ -60,6 +60,11 @@ class StepPlanFields(StructuredPredictionLLM):
     replay_reasoning: bool = Field(
         default=True, description="Send the thinking of earlier answers of ours back, block for block."
     )
+    return_thinking: bool = Field(
+        default=True,
+        description="Whether answers hold the thinking. DocumentContextExtractor takes an answer's first block for its "
+        "text, so it needs False.",
+    )
     repair_history: bool = Field(
         default=False, description="Report tool calls without a result as interrupted, instead of raising."
     )

@@ -5,6 +5,7 @@ The last chunk of a stream is built from the folded response, so it is the whole
 
 import logging
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from llama_index.core.base.llms.types import (
@@ -26,13 +27,17 @@ from stepplan import ParsedToolCall, Reasoning, Request, Response, Text, Usage
 logger = logging.getLogger("stepplan")
 
 
-def to_chat_response(response: Response, request: Request) -> ChatResponse:
-    """A whole answer.
+def to_chat_response(response: Response, request: Request, *, thinking: bool = True) -> ChatResponse:
+    """A whole answer, with its thinking or without.
 
     The message's blocks are in the order of the wire, with all text in one block. Calls that must not be run, because
     the answer was cut off in them or their JSON is broken, are not among the blocks: they are kept in
     `additional_kwargs["invalid_tool_calls"]`, each with the reason.
     """
+    if not thinking:
+        response = replace(
+            response, content=tuple(block for block in response.content if not isinstance(block, Reasoning))
+        )
     valid, invalid = _sort_calls(response, single=request.parallel_tool_calls is False)
     blocks: list[ContentBlock] = []
     parts: list[tuple[int, int]] = []

@@ -63,8 +63,9 @@ class ChunkBuilder:
     a tool call are shown as far as they can be read; over 32 characters, when a further 1/32 of them has arrived.
     """
 
-    def __init__(self, request: Request) -> None:
+    def __init__(self, request: Request, *, thinking: bool = True) -> None:
         self._request = request
+        self._thinking = thinking
         self._accumulator = Accumulator()
         self._start = MessageStart()
         self._blocks: list[ContentBlock] = []
@@ -81,7 +82,7 @@ class ChunkBuilder:
             case TextDelta():
                 return self._add_text(event)
             case ReasoningDelta():
-                return self._add_reasoning(event)
+                return self._add_reasoning(event) if self._thinking else None
             case ToolCallStart():
                 if self._calls and self._request.parallel_tool_calls is False:
                     return None
@@ -94,7 +95,7 @@ class ChunkBuilder:
                 self._start = event
                 return None
             case MessageEnd():
-                response = to_chat_response(self._accumulator.response(), self._request)
+                response = to_chat_response(self._accumulator.response(), self._request, thinking=self._thinking)
                 response.delta = ""
                 return response
 

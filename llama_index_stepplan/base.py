@@ -143,23 +143,26 @@ class StepPlan(StepPlanFields):
 
     def _chat(self, messages: Sequence[ChatMessage], options: Mapping[str, Any]) -> ChatResponse:
         request = self._request(to_messages(messages), options)
-        return to_chat_response(self._client(options).send(request), request)
+        return to_chat_response(self._client(options).send(request), request, thinking=self.return_thinking)
 
     async def _achat(self, messages: Sequence[ChatMessage], options: Mapping[str, Any]) -> ChatResponse:
         request = self._request(await _to_messages_aside(messages), options)
-        return to_chat_response(await self._async_client(options).send(request), request)
+        response = await self._async_client(options).send(request)
+        return to_chat_response(response, request, thinking=self.return_thinking)
 
     def _stream(
         self, messages: Sequence[ChatMessage], options: Mapping[str, Any], shape: Callable[[ChatResponse], T]
     ) -> Generator[T]:
         request = self._request(to_messages(messages), options)
-        return chunks(self._client(options).stream(request), ChunkBuilder(request), shape)
+        builder = ChunkBuilder(request, thinking=self.return_thinking)
+        return chunks(self._client(options).stream(request), builder, shape)
 
     async def _astream(
         self, messages: Sequence[ChatMessage], options: Mapping[str, Any], shape: Callable[[ChatResponse], T]
     ) -> AsyncGenerator[T]:
         request = self._request(await _to_messages_aside(messages), options)
-        return AsyncChunks(self._async_client(options).stream(request), ChunkBuilder(request), shape)
+        builder = ChunkBuilder(request, thinking=self.return_thinking)
+        return AsyncChunks(self._async_client(options).stream(request), builder, shape)
 
     def _prompt_messages(self, prompt: str, formatted: bool) -> list[ChatMessage]:
         if not formatted and self.completion_to_prompt is not None:

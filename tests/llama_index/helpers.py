@@ -1,5 +1,6 @@
 """What the LlamaIndex tests share: the four ways to ask, and a corpus to retrieve from."""
 
+import functools
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -12,7 +13,7 @@ from llama_index.core.agent.workflow.base_agent import BaseWorkflowAgent
 from llama_index.core.base.base_retriever import BaseRetriever
 from llama_index.core.base.llms.types import ChatMessage, ChatResponse
 from llama_index.core.node_parser import SentenceSplitter
-from llama_index.core.schema import Document
+from llama_index.core.schema import BaseNode, Document
 from llama_index_instrumentation.base import BaseEvent
 from llama_index_instrumentation.event_handlers import BaseEventHandler
 from pydantic import Field
@@ -105,14 +106,19 @@ def canned_stream(chunks: Sequence[dict[str, Any]]) -> httpx.Client:
     )
 
 
+@functools.cache
+def passages() -> list[BaseNode]:
+    """The project's own documentation, as it stands in its source and beside it, in passages."""
+    root = Path(__file__).parents[2]
+    paths = [*root.glob("*.md"), *root.glob("docs/*.md"), *root.glob("stepplan/*.py")]
+    documents = [Document(text=path.read_text(), metadata={"file": path.name}) for path in sorted(paths)]
+    return SentenceSplitter(chunk_size=256, chunk_overlap=0).get_nodes_from_documents(documents)
+
+
+@functools.cache
 def retriever(top_k: int = 2) -> BaseRetriever:
-    """Finds passages of the project's own documents by their words."""
+    """Finds passages by their words."""
     from llama_index.retrievers.bm25 import BM25Retriever  # type: ignore[import-untyped]  # no py.typed there
 
-    root = Path(__file__).parents[2]
-    documents = [
-        Document(text=(root / name).read_text(), metadata={"file": name}) for name in ("README.md", "CONTRIBUTING.md")
-    ]
-    nodes = SentenceSplitter(chunk_size=256, chunk_overlap=0).get_nodes_from_documents(documents)
-    found: BaseRetriever = BM25Retriever.from_defaults(nodes=nodes, similarity_top_k=top_k)
+    found: BaseRetriever = BM25Retriever.from_defaults(nodes=passages(), similarity_top_k=top_k)
     return found
