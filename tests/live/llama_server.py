@@ -166,7 +166,7 @@ def _install_model(where: Cache) -> None:
 @contextmanager
 def serving(where: Cache) -> Generator[dict[str, str]]:
     """The server, running on a free port: its description as environment variables (see `tests.live.target`)."""
-    port = _free_port()
+    port = free_port()
     log = where.folder / f"llama-{port}.log"
     command = where.command("--model", str(where.model), "--alias", MODEL)
     command += ["--host", "127.0.0.1", "--port", str(port), "--api-key", KEY, *FLAGS]
@@ -187,7 +187,8 @@ def serving(where: Cache) -> Generator[dict[str, str]]:
         server.wait(timeout=30)
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port on which nothing listens."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

@@ -2,7 +2,7 @@
 
     python -m tests.live.run [--plan] python -m tests.recorded.record [pytest's arguments]
 
-From llama.cpp's server, or with `--plan` from the Step Plan. The arguments choose what to record (`-k name`, a path);
+From llama.cpp's server, or with `--plan` from the Step Plan. The arguments choose what to record (`-k name`);
 without any, everything is recorded.
 """
 
@@ -29,7 +29,7 @@ RAW = {
 }
 """The streams that are also kept as they came over the wire: a fixture's name, and the test of the core it is from."""
 
-_RECORDING = ("--record-mode=rewrite", "--force-enable-socket", "--timeout=900", "-p", "no:cacheprovider")
+_RECORDING = ("--record-mode=rewrite", "--force-enable-socket", "--timeout=900", "-p", "no:cacheprovider", "-m", "vcr")
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -39,7 +39,7 @@ def main(arguments: Sequence[str]) -> int:
         raise SystemExit("There is no server to record from: say `make record`.")
     if not arguments and target.server != "Step Plan":  # some tests cannot be recorded from the plan
         shutil.rmtree(CASSETTES, ignore_errors=True)  # also those of tests that are no more
-    pytest = [sys.executable, "-m", "pytest", *_RECORDING, *(arguments or [str(TESTS / "recorded")])]
+    pytest = [sys.executable, "-m", "pytest", *_RECORDING, str(TESTS / "recorded"), *arguments]
     status = subprocess.run(pytest, check=False).returncode
     write_streams()
     changed = list(compare.changed(CASSETTES))
