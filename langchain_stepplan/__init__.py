@@ -19,6 +19,7 @@ from langchain_stepplan._errors import (
     RateLimitError,
     ResponseDecodeError,
 )
+from langchain_stepplan._register import register
 from langchain_stepplan.chat_models import ChatStepPlan
 from stepplan import StepPlanError, StepPlanWarning, __version__
 
@@ -44,4 +45,5 @@ __all__ = [
     "StepPlanError",
     "StepPlanWarning",
     "__version__",
+    "register",
 ]

@@ -1,23 +1,26 @@
 """What a `ChatStepPlan` is: its fields, and what is said of it in dumps and traces."""
 
 from collections.abc import Callable, Mapping
-from typing import Any, Self, cast
+from typing import TYPE_CHECKING, Any, Self, cast
 
 from langchain_core.language_models import BaseChatModel, ModelProfile
 from langchain_core.language_models.base import LangSmithParams
-from pydantic import Field, SecretStr, model_validator
+from pydantic import ConfigDict, Field, SecretStr, model_validator
 from typing_extensions import override
 
 from langchain_stepplan._blocks import PROVIDER
 from langchain_stepplan._errors import langchain_errors
 from langchain_stepplan._profile import PROFILE_KEYS, profile_of
-from langchain_stepplan._request import ALIASES, SIMPLE, unknown_arguments
-from stepplan import InvalidRequestError, ProtocolName, Region, Settings, __version__
+from langchain_stepplan._request import SIMPLE, named_arguments, to_stop
+from stepplan import ProtocolName, Region, Settings, __version__
 from stepplan.models import DEFAULT_MODEL
 
 
 class StepPlanFields(BaseChatModel):
     """The fields of a chat model of the Step Plan."""
+
+    # What is wrong with one argument is no reason to show the others, the key among them.
+    model_config = ConfigDict(hide_input_in_errors=True)
 
     model: str = DEFAULT_MODEL
     """The model's name, also accepted as `model_name`. An unknown one is passed on."""
@@ -102,29 +105,13 @@ class StepPlanFields(BaseChatModel):
 
     # ------------------------------------------------------------------------------------------------- construction
 
-    @model_validator(mode="before")
-    @classmethod
-    def _know_arguments(cls, values: Any) -> Any:
-        """Read other names of arguments, and refuse unknown ones: BaseChatModel would drop them in silence.
+    # The checkers make a signature of the fields, which knows their names and types.
+    if not TYPE_CHECKING:
 
-        Raises:
-            InvalidRequestError: There is an unknown argument, or one is given twice.
-        """
-        if not isinstance(values, dict):
-            return values
-        given = cast("dict[str, Any]", values)
-        fields = cls.model_fields
-        if strange := [name for name in given if name not in fields]:
-            if unknown := [name for name in strange if name not in ALIASES]:
-                with langchain_errors():
-                    raise InvalidRequestError(unknown_arguments(unknown, [*fields, *ALIASES]))
-            given = dict(given)
-            for name in strange:
-                if ALIASES[name] in given:
-                    with langchain_errors():
-                        raise InvalidRequestError(f"{name!r} is another name of {ALIASES[name]!r}: give one of them.")
-                given[ALIASES[name]] = given.pop(name)
-        return given
+        def __init__(self, **arguments: Any) -> None:
+            with langchain_errors():
+                arguments = named_arguments(arguments, type(self).model_fields)
+            super().__init__(**arguments)
 
     @model_validator(mode="after")
     def _note_stepplan_version(self) -> Self:
@@ -174,7 +161,7 @@ class StepPlanFields(BaseChatModel):
 
     @override
     def _get_ls_params(self, stop: list[str] | None = None, **kwargs: Any) -> LangSmithParams:
-        params = super()._get_ls_params(stop=stop or cast("list[str] | None", self.stop), **kwargs)
+        params = super()._get_ls_params(stop=stop or list(to_stop(self.stop)), **kwargs)
         params["ls_provider"] = PROVIDER
         return params
 

@@ -48,15 +48,13 @@ def to_request(
     Raises:
         InvalidRequestError: An argument is not known, or a value is out of range.
     """
-    given = {ALIASES.get(name, name): value for name, value in call.items() if name not in _MARKS}
-    if unknown := given.keys() - set(_OF_A_CALL):
-        raise InvalidRequestError(unknown_arguments(unknown, [*_OF_A_CALL, *ALIASES]))
+    given = named_arguments({name: value for name, value in call.items() if name not in _MARKS}, _OF_A_CALL)
     tools = tuple(map(to_tool, to_openai_tools(given.get("tools") or ())))
     values = {name: given.get(name, fields[name]) for name in SIMPLE}
     return Request(
         **{**values, "model": values["model"] or fields["model"]},
         messages=to_messages(messages),
-        stop=_stop(stop if stop is not None else given.get("stop", fields["stop"])),
+        stop=to_stop(stop if stop is not None else given.get("stop", fields["stop"])),
         tools=tools,
         tool_choice=to_tool_choice(given.get("tool_choice"), tools),
         response_format=cast("Any", to_response_format(given.get("response_format"))),
@@ -65,11 +63,31 @@ def to_request(
     )
 
 
-def _stop(stop: Sequence[str] | str | None) -> tuple[str, ...]:
+def to_stop(stop: Sequence[str] | str | None) -> tuple[str, ...]:
+    """Stop sequences, of which one may be given as it is."""
     return (stop,) if isinstance(stop, str) else tuple(stop or ())
 
 
-def unknown_arguments(unknown: Iterable[str], known: Sequence[str]) -> str:
+def named_arguments(given: Mapping[str, Any], known: Iterable[str]) -> dict[str, Any]:
+    """The arguments under their own names. LangChain would drop unknown ones in silence.
+
+    Raises:
+        InvalidRequestError: One is not known, or is given twice.
+    """
+    names = frozenset(known)
+    unknown = [name for name in given if name not in names and ALIASES.get(name) not in names]
+    if unknown:
+        raise InvalidRequestError(_unknown(unknown, [*names, *ALIASES]))
+    named: dict[str, Any] = {}
+    for name, value in given.items():
+        own = name if name in names else ALIASES[name]
+        if own in named:
+            raise InvalidRequestError(f"{own!r} is given twice, under different names: {', '.join(given)}.")
+        named[own] = value
+    return named
+
+
+def _unknown(unknown: Iterable[str], known: Sequence[str]) -> str:
     """The sentence that says so, with what was perhaps meant."""
     said: list[str] = []
     for name in sorted(unknown):

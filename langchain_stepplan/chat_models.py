@@ -17,9 +17,11 @@ from langchain_stepplan._chunks import Chunks
 from langchain_stepplan._errors import langchain_errors
 from langchain_stepplan._events import V3Event, V3Events
 from langchain_stepplan._fields import StepPlanFields
+from langchain_stepplan._messages import to_messages
 from langchain_stepplan._request import to_request
 from langchain_stepplan._structured import Method, Schema, structured_output
-from langchain_stepplan._tools import ToolLike, to_openai_tool_choice, to_openai_tools
+from langchain_stepplan._tokens import estimate, estimate_text
+from langchain_stepplan._tools import ToolLike, to_openai_tool_choice, to_openai_tools, to_tool
 from stepplan import AsyncClient, Client, Request
 
 _standard.register()
@@ -213,3 +215,49 @@ class ChatStepPlan(StepPlanFields):
                 tools=tools or [],
                 include_raw=include_raw,
             )
+
+    # ------------------------------------------------------------------------------------------------------ tokens
+
+    def count_tokens(self, input: LanguageModelInput, *, tools: Sequence[Any] = (), **kwargs: Any) -> int:
+        """How many input tokens this would be, as the plan counts them: one request, which costs no tokens.
+
+        Args:
+            input: What `invoke` takes.
+            tools: The tools that would be bound.
+            **kwargs: Further arguments of the call.
+
+        Raises:
+            ModelError: As for `invoke`.
+        """
+        with langchain_errors():
+            return self._client().count_tokens(self._counted(input, tools, kwargs))
+
+    async def acount_tokens(self, input: LanguageModelInput, *, tools: Sequence[Any] = (), **kwargs: Any) -> int:
+        """`count_tokens`, without blocking the event loop."""
+        with langchain_errors():
+            return await self._async_client().count_tokens(self._counted(input, tools, kwargs))
+
+    def _counted(self, input: LanguageModelInput, tools: Sequence[Any], call: Mapping[str, Any]) -> Request:
+        return self._request(self._convert_input(input).to_messages(), None, {**call, "tools": tools})
+
+    @override
+    def get_num_tokens(self, text: str) -> int:
+        """About how many tokens a text has; no network, no download. `count_tokens` is exact."""
+        return estimate_text(text) if self.custom_get_token_ids is None else len(self.get_token_ids(text))
+
+    @override
+    def get_token_ids(self, text: str) -> list[int]:
+        """The ids of a text's tokens, by `custom_get_token_ids`.
+
+        Raises:
+            NotImplementedError: There is none: StepFun publishes no tokenizer.
+        """
+        if self.custom_get_token_ids is None:
+            raise NotImplementedError("StepFun publishes no tokenizer: use get_num_tokens(), or count_tokens().")
+        return self.custom_get_token_ids(text)
+
+    @override
+    def get_num_tokens_from_messages(self, messages: list[BaseMessage], tools: Sequence[Any] | None = None) -> int:
+        """About how many tokens messages and tools have; no network, so that `trim_messages` may call it often."""
+        with langchain_errors():
+            return estimate(to_messages(messages), [to_tool(tool) for tool in to_openai_tools(tools or ())])

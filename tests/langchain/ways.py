@@ -53,7 +53,7 @@ def essence(message: AIMessage) -> dict[str, Any]:
     }
 
 
-def body_of(model: ChatStepPlan, messages: Any, *, stream: bool = False, **call: Any) -> dict[str, Any]:
+def body_of(model: ChatStepPlan, messages: Any, /, *, stream: bool = False, **call: Any) -> dict[str, Any]:
     """The JSON body that would be sent."""
     request = model._request(convert_to_messages(messages), None, call)
     return dict(PROTOCOLS[model.protocol].encode(request, stream=stream))
