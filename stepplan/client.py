@@ -8,6 +8,7 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -48,31 +49,27 @@ class _Client:
     def _send_steps(self, request: Request) -> Steps[Response]:
         wire = PROTOCOLS[self.protocol]
         http = self._http(wire.PATH, wire.HEADERS, request, wire.encode(request, stream=False))
-
-        def decode(body: Mapping[str, Any], trace_id: str | None) -> Response:
-            return replace(wire.decode(body, request), trace_id=trace_id)
-
-        return self._exchange(http, read_whole(http, decode), request)
+        return self._exchange_whole(
+            http, lambda body, trace_id: replace(wire.decode(body, request), trace_id=trace_id), request
+        )
 
     def _stream_steps(self, request: Request) -> Steps[Event]:
         wire = PROTOCOLS[self.protocol]
         timeout = self.settings.stream_timeout
         http = self._http(wire.PATH, wire.HEADERS, request, wire.encode(request, stream=True))
         http = replace(http, read_timeout=timeout)
-        return self._exchange(http, read_stream(http, lambda: wire.event_decoder(request), timeout), request)
+        return self._exchange(http, partial(read_stream, http, lambda: wire.event_decoder(request), timeout), request)
 
     def _count_steps(self, request: Request) -> Steps[int]:
         body = anthropic.encode_count_tokens(request)
         http = self._http(anthropic.COUNT_TOKENS_PATH, anthropic.HEADERS, request, body)
-        return self._exchange(http, read_whole(http, lambda body, _: int(body["input_tokens"])), request)
+        return self._exchange_whole(http, lambda body, _: int(body["input_tokens"]), request)
 
     def _models_steps(self) -> Steps[tuple[ModelInfo, ...]]:
         http = self._http("/models", {}, None, None)
-
-        def decode(body: Mapping[str, Any], _: str | None) -> tuple[ModelInfo, ...]:
-            return tuple(ModelInfo(item["id"], item) for item in body.get("data") or ())
-
-        return self._exchange(http, read_whole(http, decode), None)
+        return self._exchange_whole(
+            http, lambda body, _: tuple(ModelInfo(item["id"], item) for item in body["data"]), None
+        )
 
     def _http(
         self, path: str, headers: Mapping[str, str], request: Request | None, body: Mapping[str, Any] | None
@@ -98,6 +95,11 @@ class _Client:
             connect_timeout=settings.connect_timeout,
             read_timeout=settings.timeout,
         )
+
+    def _exchange_whole(
+        self, http: HTTPRequest, decode: Callable[[Mapping[str, Any], str | None], T], request: Request | None
+    ) -> Steps[T]:
+        return self._exchange(http, partial(read_whole, http, decode), request)
 
     def _exchange(self, http: HTTPRequest, read: Callable[[Head], Steps[T]], request: Request | None) -> Steps[T]:
         settings = self.settings

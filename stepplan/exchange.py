@@ -155,20 +155,14 @@ def _retry_after(headers: Mapping[str, str]) -> float | None:
         return None
 
 
-def read_whole(
-    request: HTTPRequest, decode: Callable[[Mapping[str, Any], str | None], T]
-) -> Callable[[Head], Steps[T]]:
+def read_whole(request: HTTPRequest, decode: Callable[[Mapping[str, Any], str | None], T], head: Head) -> Steps[T]:
     """Reads a whole answer: one item, what `decode` makes of the JSON body and the trace id."""
-
-    def read(head: Head) -> Steps[T]:
-        body = _json_object((yield from _read_all(request)), head)
-        try:
-            item = decode(body, head.headers.get("x-trace-id"))
-        except _ODD_SHAPE as cause:
-            raise ResponseDecodeError(f"The answer has an unknown shape: {str(body)[:200]}.", body=body) from cause
-        yield Emit((item,))
-
-    return read
+    body = _json_object((yield from _read_all(request)), head)
+    try:
+        item = decode(body, head.headers.get("x-trace-id"))
+    except _ODD_SHAPE as cause:
+        raise ResponseDecodeError(f"The answer has an unknown shape: {str(body)[:200]}.", body=body) from cause
+    yield Emit((item,))
 
 
 def _json_object(content: bytes, head: Head) -> Mapping[str, Any]:
@@ -183,40 +177,36 @@ def _json_object(content: bytes, head: Head) -> Mapping[str, Any]:
 
 
 def read_stream(
-    request: HTTPRequest, new_decoder: Callable[[], EventDecoder], stream_timeout: float
-) -> Callable[[Head], Steps[Event]]:
+    request: HTTPRequest, new_decoder: Callable[[], EventDecoder], stream_timeout: float, head: Head
+) -> Steps[Event]:
     """Reads a streamed answer: its events, as they come.
 
     The start is held back until something follows it, so that an answer that fails before can be asked for again.
     """
-
-    def read(head: Head) -> Steps[Event]:
-        if head.headers.get("content-type", "").startswith(("application/json", "text/html")):
-            body = _json_object((yield from _read_all(request)), head)
-            raise ResponseDecodeError("Asked for a stream, got a whole answer; it is in `body`.", body=body)
-        stream = _Stream(new_decoder(), head.headers.get("x-trace-id"))
-        last_event = time.monotonic()
-        try:
-            while data := (yield _READ):
-                events = stream.feed(data)
-                if events:
-                    yield Emit(events)
-                if stream.failure is not None:
-                    raise stream.failure
-                now = time.monotonic()
-                if events:
-                    last_event = now
-                elif now - last_event > stream_timeout:
-                    raise APITimeoutError(f"The stream brought no event for {stream_timeout:g} s (stream_timeout).")
-            if not stream.ended:
-                raise IncompleteStreamError("The stream ended before the answer did; what had arrived is in `partial`.")
-        except StepPlanError as error:
-            if stream.ended:
-                return  # the answer is whole; only the connection's end was unclean
-            error.partial = fold(stream.seen) if stream.seen else None
-            raise
-
-    return read
+    if head.headers.get("content-type", "").startswith(("application/json", "text/html")):
+        body = _json_object((yield from _read_all(request)), head)
+        raise ResponseDecodeError("Asked for a stream, got a whole answer; it is in `body`.", body=body)
+    stream = _Stream(new_decoder(), head.headers.get("x-trace-id"))
+    last_event = time.monotonic()
+    try:
+        while data := (yield _READ):
+            events = stream.feed(data)
+            if events:
+                yield Emit(events)
+            if stream.failure is not None:
+                raise stream.failure
+            now = time.monotonic()
+            if events:
+                last_event = now
+            elif now - last_event > stream_timeout:
+                raise APITimeoutError(f"The stream brought no event for {stream_timeout:g} s (stream_timeout).")
+        if not stream.ended:
+            raise IncompleteStreamError("The stream ended before the answer did; what had arrived is in `partial`.")
+    except StepPlanError as error:
+        if stream.ended:
+            return  # the answer is whole; only the connection's end was unclean
+        error.partial = fold(stream.seen) if stream.seen else None
+        raise
 
 
 class _Stream:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Generic, TypeVar
 
 from stepplan import PROTOCOLS, Event, ProtocolName, Request, Response, RetryPolicy, StepPlanError
@@ -71,7 +72,7 @@ def stream(
 ) -> Outcome[Event]:
     """The exchange of a streamed answer."""
     request = Request(messages=())
-    read = read_stream(HTTP, lambda: PROTOCOLS[protocol].event_decoder(request), STREAM_TIMEOUT)
+    read = partial(read_stream, HTTP, lambda: PROTOCOLS[protocol].event_decoder(request), STREAM_TIMEOUT)
     return drive(exchange(HTTP, read, policy or RetryPolicy(max_retries=0), ORIGIN), replies)
 
 
@@ -83,4 +84,6 @@ def send(
     def decode(body: Mapping[str, Any], _: str | None) -> Response:
         return PROTOCOLS[protocol].decode(body, Request(messages=()))
 
-    return drive(exchange(HTTP, read_whole(HTTP, decode), policy or RetryPolicy(max_retries=0), ORIGIN), replies)
+    return drive(
+        exchange(HTTP, partial(read_whole, HTTP, decode), policy or RetryPolicy(max_retries=0), ORIGIN), replies
+    )
