@@ -1,14 +1,14 @@
 """Streamed answers: from the core's events to LangChain's chunks, and what their sum is."""
 
-from collections.abc import Mapping
 from typing import Any, assert_never, cast
 
-from langchain_core.messages import AIMessageChunk, BaseMessageChunk
+from langchain_core.messages import AIMessageChunk, BaseMessageChunk, ToolCallChunk
 from langchain_core.messages.tool import tool_call_chunk
 from typing_extensions import override
 
 from langchain_stepplan._answers import sort_calls, to_kwargs, to_metadata, to_usage_metadata, warn_of
 from langchain_stepplan._blocks import PROVIDER, REASONING, own_blocks
+from langchain_stepplan._quick import broken_piece, maker
 from langchain_stepplan._standard import reasoning_block, standard_blocks
 from stepplan import (
     Accumulator,
@@ -70,44 +70,64 @@ class Chunks:
         """The chunk for this event."""
         self._so_far.add(event)
         match event:
-            case TextDelta(index, text):
-                return self._chunk({"type": "text", "text": text, "index": f"lc_txt_{index}"}, content=text)
-            case ReasoningDelta(index, text):
-                block = reasoning_block(text, event.signature, event.redacted)
-                block["index"] = f"lc_{'rs' if event.redacted is None else 'ns'}_{index}"
-                return self._chunk(block, additional_kwargs={REASONING: text} if text else {})
+            case TextDelta(_, text):
+                return _make_chunk(self._fields(event, content=text))
+            case ReasoningDelta(_, text):
+                return _make_chunk(self._fields(event, additional_kwargs={REASONING: text} if text else {}))
             case ToolCallStart(index, id, name):
-                return self._call(tool_call_chunk(name=name, args="", id=id, index=index))
+                return self._call(event, tool_call_chunk(name=name, args="", id=id, index=index))
             case ToolCallDelta(index, arguments):
-                return self._call(tool_call_chunk(args=arguments, index=index))
+                return self._call(event, tool_call_chunk(args=arguments, index=index))
             case MessageStart():
                 metadata = to_metadata(model_name=event.model, id=event.id, trace_id=event.trace_id)
-                return self._chunk(response_metadata=metadata)
+                return StepPlanMessageChunk(**self._fields(event, response_metadata=metadata))
             case MessageEnd():
                 return self._last(event)
             case _:
                 assert_never(event)
 
-    def _call(self, call: Mapping[str, Any]) -> AIMessageChunk:
-        block = {**call, "type": "tool_call_chunk", "index": f"lc_tc_{call['index']}"}
-        return self._chunk(block, tool_call_chunks=[call])
+    def _call(self, event: Event, piece: ToolCallChunk) -> AIMessageChunk:
+        fields = self._fields(event, tool_call_chunks=[piece])
+        if (broken := broken_piece(piece)) is None:
+            return StepPlanMessageChunk(**fields)
+        return _make_chunk({**fields, "tool_calls": [], "invalid_tool_calls": [broken]})
 
     def _last(self, event: MessageEnd) -> AIMessageChunk:
         response = self._so_far.response()
         warn_of(sort_calls(response.tool_calls)[1])
         kwargs = to_kwargs(response, v1=self._v1)
         kwargs.pop(REASONING, None)
-        return self._chunk(
+        fields = self._fields(
+            event,
             additional_kwargs=kwargs,
             response_metadata=to_metadata(finish_reason=event.finish_reason, stop_sequence=event.stop_sequence),
             usage_metadata=to_usage_metadata(event.usage),
             chunk_position="last",
         )
+        return StepPlanMessageChunk(**fields)
 
-    def _chunk(self, block: dict[str, Any] | None = None, **fields: Any) -> AIMessageChunk:
-        metadata: dict[str, Any] = fields.pop("response_metadata", None) or {"model_provider": PROVIDER}
+    def _fields(self, event: Event, **fields: Any) -> dict[str, Any]:
+        fields.setdefault("content", "")
+        metadata = fields.setdefault("response_metadata", {"model_provider": PROVIDER})
         if self._v1:
             metadata["output_version"] = "v1"
-            fields["content"] = [] if block is None else [block]
-        fields.setdefault("content", "")
-        return StepPlanMessageChunk(**fields, response_metadata=metadata)
+            fields["content"] = _standard_content(event)
+        return fields
+
+
+def _standard_content(event: Event) -> list[dict[str, Any]]:
+    match event:
+        case TextDelta(index, text):
+            return [{"type": "text", "text": text, "index": f"lc_txt_{index}"}]
+        case ReasoningDelta(index, text, signature, redacted):
+            kind = "rs" if redacted is None else "ns"
+            return [{**reasoning_block(text, signature, redacted), "index": f"lc_{kind}_{index}"}]
+        case ToolCallStart(index, id, name):
+            return [{**tool_call_chunk(name=name, args="", id=id), "index": f"lc_tc_{index}"}]
+        case ToolCallDelta(index, arguments):
+            return [{**tool_call_chunk(args=arguments), "index": f"lc_tc_{index}"}]
+        case _:
+            return []
+
+
+_make_chunk = maker(StepPlanMessageChunk(content=""))

@@ -18,6 +18,7 @@ from langchain_stepplan._errors import langchain_errors
 from langchain_stepplan._events import V3Event, V3Events
 from langchain_stepplan._fields import StepPlanFields
 from langchain_stepplan._messages import to_messages
+from langchain_stepplan._quick import to_generation
 from langchain_stepplan._request import to_request
 from langchain_stepplan._structured import Method, Schema, structured_output
 from langchain_stepplan._tokens import estimate, estimate_text
@@ -93,7 +94,7 @@ class ChatStepPlan(StepPlanFields):
             request = self._request(messages, stop, kwargs)
             with contextlib.closing(self._client().stream(request)) as events:
                 for event in events:
-                    yield ChatGenerationChunk(message=chunks.add(event))
+                    yield to_generation(chunks.add(event))
 
     @override
     async def _astream(
@@ -108,7 +109,7 @@ class ChatStepPlan(StepPlanFields):
             request = self._request(messages, stop, kwargs)
             async with contextlib.aclosing(self._async_client().stream(request)) as events:
                 async for event in events:
-                    yield ChatGenerationChunk(message=chunks.add(event))
+                    yield to_generation(chunks.add(event))
 
     def _stream_chat_model_events(
         self,
