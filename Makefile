@@ -21,7 +21,7 @@ export UV_LINK_MODE := copy
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help setup demo test lint unit format notebooks live record oldest newest dist-check constraints clean
+.PHONY: help setup demo test lint unit format notebooks live record dialects clients oldest newest dist-check compare-langchain constraints clean
 
 help: ## This list
 	@echo "Usage: make TARGET"
@@ -63,6 +63,12 @@ live: .venv/.done ## Tests on a real server: llama.cpp's, or with PLAN=1 the pla
 record: .venv/.done ## Record anew what the tests replay, from the same; ARGS chooses, as pytest's
 	$(SERVER) $(BIN)/python -m tests.recorded.record $(ARGS)
 
+dialects: .venv/.done ## The same jobs on litellm, aimock and llmock, and what llmock says of the client (Node.js, 600 MB)
+	$(SERVER) $(BIN)/python -m pytest tests/dialects $(ON_SERVER)
+
+clients: .venv/.done ## The vendors' own clients, Claude Code and opencode, on the sandbox (Node.js, 800 MB)
+	$(BIN)/python -m pytest tests/clients --timeout=300
+
 oldest: .venv-oldest/.done ## The tests on the oldest dependencies that are promised
 	.venv-oldest/bin/python -m pytest -n $(WORKERS) -m "not live"
 
@@ -72,15 +78,21 @@ newest: .venv-newest/.done ## The tests on the newest frameworks there are
 dist-check: .venv/.done ## Build the three distributions, and use each in a clean environment
 	$(BIN)/python distributions/check.py
 
+compare-langchain: .venv-compare-langchain/.done ## Run every feature of ChatStepPlan on LangChain's own chat models too
+	.venv-compare-langchain/bin/python -m pytest -q tests/langchain/test_deepagents.py
+	.venv-compare-langchain/bin/python -m tests.langchain.compare docs/comparison-langchain.md
+
 constraints: $(UV) ## Choose the versions anew
 	$(COMPILE) --upgrade --group dev -o constraints/dev.txt pyproject.toml
 	$(COMPILE) --upgrade --group test -c constraints/oldest.in --overrides constraints/oldest-overrides.in \
 		-o constraints/oldest.txt pyproject.toml
 	$(COMPILE) --upgrade --group test --group clients --overrides constraints/overrides.txt \
 		-o constraints/newest.txt pyproject.toml constraints/newest.in
+	$(COMPILE) --upgrade --group test --overrides constraints/overrides.txt \
+		-o constraints/compare-langchain.txt pyproject.toml constraints/newest.in constraints/compare-langchain.in
 
 clean: ## Remove everything that is not in git
-	rm -rf .venv .venv-oldest .venv-newest dist build htmlcov .coverage .coverage.* .benchmarks
+	rm -rf .venv .venv-oldest .venv-newest .venv-compare-langchain dist build htmlcov .coverage .coverage.* .benchmarks
 	rm -rf .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 
 # ------------------------------------------------------------------------------------------------------- environments

@@ -56,9 +56,10 @@ def check(body: JSON) -> None:
     check_effort(body, as_object(body.get("output_config")).get("effort"), "output_config.effort")
     check_stop(body.get("stop_sequences"), "stop_sequences")
     known: set[str] = set()
-    for message in messages:
+    for place, message in enumerate(messages):
         if message.get("role") not in ("user", "assistant"):
-            raise invalid("messages.role", "user or assistant")
+            # vLLM's words: a coding agent that tries a system turn knows them, and then sends it another way.
+            raise Refusal(400, f"messages.{place}.role: Input should be 'user' or 'assistant'")
         if "content" not in message:
             raise missing("messages.content")
         for block in _blocks(message):

@@ -54,7 +54,7 @@ def litellm() -> Generator[Dialect]:
     if backend is None:
         raise RuntimeError("There is no server behind litellm: say `make dialects`.")
     settings = backend.settings
-    model = {"model": f"openai/{MODEL}", "api_base": f"{settings.root}/v1", "api_key": settings.key()}
+    model = {"model": f"hosted_vllm/{MODEL}", "api_base": f"{settings.root}/v1", "api_key": settings.key()}
     config = {
         "model_list": [{"model_name": MODEL, "litellm_params": model}],
         "litellm_settings": {"telemetry": False, "drop_params": True},

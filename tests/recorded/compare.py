@@ -16,7 +16,7 @@ def changed(folder: Path) -> Iterator[str]:
     """The names of the cassettes that are not what the last commit has, however ids and times differ."""
     for path in sorted(folder.rglob("*.yaml")):
         before = subprocess.run(
-            ["git", "show", f"HEAD:./{path.name}"], cwd=path.parent, capture_output=True, check=False
+            ["git", "cat-file", "blob", f"HEAD:./{path.name}"], cwd=path.parent, capture_output=True, check=False
         )
         if before.returncode or lasting(before.stdout.decode()) != lasting(path.read_text()):
             yield str(path.relative_to(folder))

@@ -139,6 +139,12 @@ async def test_messages_refuses(fields: JSON) -> None:
     assert error(await ask(Sandbox(), MESSAGES, messages(**fields))) == (400, "input_invalid")
 
 
+async def test_messages_refuses_a_system_turn_in_words_that_coding_agents_know() -> None:
+    turn = {"role": "system", "content": "Be brief."}
+    refused = await ask(Sandbox(), MESSAGES, messages(messages=[{"role": "user", "content": "Hello"}, turn]))
+    assert refused.json()["error"]["message"] == "messages.1.role: Input should be 'user' or 'assistant'"
+
+
 @pytest.mark.parametrize("field", ["max_tokens", "messages", "model"])
 async def test_messages_needs(field: str) -> None:
     body = messages()
