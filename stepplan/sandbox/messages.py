@@ -12,7 +12,6 @@ from stepplan.sandbox.checks import (
     check_parts,
     check_ranges,
     check_stop,
-    invalid,
     messages_of,
     missing,
 )

@@ -3,12 +3,14 @@
 import importlib
 import json
 import re
+import socket
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from pytest_socket import SocketBlockedError
 
 from stepplan import Message, Request, Settings
 from tests.live.target import Target
@@ -148,6 +150,11 @@ def test_an_answer_that_was_not_recorded_is_missing(vcr_config: dict[str, Any], 
     with pytest.raises(NotRecorded):
         _replay(vcr_config, settings, missing, Request(messages=(Message.user("Name a fruit."),)))
     assert not missing.exists()
+
+
+def test_nothing_can_be_reached_while_replaying() -> None:
+    with pytest.raises((SocketBlockedError, UserWarning), match="tried to use socket"):
+        socket.create_connection(("127.0.0.1", 9))
 
 
 def _chat(first: str, second: str, *, city: str = "Paris", answers: str = "") -> dict[str, Any]:
