@@ -49,6 +49,8 @@ def main(arguments: Sequence[str]) -> int:
 
 def write_streams() -> None:
     """Keep the streams of `RAW` as files of their own, in the folder of the server that sent them."""
+    for stale in STREAMS.rglob("*.sse"):
+        stale.unlink()
     for path, content in raw_streams():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
