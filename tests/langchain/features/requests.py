@@ -1,0 +1,210 @@
+"""Features of requests: what goes in, tools, structured output, counting."""
+
+import asyncio
+import json
+import warnings
+from typing import Any, cast
+
+from langchain.agents import create_agent as create_untyped_agent
+from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, ToolMessage
+from pydantic import BaseModel
+
+from stepplan.sandbox import Sandbox, ToolCall, Turn
+from tests.langchain.features import Contender, NotThereError, feature
+from tests.langchain.features.answers import failure, look
+
+create_agent: Any = create_untyped_agent  # pyright: ignore[reportUnknownVariableType] - generics
+PICTURE = "AAAA"
+
+
+class Place(BaseModel):
+    """A place."""
+
+    name: str
+    sunny: bool
+
+
+FOUND = '{"name": "Paris", "sunny": true}'
+
+
+def body(plan: Sandbox) -> dict[str, Any]:
+    """What was sent last."""
+    return dict(plan.requests[-1].body)
+
+
+def wire(plan: Sandbox) -> str:
+    """The same, as text."""
+    return json.dumps(body(plan), ensure_ascii=False)
+
+
+@feature("Input", "pictures in every spelling of LangChain, OpenAI and Anthropic")
+def pictures(contender: Contender, plan: Sandbox) -> None:
+    model = contender.make(plan)
+    for block in (
+        {"type": "image", "base64": PICTURE, "mime_type": "image/png"},
+        {"type": "image", "source_type": "base64", "data": PICTURE, "mime_type": "image/png"},
+        {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{PICTURE}"}},
+        {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": PICTURE}},
+    ):
+        model.invoke([HumanMessage([{"type": "text", "text": "look"}, block])])
+        shape = "image_url" if contender.protocol == "openai" else '"source"'
+        assert shape in wire(plan), f"{block} is sent as it is"
+
+
+@feature("Input", "pictures in tool results")
+def pictures_in_results(contender: Contender, plan: Sandbox) -> None:
+    picture = {"type": "image", "base64": PICTURE, "mime_type": "image/png"}
+    call = {"type": "tool_call", "id": "a", "name": "look", "args": {}}
+    result = ToolMessage([{"type": "text", "text": "seen"}, picture], tool_call_id="a")
+    contender.make(plan).invoke([HumanMessage("go"), AIMessage("", tool_calls=[call]), result])
+    sent = body(plan)["messages"][2:]
+    if contender.protocol == "openai":
+        parts = [part for turn in sent if turn["role"] == "user" for part in turn["content"]]
+        assert any(part["type"] == "image_url" for part in parts), "they are lost"
+    else:
+        assert any(part["type"] == "image" for part in sent[0]["content"][0]["content"])
+
+
+@feature("Input", "videos")
+def videos(contender: Contender, plan: Sandbox) -> None:
+    if contender.protocol == "anthropic":
+        raise NotThereError("Messages has no video")
+    film = {"type": "video", "url": "https://example.org/a.mp4"}
+    contender.make(plan).invoke([HumanMessage([{"type": "text", "text": "look"}, film])])
+    assert "video_url" in wire(plan), "it is sent as it is"
+
+
+@feature("Input", "what cannot be sent is refused before sending, by name")
+def refusals(contender: Contender, plan: Sandbox) -> None:
+    document = {"type": "file", "base64": PICTURE, "mime_type": "application/pdf", "filename": "a.pdf"}
+    error = failure(contender.make(plan), [HumanMessage([document])])
+    assert not plan.requests, "the server had to refuse it"
+    assert "pdf" in str(error)
+
+
+@feature("Input", "several and late system messages")
+def system_messages(contender: Contender, plan: Sandbox) -> None:
+    history = [
+        SystemMessage("one"),
+        SystemMessage("two"),
+        HumanMessage("hi"),
+        SystemMessage("three"),
+        HumanMessage("b"),
+    ]
+    contender.make(plan).invoke(history)
+    assert all(word in wire(plan) for word in ("one", "two", "three"))
+
+
+@feature("Input", "tool-call ids and tool names that the API refuses")
+def illegal_names(contender: Contender, plan: Sandbox) -> None:
+    call = {"type": "tool_call", "id": "call:1/x", "name": "mcp.server/look", "args": {}}
+    tool = {"name": "mcp.server/look", "description": "Look.", "parameters": {"type": "object", "properties": {}}}
+    model = contender.make(plan).bind_tools([{"type": "function", "function": tool}])
+    model.invoke([HumanMessage("go"), AIMessage("", tool_calls=[call]), ToolMessage("ok", tool_call_id="call:1/x")])
+    assert "mcp.server/look" not in wire(plan), "they are sent as they are"
+    assert "call:1/x" not in wire(plan), "they are sent as they are"
+
+
+@feature("Input", "a tool call without a result is named, or repaired on request")
+def orphans(contender: Contender, plan: Sandbox) -> None:
+    call = {"type": "tool_call", "id": "lost", "name": "look", "args": {}}
+    history = [HumanMessage("go"), AIMessage("", tool_calls=[call]), HumanMessage("well?")]
+    error = failure(contender.make(plan), history)
+    assert not plan.requests, "the server had to refuse it"
+    assert "lost" in str(error)
+
+
+@feature("Input", "Chinese is not escaped in replayed arguments, lone surrogates do not crash")
+def text(contender: Contender, plan: Sandbox) -> None:
+    call = {"type": "tool_call", "id": "a", "name": "look", "args": {"place": "北京"}}
+    history = [HumanMessage("go \udc00"), AIMessage("", tool_calls=[call]), ToolMessage("ok", tool_call_id="a")]
+    contender.make(plan).invoke(history)
+    assert "\\u5317" not in wire(plan), "it is escaped"
+
+
+@feature("Tools", "every way to choose: `any`, `none`, True, a name, OpenAI's and Anthropic's form")
+def choices(contender: Contender, plan: Sandbox) -> None:
+    if contender.protocol == "anthropic":
+        raise NotThereError("Messages documents no tool_choice")
+    named = {"type": "function", "function": {"name": "look"}}
+    for choice, accepted in (
+        ("any", ["required"]),
+        (True, ["required", named]),
+        ("look", [named]),
+        (named, [named]),
+        ({"type": "tool", "name": "look"}, [named]),
+    ):
+        contender.make(plan).bind_tools([look], tool_choice=cast("Any", choice)).invoke("go")
+        sent = body(plan).get("tool_choice")
+        assert sent in accepted, f"{choice!r} is sent as {sent!r}"
+
+
+@feature("Tools", "only documented fields on the wire")
+def documented_fields(contender: Contender, plan: Sandbox) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        contender.make(plan, temperature=0).bind_tools([look], tool_choice="look").invoke("go")
+        list(contender.make(plan).stream("go"))
+    unlisted = sorted({name for request in plan.requests for name in request.unlisted} - {"stream_options"})
+    assert not unlisted, f"sends {', '.join(unlisted)}"
+
+
+@feature("Structured output", "`json_schema` is what is asked for, not replaced in silence")
+def json_schema(contender: Contender, plan: Sandbox) -> None:
+    if contender.protocol == "anthropic":
+        raise NotThereError("Messages documents no response format")
+    plan.script(Turn(reasoning="Hm.", text=FOUND, tool_calls=[]))
+    structured = contender.make(plan).with_structured_output(Place, method="json_schema")
+    structured.invoke("go")
+    assert "response_format" in body(plan), "a tool is sent instead"
+
+
+@feature("Structured output", "`function_calling`")
+def function_calling(contender: Contender, plan: Sandbox) -> None:
+    plan.script(Turn(reasoning="Hm.", tool_calls=[ToolCall("Place", FOUND)]))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        found = contender.make(plan).with_structured_output(Place, method="function_calling").invoke("go")
+    assert found == Place(name="Paris", sunny=True)
+
+
+@feature("Structured output", "an answer that was cut off says so, and is no half object")
+def cut_off_objects(contender: Contender, plan: Sandbox) -> None:
+    call = ToolCall("Place", '{"name": "Pa')
+    plan.script(Turn(tool_calls=[call], finish_reason="length"))
+    schema = {"title": "Place", "description": "A place.", "type": "object", "properties": {"name": {"type": "string"}}}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        structured = contender.make(plan).with_structured_output(schema, method="function_calling")
+        error = failure(structured, stream=True)
+    assert "max_tokens" in str(error), f"says {str(error)[:60]!r}"
+
+
+@feature("Structured output", "`create_agent(response_format=...)` with tools")
+def agents(contender: Contender, plan: Sandbox) -> None:
+    model = contender.make(plan)
+    by_text = bool((model.profile or {}).get("structured_output")) and contender.protocol == "openai"
+    answer = Turn(text=FOUND) if by_text else Turn(tool_calls=[ToolCall("Place", FOUND)])
+    plan.script(Turn(reasoning="I look.", tool_calls=[ToolCall("look", {"place": "x"})]), answer)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        state = create_agent(model, tools=[look], response_format=Place).invoke({"messages": [("user", "go")]})
+    assert state["structured_response"] == Place(name="Paris", sunny=True)
+
+
+@feature("Tokens", "counted by the server, tools included, sync and async")
+def counted(contender: Contender, plan: Sandbox) -> None:
+    model: Any = contender.make(plan)
+    if hasattr(model, "acount_tokens"):
+        assert model.count_tokens("hello", tools=[look]) == asyncio.run(model.acount_tokens("hello", tools=[look])) > 0
+    else:
+        assert model.get_num_tokens_from_messages([HumanMessage("hello")], tools=[look]) > 0
+        assert plan.requests, "it is a guess"
+        assert hasattr(model, "aget_num_tokens_from_messages"), "sync only"
+
+
+@feature("Tokens", "estimated with no network and no download")
+def estimated(contender: Contender, plan: Sandbox) -> None:
+    count = contender.make(plan).get_num_tokens_from_messages([HumanMessage("你好，世界。")])
+    assert not plan.requests, "it is a request"
+    assert 3 <= count <= 16, f"says {count}"
