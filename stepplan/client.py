@@ -209,7 +209,6 @@ class Client(_Client):
         except StopIteration:
             return
         finally:
-            steps.close()
             if reply is not None:
                 reply.close()
 
@@ -311,7 +310,6 @@ class AsyncClient(_Client):
         except StopIteration:
             return
         finally:
-            steps.close()
             if reply is not None:
                 await reply.aclose()
 

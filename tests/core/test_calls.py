@@ -208,6 +208,11 @@ def test_ids_that_are_distinct_are_kept(shape: str) -> None:
     assert [call.id for call in calls(*SHAPES[shape][0])] == ["a", "b"]
 
 
+@pytest.mark.parametrize("shape", ["id after arguments", "name after id and arguments", "null function"])
+def test_an_id_is_kept_whenever_it_came(shape: str) -> None:
+    assert [call.id for call in calls(*SHAPES[shape][0])] == ["a"]
+
+
 def test_the_first_of_two_calls_with_one_id_keeps_it() -> None:
     first, second = calls(*SHAPES["one id for both"][0])
     assert first.id == "a"

@@ -14,7 +14,7 @@ import httpx
 import httpx2
 import pytest
 
-from stepplan import APIConnectionError, AsyncClient, Client, Message, Request, Settings, fold
+from stepplan import APIConnectionError, APIStatusError, AsyncClient, Client, Message, Request, Settings, fold
 from stepplan.sandbox import Fault, Sandbox, Turn
 from tests.core.asking import Asker, Way, settings_for
 from tests.core.fixtures import COMPOSED
@@ -121,6 +121,55 @@ async def test_ten_abandoned_async_streams_leave_a_pool_of_one_free(plan: Sandbo
         async with asyncio.timeout(5):
             assert (await client.send(REQUEST)).text
     assert await asyncio.to_thread(hung_up, plan)
+
+
+BEGINNING = b"\n\n".join([*STREAM.split(b"\n\n")[:2], b""])
+FAILURE = b'data: {"error": {"type": "overloaded_error", "message": "Overloaded"}}\n\n'
+
+
+@pytest.mark.usefixtures("fresh_pools")
+def test_an_error_that_is_kept_keeps_no_connection(way: Way) -> None:
+    ended = threading.Event()
+
+    def fail_and_stay(server: RawServer, connection: socket.socket, number: int) -> None:
+        server.read_request(connection)
+        connection.sendall(STREAM_HEAD + chunked(BEGINNING + FAILURE))
+        if connection.recv(1) == b"":
+            ended.set()
+
+    async def ask(settings: Settings) -> APIStatusError:
+        with pytest.raises(APIStatusError) as caught:
+            async for _ in AsyncClient(settings).stream(REQUEST):
+                pass
+        assert await asyncio.to_thread(ended.wait, 3), "before the loop ends, which would close it anyway"
+        return caught.value
+
+    with raw_server(fail_and_stay) as server:
+        if way == "async":
+            error = asyncio.run(ask(server.settings()))
+        else:
+            with pytest.raises(APIStatusError) as caught:
+                list(Client(server.settings()).stream(REQUEST))
+            error = caught.value
+        assert ended.wait(3)
+        assert error.partial is not None
+
+
+@pytest.mark.usefixtures("fresh_pools")
+def test_a_try_that_failed_is_hung_up_before_the_next(way: Way) -> None:
+    ended, order = threading.Event(), list[bool]()
+
+    def fail_first_and_stay(server: RawServer, connection: socket.socket, number: int) -> None:
+        server.read_request(connection)
+        order.append(ended.wait(3) if number else False)
+        connection.sendall(STREAM_HEAD + (chunked(STREAM) + chunked(b"") if number else chunked(FAILURE)))
+        if connection.recv(1) == b"":
+            ended.set()
+
+    with raw_server(fail_first_and_stay) as server:
+        assert fold(Asker(way, server.settings()).stream(REQUEST)).text == "Hello there."
+        Client(server.settings()).close()
+    assert order == [False, True]
 
 
 async def test_closing_a_stream_hangs_up_at_once(plan: Sandbox) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import copy
 import gc
 import pickle
+import socket
 import subprocess
 import sys
 import threading
@@ -17,8 +18,11 @@ from blockbuster import blockbuster_ctx
 from stepplan import AsyncClient, Client, Message, Request, fold, transport
 from stepplan.sandbox import Fault, Sandbox, Turn
 from tests.core.asking import PROTOCOLS, settings_for
+from tests.core.fixtures import COMPOSED
+from tests.core.rawserver import RawServer, raw_server, response
 
 REQUEST = Request(messages=(Message.user("Hello"),))
+WHOLE = next(answer.data for answer in COMPOSED if answer.path.name == "text.openai.json")
 
 
 async def ask(client: AsyncClient, complaints: list[dict[str, Any]]) -> str:
@@ -145,22 +149,19 @@ if child:
 """
 
 
-def test_a_child_that_is_forked_after_use_has_connections_of_its_own(plan: Sandbox) -> None:
+def test_a_child_that_is_forked_after_use_has_connections_of_its_own() -> None:
+    def serve(server: RawServer, connection: socket.socket, number: int) -> None:
+        while server.read_request(connection):
+            connection.sendall(response(WHOLE))
+
     # The child never closes what it shares with its parent, and its end may say so to those who ask for it.
-    command = [
-        sys.executable,
-        "-W",
-        "error",
-        "-W",
-        "ignore::ResourceWarning",
-        "-c",
-        FORKED,
-        plan.base_url,
-        plan.api_key,
-    ]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    warnings = ["-W", "error", "-W", "ignore::ResourceWarning"]
+    with raw_server(serve) as server:
+        command = [sys.executable, *warnings, "-c", FORKED, f"http://127.0.0.1:{server.port}", "sk-x"]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert done.stderr == ""
     assert done.stdout == "parent and child"
+    assert server.connections == 5, "one for each process, and one for each run of a loop"
 
 
 IMPORTED = """

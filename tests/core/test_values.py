@@ -180,10 +180,11 @@ def test_folding_keeps_blocks_apart_and_in_the_order_of_their_index() -> None:
         ToolCallDelta(2, ": 1}"),
         ReasoningDelta(0, signature="t"),
         ReasoningDelta(3, redacted="r"),
+        ReasoningDelta(3, signature="s"),
         MessageEnd("tool_calls", Usage(1, 2), "stop"),
     ]
     assert fold(events) == Response(
-        (Reasoning("aa", "st"), Text("bb"), ToolCall("1", "f", '{"x": 1}'), Reasoning("", None, "r")),
+        (Reasoning("aa", "st"), Text("bb"), ToolCall("1", "f", '{"x": 1}'), Reasoning("", "s", "r")),
         "tool_calls",
         Usage(1, 2),
         "id",
