@@ -2,7 +2,7 @@
 
 from typing import Any, assert_never, cast
 
-from langchain_core.messages import AIMessageChunk, BaseMessageChunk, ToolCallChunk
+from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessageChunk, ToolCallChunk
 from langchain_core.messages.tool import tool_call_chunk
 from typing_extensions import override
 
@@ -23,7 +23,14 @@ from stepplan import (
 )
 
 
-class StepPlanMessageChunk(AIMessageChunk):
+class _MessageOfChunk:
+    """What core calls to make a message of a chunk: it takes the chunk's first base class for the message's class."""
+
+    def __new__(cls, *args: Any, **fields: Any) -> Any:
+        return AIMessage(*args, **fields) if cls is _MessageOfChunk else super().__new__(cls)
+
+
+class StepPlanMessageChunk(_MessageOfChunk, AIMessageChunk):
     """A piece of an answer, all of which add up to what the whole answer would be.
 
     LangChain closes broken JSON when it sums chunks, and so makes a tool call that the token limit cut off one that can
@@ -45,7 +52,7 @@ class StepPlanMessageChunk(AIMessageChunk):
 
 
 def _whole(total: AIMessageChunk) -> AIMessageChunk:
-    """The sum of all chunks. It is of core's class, because core makes a message of it by its first base class."""
+    """The sum of all chunks, of core's own class: it may be kept where this package is not installed."""
     blocks = own_blocks(total)
     response = Response(blocks, total.response_metadata.get("finish_reason"))
     whole = AIMessageChunk(**{name: value for name, value in total if name != "type"})

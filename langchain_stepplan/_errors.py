@@ -112,9 +112,6 @@ def to_langchain(error: StepPlanError) -> StepPlanError:
     cls = next(_BY_CORE_CLASS[base] for base in type(error).__mro__ if base in _BY_CORE_CLASS)
     translated = cls(*error.args)
     translated.__dict__.update(error.__dict__)
-    # An instance's word counts more than its class's: a status without a class of its own may still be worth a retry.
-    if translated.is_retryable != error.is_retryable:
-        translated.__dict__["is_retryable"] = error.is_retryable
     translated.__cause__ = error.__cause__
     return translated.with_traceback(error.__traceback__)
 

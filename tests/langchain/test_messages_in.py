@@ -85,6 +85,9 @@ FOREIGN: dict[str, AIMessage] = {
         tool_calls=[CALL],
         response_metadata={"output_version": "v1", "model_provider": "anthropic"},
     ),
+    "strings and a refusal": AIMessage(
+        ["Let me ", {"type": "refusal", "refusal": "look."}], tool_calls=[CALL], response_metadata={}
+    ),
     "nobody's": AIMessage("Let me look.", additional_kwargs={"reasoning_content": "SECRET"}, tool_calls=[CALL]),
 }
 
@@ -106,8 +109,10 @@ def test_an_answer_of_another_model_keeps_its_text_and_calls_and_loses_its_reaso
         }
         assert result == {"role": "tool", "tool_call_id": "call_1", "content": "sunny"}
     else:
+        texts = [block for block in said["content"] if block["type"] == "text"]
+        assert "".join(block["text"] for block in texts) == "Let me look."
         assert said["content"] == [
-            {"type": "text", "text": "Let me look."},
+            *texts,
             {"type": "tool_use", "id": "call_1", "name": "look", "input": {"place": "北京"}},
         ]
         assert result["content"] == [{"type": "tool_result", "tool_use_id": "call_1", "content": "sunny"}]

@@ -1,7 +1,8 @@
 """LangChain's own integration suite for chat models, live against the sandbox, once per protocol.
 
 The sandbox answers as the service is documented to, with no model behind it: what these tests prove is the requests
-and the reading of answers. Every capability that is claimed here has an assertion on the wire in `test_wire.py`.
+and the reading of answers. Every capability that is claimed here is asserted on the wire, in
+`test_content_in.py`, `test_tools.py`, `test_structured.py`, `test_arguments.py` and `test_answers.py`.
 """
 
 import base64

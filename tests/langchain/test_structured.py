@@ -6,15 +6,18 @@ from typing import Annotated, Any, NamedTuple
 import pydantic.v1
 import pytest
 from langchain_core.exceptions import ModelError, OutputParserException
+from langchain_core.outputs import Generation
 from langchain_core.runnables import Runnable
 from pydantic import BaseModel, Field
 from typing_extensions import TypedDict
 
+import stepplan
 from langchain_stepplan import ChatStepPlan, InvalidRequestError
-from langchain_stepplan._structured import Method
+from langchain_stepplan._structured import Method, StructuredOutputParser
 from stepplan import ProtocolName
 from stepplan.sandbox import Sandbox, ToolCall, Turn
 from tests.langchain.conftest import Models
+from tests.langchain.ways import body_of
 
 pytestmark = pytest.mark.filterwarnings("ignore:Messages documents no tool_choice")
 
@@ -274,3 +277,36 @@ def test_an_odd_title_becomes_a_legal_name(model_for: Models, plan: Sandbox) -> 
     plan.script(answer("json_schema", "Trip"))
     assert model_for("openai").with_structured_output(schema).invoke("go") == FOUND
     assert " " not in plan.requests[-1].body["response_format"]["json_schema"]["name"]
+
+
+def test_the_parser_reads_plain_text_and_knows_its_type() -> None:
+    parser = StructuredOutputParser(object_type=Trip)
+    assert parser.parse('{"city": "北京"}') == Trip(city="北京")
+    assert parser.OutputType is Trip
+    assert StructuredOutputParser().OutputType == dict[str, Any]
+    with pytest.raises(OutputParserException, match="no JSON object"):
+        parser.parse("[1]")
+    with pytest.raises(OutputParserException, match="chat models"):
+        parser.parse_result([Generation(text="{}")])
+
+
+@pytest.mark.parametrize(
+    ("value", "sent"),
+    [
+        (None, None),
+        ({"type": "text"}, None),
+        ({"type": "json_object"}, {"type": "json_object"}),
+        (
+            {"type": "json_schema", "json_schema": {"name": "a", "schema": SCHEMA, "strict": True}},
+            {"type": "json_schema", "json_schema": {"name": "a", "schema": SCHEMA, "strict": True}},
+        ),
+    ],
+)
+def test_a_response_format_may_be_bound_in_chat_completions_form(model_for: Models, value: Any, sent: Any) -> None:
+    assert body_of(model_for("openai"), "go", response_format=value).get("response_format") == sent
+
+
+@pytest.mark.parametrize("value", ["json", Trip, {"type": "odd"}])
+def test_another_response_format_is_refused_with_the_forms_there_are(model: ChatStepPlan, value: Any) -> None:
+    with pytest.raises(stepplan.InvalidRequestError, match="with_structured_output"):
+        body_of(model, "go", response_format=value)
