@@ -169,7 +169,8 @@ def connection_error(error: Exception, host: str) -> StepPlanError:
     names = {cls.__name__ for cls in type(error).__mro__}
     what = f"{type(error).__name__}: {error}".rstrip(": ")
     if "TimeoutException" in names:
-        failure: StepPlanError = APITimeoutError(f"{host} did not answer in time ({what}).")
+        setting = "connect_timeout" if "ConnectTimeout" in names else "timeout, or stream_timeout if streamed"
+        failure: StepPlanError = APITimeoutError(f"{host} did not answer in time ({what}): see {setting}.")
     elif "TransportError" in names or "StreamError" in names or "DecodingError" in names:
         failure = APIConnectionError(f"The connection to {host} failed ({what}).")
     else:

@@ -217,6 +217,7 @@ def test_a_stream_that_stalls_is_given_up_with_what_had_arrived(
     events, error = asker.stream_until_error(REQUEST)
     assert 0.4 <= time.monotonic() - before < 3
     assert isinstance(error, APITimeoutError)
+    assert "stream_timeout" in str(error)
     assert arrived(error) == fold(events)
     assert arrived(error).reasoning
     assert len(plan.requests) == 1
