@@ -28,8 +28,8 @@ def layout(blocks: Sequence[Block]) -> list[dict[str, Any]] | None:
     """The blocks without their words, or `None` where reasoning, text, calls, in this order, is all there is to say."""
     kinds = [type(block) for block in blocks]
     heads = [kind for kind in kinds if kind is not ToolCall]
-    signed = any(isinstance(block, Reasoning) and (block.signature or block.redacted) for block in blocks)
-    if not signed and kinds[: len(heads)] == heads and heads in ([], [Reasoning], [Text], [Reasoning, Text]):
+    more = any(isinstance(block, Reasoning) and block != Reasoning(block.text) for block in blocks)
+    if not more and kinds[: len(heads)] == heads and heads in ([], [Reasoning], [Text], [Reasoning, Text]):
         return None
     return [_head(block) for block in blocks]
 

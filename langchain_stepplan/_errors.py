@@ -15,7 +15,7 @@ from stepplan import StepPlanError
 Refusal: Any = getattr(lc, "ModelRefusalError", lc.ModelInvalidRequestError)
 
 
-class ModelError(StepPlanError, lc.ModelError):
+class OtherError(StepPlanError, lc.ModelError):
     """Any other failure of the plan."""
 
 
@@ -27,7 +27,7 @@ class APIConnectionError(stepplan.APIConnectionError, lc.ModelConnectionError):
     """No answer: the connection was refused, reset or closed early."""
 
 
-class APITimeoutError(stepplan.APITimeoutError, lc.ModelTimeoutError):
+class APITimeoutError(stepplan.APITimeoutError, APIConnectionError, lc.ModelTimeoutError):
     """No answer in time, or a stream that brought nothing but pings for too long."""
 
 
@@ -40,51 +40,51 @@ class ResponseDecodeError(stepplan.ResponseDecodeError, lc.ModelError):
 
 
 class APIStatusError(stepplan.APIStatusError, lc.ModelError):
-    """The server refused, with a status that has no class of its own."""
+    """The server refused."""
 
 
-class BadRequestError(stepplan.BadRequestError, lc.ModelInvalidRequestError):
+class BadRequestError(stepplan.BadRequestError, APIStatusError, lc.ModelInvalidRequestError):
     """400, 413, 422: the request is wrong; sending it again will not help."""
 
 
-class ContextOverflowError(stepplan.ContextOverflowError, lc.ModelInvalidRequestError, lc.ContextOverflowError):
+class ContextOverflowError(stepplan.ContextOverflowError, BadRequestError, lc.ContextOverflowError):
     """The input does not fit in the model's context window. Summarization middleware acts on it."""
 
 
-class AuthenticationError(stepplan.AuthenticationError, lc.ModelAuthenticationError):
+class AuthenticationError(stepplan.AuthenticationError, APIStatusError, lc.ModelAuthenticationError):
     """401: the key is wrong, or belongs to the other region."""
 
 
-class PermissionDeniedError(stepplan.PermissionDeniedError, lc.ModelPermissionDeniedError):
+class PermissionDeniedError(stepplan.PermissionDeniedError, APIStatusError, lc.ModelPermissionDeniedError):
     """403, or an account without a Step Plan."""
 
 
-class NotFoundError(stepplan.NotFoundError, lc.ModelNotFoundError):
+class NotFoundError(stepplan.NotFoundError, APIStatusError, lc.ModelNotFoundError):
     """404: no such path, or no such model."""
 
 
-class RateLimitError(stepplan.RateLimitError, lc.ModelRateLimitError):
+class RateLimitError(stepplan.RateLimitError, APIStatusError, lc.ModelRateLimitError):
     """429: too many requests, or too many at once."""
 
 
-class QuotaExceededError(stepplan.QuotaExceededError, lc.ModelRateLimitError):
+class QuotaExceededError(stepplan.QuotaExceededError, APIStatusError, lc.ModelRateLimitError):
     """402: the plan's credits are used up. Never worth a retry, so `is_retryable` is False."""
 
 
-class ContentBlockedError(stepplan.ContentBlockedError, Refusal):  # type: ignore[misc]  # depends on core's version
+class ContentBlockedError(stepplan.ContentBlockedError, APIStatusError, Refusal):  # type: ignore[misc]  # version of core
     """451: moderation blocked the prompt or the answer."""
 
 
-class InternalServerError(stepplan.InternalServerError, lc.ModelAPIError):
+class InternalServerError(stepplan.InternalServerError, APIStatusError, lc.ModelAPIError):
     """5xx: the server failed."""
 
 
-class OverloadedError(stepplan.OverloadedError, lc.ModelAPIError):
+class OverloadedError(stepplan.OverloadedError, InternalServerError):
     """503 or 529: the server has too much to do."""
 
 
 _OURS: tuple[type[StepPlanError], ...] = (
-    ModelError,
+    OtherError,
     InvalidRequestError,
     APIConnectionError,
     APITimeoutError,

@@ -1,24 +1,22 @@
 """Tools and the choice among them, in every form that LangChain's users write."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
-from langchain_core.tools import BaseTool
 from langchain_core.utils.function_calling import convert_to_openai_tool
 
 from stepplan import InvalidRequestError, JSONSchema, NamedTool, Tool, ToolChoice
 
-ToolLike = Mapping[str, Any] | type | Callable[..., Any] | BaseTool
 _ANY = ("any", "required", True)
 
 
-def to_openai_tools(tools: Sequence[ToolLike], strict: bool | None = None) -> list[dict[str, Any]]:
+def to_openai_tools(tools: Sequence[Any], strict: bool | None = None) -> list[dict[str, Any]]:
     """The tools in the one form in which they travel through LangChain.
 
     Raises:
         InvalidRequestError: One is run by a server, and is no function.
     """
-    formatted = [convert_to_openai_tool(cast("Any", tool), strict=strict) for tool in tools]
+    formatted = [convert_to_openai_tool(tool, strict=strict) for tool in tools]
     for tool in formatted:
         if tool.get("type") != "function":
             raise InvalidRequestError(

@@ -22,7 +22,7 @@ from langchain_stepplan._quick import to_generation
 from langchain_stepplan._request import to_request
 from langchain_stepplan._structured import Method, Schema, structured_output
 from langchain_stepplan._tokens import estimate, estimate_text
-from langchain_stepplan._tools import ToolLike, to_openai_tool_choice, to_openai_tools, to_tool
+from langchain_stepplan._tools import to_openai_tool_choice, to_openai_tools, to_tool
 from stepplan import AsyncClient, Client, Request
 
 _standard.register()
@@ -169,7 +169,7 @@ class ChatStepPlan(StepPlanFields):
             InvalidRequestError: A tool is run by a server, or the choice names a tool that is not there.
         """
         with langchain_errors():
-            formatted = to_openai_tools(cast("Sequence[ToolLike]", tools), strict)
+            formatted = to_openai_tools(tools, strict)
             choice = to_openai_tool_choice(tool_choice, [tool["function"]["name"] for tool in formatted])
         if choice is not None:
             kwargs["tool_choice"] = choice

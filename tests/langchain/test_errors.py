@@ -87,6 +87,14 @@ def test_every_error_of_the_core_has_a_class_of_both_families() -> None:
             assert to_langchain(error) is error
 
 
+def test_a_class_catches_what_it_catches_in_the_core() -> None:
+    names = [name for name in langchain_stepplan.__all__ if name.endswith("Error") and name != "StepPlanError"]
+    for name in names:
+        for other in names:
+            core = issubclass(getattr(stepplan, name), getattr(stepplan, other))
+            assert issubclass(getattr(langchain_stepplan, name), getattr(langchain_stepplan, other)) == core
+
+
 def test_a_status_without_a_class_of_its_own_keeps_its_word_on_retrying(model: ChatStepPlan, plan: Sandbox) -> None:
     plan.script(Turn(fault=Fault(status=408)))
     with pytest.raises(lc.ModelError) as caught:
