@@ -21,7 +21,7 @@ export UV_LINK_MODE := copy
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help setup demo test lint unit format notebooks live record dialects clients oldest newest dist-check compare-langchain constraints clean
+.PHONY: help setup demo test lint unit format notebooks live record dialects clients oldest newest dist-check compare-langchain matrix constraints clean
 
 help: ## This list
 	@echo "Usage: make TARGET"
@@ -82,6 +82,13 @@ compare-langchain: .venv-compare-langchain/.done ## Run every feature of ChatSte
 	.venv-compare-langchain/bin/python -m pytest -q tests/langchain/test_deepagents.py
 	.venv-compare-langchain/bin/python -m tests.langchain.compare docs/comparison-langchain.md
 
+matrix: .venv-matrix/.done .venv-matrix-sdk/.done ## Hold LlamaIndex's other LLM classes to what StepPlan does
+	rm -f .venv-matrix/results.json
+	.venv-matrix/bin/python -m tests.llama_index.matrix.run .venv-matrix/results.json \
+		stepplan openai-like stepfun openai anthropic
+	.venv-matrix-sdk/bin/python -m tests.llama_index.matrix.run .venv-matrix/results.json anthropic
+	.venv-matrix/bin/python -m tests.llama_index.matrix.run .venv-matrix/results.json --table docs/matrix-llamaindex.md
+
 constraints: $(UV) ## Choose the versions anew
 	$(COMPILE) --upgrade --group dev -o constraints/dev.txt pyproject.toml
 	$(COMPILE) --upgrade --group test -c constraints/oldest.in --overrides constraints/oldest-overrides.in \
@@ -92,7 +99,7 @@ constraints: $(UV) ## Choose the versions anew
 		-o constraints/compare-langchain.txt pyproject.toml constraints/newest.in constraints/compare-langchain.in
 
 clean: ## Remove everything that is not in git
-	rm -rf .venv .venv-oldest .venv-newest .venv-compare-langchain dist build htmlcov .coverage .coverage.* .benchmarks
+	rm -rf .venv .venv-oldest .venv-newest .venv-compare-langchain .venv-matrix .venv-matrix-sdk dist build htmlcov .coverage .coverage.* .benchmarks
 	rm -rf .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 
 # ------------------------------------------------------------------------------------------------------- environments
@@ -104,6 +111,14 @@ $(UV):
 
 .venv/.done: $(UV) pyproject.toml constraints/dev.txt
 	$(UV) pip install --quiet --python .venv -c constraints/dev.txt --group dev --editable ".[$(EXTRAS)]"
+	@touch $@
+
+# What pip installs today, and the last SDK that the class for Anthropic works with.
+.venv-matrix/.done: PACKAGES := llama-index-llms-openai-like llama-index-llms-stepfun llama-index-llms-openai llama-index-llms-anthropic
+.venv-matrix-sdk/.done: PACKAGES := llama-index-llms-anthropic 'anthropic<1'
+.venv-matrix/.done .venv-matrix-sdk/.done: pyproject.toml $(UV)
+	$(UV) venv --quiet --clear --python $(BIN)/python $(@D)
+	$(UV) pip install --quiet --python $(@D) --editable ".[llama-index,sandbox]" $(PACKAGES)
 	@touch $@
 
 .venv-%/.done: constraints/%.txt pyproject.toml $(UV)

@@ -22,9 +22,9 @@ from llama_index_stepplan._convert import to_messages
 from llama_index_stepplan._fields import StepPlanFields
 from llama_index_stepplan._response import to_chat_response, to_completion
 from llama_index_stepplan._stream import AsyncChunks, ChunkBuilder, chunks
-from llama_index_stepplan._tools import no_tool_call, tool_data, tool_selections
+from llama_index_stepplan._tools import no_tool_call, to_tools, tool_data, tool_selections
 from llama_index_stepplan._typed import chat_callback, completion_callback
-from stepplan import Message
+from stepplan import Message, Request
 
 T = TypeVar("T")
 
@@ -138,6 +138,26 @@ class StepPlan(StepPlanFields):
         if error_on_no_tool_call and not selections:
             raise no_tool_call(response.message)
         return selections
+
+    # --------------------------------------------------------------------------------------------------------- tokens
+
+    def count_tokens(self, messages: Sequence[ChatMessage], tools: Sequence[Any] = ()) -> int:
+        """How many input tokens a conversation has, as the server counts them.
+
+        Raises:
+            StepPlanError: As for `chat`.
+        """
+        return self._client({}).count_tokens(self._counted(to_messages(messages), tools))
+
+    async def acount_tokens(self, messages: Sequence[ChatMessage], tools: Sequence[Any] = ()) -> int:
+        """See `count_tokens`."""
+        request = self._counted(await _to_messages_aside(messages), tools)
+        return await self._async_client({}).count_tokens(request)
+
+    def _counted(self, messages: tuple[Message, ...], tools: Sequence[Any]) -> Request:
+        return Request(
+            messages=messages, model=self.model, tools=to_tools(tools), replay_reasoning=self.replay_reasoning
+        )
 
     # ----------------------------------------------------------------------------------------------- what they share
 

@@ -1,0 +1,131 @@
+"""The bench: a model to be looked at, a server for it, and the list of behaviors."""
+
+import json
+import threading
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+from stepplan import ProtocolName
+from stepplan.sandbox import Sandbox
+
+BOTH: tuple[ProtocolName, ...] = ("openai", "anthropic")
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """An LLM class.
+
+    Attributes:
+        name: The column's title.
+        protocol: What it speaks.
+        build: Makes one, from the server's root, the key, and options.
+        model: A model's name that it accepts.
+        usual: Options that a user has to set for agents to work at all.
+        fresh: Options that make it open a client per call.
+    """
+
+    name: str
+    protocol: ProtocolName
+    build: Callable[..., Any]
+    model: str
+    usual: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    fresh: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+
+@dataclass(frozen=True)
+class Bench:
+    """One candidate, and a sandbox for it."""
+
+    candidate: Candidate
+    plan: Sandbox
+
+    @property
+    def protocol(self) -> ProtocolName:
+        """What the candidate speaks."""
+        return self.candidate.protocol
+
+    def llm(self, *, url: str | None = None, **options: Any) -> Any:
+        """The candidate, set up as a user would for tools and agents, and not to try again."""
+        return self.bare(url=url, **{"max_retries": 0, **self.candidate.usual, **options})
+
+    def bare(self, *, url: str | None = None, **options: Any) -> Any:
+        """The candidate as it comes: only where to, with which key, and which model."""
+        options = {"model": self.candidate.model, **options}
+        return self.candidate.build(url or self.plan.base_url, self.plan.api_key, **options)
+
+    def body(self, index: int = -1) -> Mapping[str, Any]:
+        """What was sent."""
+        return self.plan.requests[index].body
+
+
+@dataclass(frozen=True)
+class Behavior:
+    """One thing that should hold, and on which protocols the question arises."""
+
+    name: str
+    check: Callable[[Bench], None]
+    protocols: tuple[ProtocolName, ...]
+
+
+BEHAVIORS: list[Behavior] = []
+
+
+def behavior(
+    name: str, protocols: tuple[ProtocolName, ...] = BOTH
+) -> Callable[[Callable[[Bench], None]], Callable[[Bench], None]]:
+    """Puts a check on the list."""
+
+    def add(check: Callable[[Bench], None]) -> Callable[[Bench], None]:
+        BEHAVIORS.append(Behavior(name, check, protocols))
+        return check
+
+    return add
+
+
+def plain(raw: Any) -> dict[str, Any]:
+    """A response's `raw` as data, whatever it is."""
+    data: dict[str, Any] = raw.model_dump() if hasattr(raw, "model_dump") else dict(raw or {})
+    return data
+
+
+def chat_chunk(delta: Mapping[str, Any], finish: str | None = None) -> dict[str, Any]:
+    """A chunk of a Chat Completions stream."""
+    choice = {"index": 0, "delta": delta, "finish_reason": finish}
+    return {"id": "c1", "object": "chat.completion.chunk", "created": 1, "model": "m", "choices": [choice]}
+
+
+def call_piece(index: int, arguments: str = "", name: str | None = None, id: str | None = None) -> dict[str, Any]:
+    """A piece of a tool call in such a chunk."""
+    return {"index": index, "id": id, "type": "function", "function": {"name": name, "arguments": arguments}}
+
+
+@contextmanager
+def replay(chunks: Sequence[Mapping[str, Any]]) -> Generator[str]:
+    """A server that answers every request with these events; the value is its root."""
+    text = "".join(f"data: {json.dumps(chunk)}\n\n" for chunk in chunks) + "data: [DONE]\n\n"
+    content = text.encode()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["content-length"]))
+            self.send_response(200)
+            self.send_header("content-type", "text/event-stream")
+            self.send_header("content-length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
+            """Be quiet."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()

@@ -1,0 +1,175 @@
+"""Streams: what every chunk holds, what the last one holds, and what happens when a stream breaks."""
+
+import asyncio
+import gc
+import json
+import time
+from typing import Any
+
+from llama_index.core.base.llms.types import ChatMessage, ThinkingBlock, ToolCallBlock
+
+from stepplan.sandbox import Fault, Turn, Usage
+from tests.llama_index.matrix.bench import Bench, behavior, call_piece, chat_chunk, plain, replay
+
+HI = [ChatMessage("Hi")]
+
+
+async def last_of(llm: Any) -> Any:
+    return [chunk async for chunk in await llm.astream_chat(HI)][-1]
+
+
+def thinking(response: Any) -> str:
+    return "".join(block.content or "" for block in response.message.blocks if isinstance(block, ThinkingBlock))
+
+
+@behavior("text is there while it streams, and deltas add up to it")
+def text_accumulates(it: Bench) -> None:
+    it.plan.script(Turn(text="One two three four five."))
+    text = ""
+    for chunk in it.llm().stream_chat(HI):
+        assert chunk.delta is not None, "a delta is None"
+        text += chunk.delta
+        assert (chunk.message.content or "") == text, f"content is {chunk.message.content!r} after {text!r}"
+    assert text == "One two three four five."
+
+
+@behavior("the first piece of thinking is not lost when streamed async", ("openai",))
+def first_thinking_kept(it: Bench) -> None:
+    chunks = [
+        chat_chunk({"role": "assistant", "content": None, "reasoning_content": "FIRST "}),
+        chat_chunk({"content": None, "reasoning_content": "second"}),
+        chat_chunk({"content": "Done."}),
+        chat_chunk({}, "stop"),
+    ]
+    with replay(chunks) as url:
+        whole = thinking(asyncio.run(last_of(it.llm(url=url))))
+    assert whole == "FIRST second", f"thinking is {whole!r}"
+
+
+def called(it: Bench, *deltas: list[dict[str, Any]]) -> list[tuple[str, Any]]:
+    with replay([*(chat_chunk({"tool_calls": pieces}) for pieces in deltas), chat_chunk({}, "tool_calls")]) as url:
+        last = list(it.llm(url=url).stream_chat(HI))[-1]
+    blocks = [block for block in last.message.blocks if isinstance(block, ToolCallBlock)]
+    return [
+        (b.tool_name, json.loads(b.tool_kwargs) if isinstance(b.tool_kwargs, str) else b.tool_kwargs) for b in blocks
+    ]
+
+
+EXPECTED = [("add", {"n": 1}), ("sub", {"n": 2})]
+
+
+@behavior("two tool calls in one chunk are two calls", ("openai",))
+def two_in_one(it: Bench) -> None:
+    got = called(it, [call_piece(0, '{"n": 1}', "add", "a"), call_piece(1, '{"n": 2}', "sub", "b")])
+    assert got == EXPECTED, f"got {got}"
+
+
+@behavior("interleaved pieces are sorted into their calls", ("openai",))
+def interleaved(it: Bench) -> None:
+    got = called(
+        it,
+        [call_piece(0, '{"n"', "add", "a")],
+        [call_piece(1, '{"n"', "sub", "b")],
+        [call_piece(0, ": 1}")],
+        [call_piece(1, ": 2}")],
+    )
+    assert got == EXPECTED, f"got {got}"
+
+
+@behavior("a name and an id that are repeated are not glued together", ("openai",))
+def repeated_names(it: Bench) -> None:
+    got = called(
+        it,
+        [call_piece(0, '{"n": ', "add", "a")],
+        [call_piece(0, "1}", "add", "a")],
+        [call_piece(1, '{"n": 2}', "sub", "b")],
+    )
+    assert got == EXPECTED, f"got {got}"
+
+
+@behavior("a stream asks for token counts", ("openai",))
+def asks_for_usage(it: Bench) -> None:
+    list(it.llm().stream_chat(HI))
+    assert it.body().get("stream_options") == {"include_usage": True}, "stream_options is not sent"
+
+
+@behavior("the last chunk has counts, cached ones too, and the finish reason")
+def last_chunk_is_complete(it: Bench) -> None:
+    it.plan.script(Turn(text="Hello.", usage=Usage(input_tokens=20, output_tokens=5, cached_tokens=8)))
+    last = list(it.llm().stream_chat(HI))[-1]
+    raw = plain(last.raw)
+    usage = raw.get("usage")
+    assert usage, "raw has no usage"
+    assert "8" in json.dumps(plain(usage), default=str), f"no cached tokens in {usage}"
+    written = json.dumps(raw, default=str)
+    assert '"stop"' in written or "end_turn" in written, "raw has no finish reason"
+
+
+@behavior("every chunk can be written as JSON")
+def chunks_are_json(it: Bench) -> None:
+    for chunk in it.llm().stream_chat(HI):
+        chunk.model_dump_json()
+        json.dumps(chunk.raw)
+
+
+@behavior("a stream that just ends is an error, not a short answer")
+def cut_stream(it: Bench) -> None:
+    it.plan.script(Turn(text="A long answer. " * 100, fault=Fault(cut_at=3000)))
+    try:
+        last = list(it.llm().stream_chat(HI))[-1]
+    except Exception:  # noqa: BLE001 - whichever it has
+        return
+    raise AssertionError(f"{len(last.message.content or '')} characters passed for the whole answer")
+
+
+@behavior("streams that are left are closed")
+def left_streams(it: Bench) -> None:
+    it.plan.script(*[Turn(text="Word. " * 500, fault=Fault(delay=0.01))] * 3)
+
+    async def leave() -> int:
+        llm = it.llm()
+        for _ in range(3):
+            async for _chunk in await llm.astream_chat(HI):
+                break
+        for _ in range(150):
+            gc.collect()
+            if not it.plan.open_requests:
+                break
+            await asyncio.sleep(0.01)
+        return it.plan.open_requests
+
+    assert (open_ones := asyncio.run(leave())) == 0, f"{open_ones} of 3 are still open"
+
+
+@behavior("tool arguments take linear time, with an agent looking at every chunk", ("openai",))
+def linear_arguments(it: Bench) -> None:
+    """Four times the pieces should take four times as long; sixteen times is quadratic."""
+
+    def seconds(pieces: int) -> float:
+        deltas = [[call_piece(0, "x" * 8)] for _ in range(pieces)]
+        start = [[call_piece(0, '{"text": "', "write", "a")]]
+        end = [[call_piece(0, '"}')]]
+        with replay(
+            [*(chat_chunk({"tool_calls": d}) for d in start + deltas + end), chat_chunk({}, "tool_calls")]
+        ) as url:
+            llm = it.llm(url=url)
+            begin = time.perf_counter()
+            for chunk in llm.stream_chat(HI):
+                llm.get_tool_calls_from_response(chunk, error_on_no_tool_call=False)
+            return time.perf_counter() - begin
+
+    seconds(50)
+    small, large = min(seconds(750), seconds(750)), seconds(3000)
+    assert large < 9 * small, f"4 times the text took {large / small:.0f} times as long"
+
+
+@behavior("chunks do not share one list of calls")
+def chunks_apart(it: Bench) -> None:
+    from stepplan.sandbox import ToolCall
+
+    it.plan.script(Turn(tool_calls=[ToolCall("look", {"city": "Rome, the eternal"}, "1")]))
+    chunks = list(it.llm().stream_chat(HI))
+    lists = [chunk.message.additional_kwargs.get("tool_calls") for chunk in chunks]
+    shown = [calls for calls in lists if calls]
+    assert shown, "no call was shown in additional_kwargs"
+    assert len({id(calls) for calls in shown}) == len(shown), "all chunks hold the same list"
