@@ -242,3 +242,16 @@ def test_an_illegal_name_comes_back_as_it_was_given(model: ChatStepPlan) -> None
     renamed: BaseTool = StructuredTool.from_function(function, name="mcp.server/get weather", description="Weather.")
     message = model.bind_tools([renamed]).invoke("get weather in Paris")
     assert [call["name"] for call in message.tool_calls] == ["mcp.server/get weather"]
+
+
+def test_marks_of_other_vendors_on_tools_are_not_sent(model: ChatStepPlan) -> None:
+    marked = {**ANTHROPIC, "cache_control": {"type": "ephemeral"}}
+
+    @tool(extras={"cache_control": {"type": "ephemeral"}, "defer_loading": True})
+    def extra(place: str) -> str:
+        """The weather of a place."""
+        return place
+
+    body = bound_body(model, [marked, extra])
+    assert "cache_control" not in str(body)
+    assert "defer_loading" not in str(body)
