@@ -1,6 +1,7 @@
 """Serve a sandbox until Ctrl-C: `python -m stepplan.sandbox`."""
 
 import argparse
+import signal
 import sys
 import threading
 
@@ -27,10 +28,14 @@ def main(arguments: list[str] | None = None) -> None:
             "Ctrl-C stops it.\n"
         )
         sys.stdout.flush()
-        try:
-            threading.Event().wait()
-        except KeyboardInterrupt:
-            return
+        stop = threading.Event()
+
+        def end(*_: object) -> None:
+            stop.set()
+
+        for number in (signal.SIGINT, signal.SIGTERM):  # set here, because a shell's background jobs ignore Ctrl-C's
+            signal.signal(number, end)
+        stop.wait()
 
 
 if __name__ == "__main__":

@@ -142,6 +142,7 @@ class _Running:
                 ws="none",
                 lifespan="off",
                 loop="asyncio",
+                timeout_keep_alive=75,  # longer than clients keep a connection, so that they never meet a closing one
                 # The host application's loggers are its own business.
                 log_config=None,
                 access_log=False,

@@ -205,11 +205,15 @@ def test_the_command_says_how_to_reach_it(tmp_path: Path) -> None:
     environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
     with subprocess.Popen(arguments, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
-        url = process.stdout.readline().split()[-1]
-        with httpx.Client(trust_env=False, headers=auth()) as client:
-            answer = client.post(f"{url}{MESSAGES}", json=messages()).json()
-        process.send_signal(signal.SIGINT)
-        rest = process.stdout.read()
+        try:
+            url = process.stdout.readline().split()[-1]
+            with httpx.Client(trust_env=False, headers=auth()) as client:
+                answer = client.post(f"{url}{MESSAGES}", json=messages()).json()
+            process.send_signal(signal.SIGINT)
+            process.wait(timeout=30)
+            rest = process.stdout.read()
+        finally:
+            process.kill()
     assert answer["id"].startswith("msg_")
     assert "export STEP_API_KEY=sk-sandbox" in rest
     assert f"export ANTHROPIC_BASE_URL={url} " in rest
