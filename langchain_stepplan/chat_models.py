@@ -23,7 +23,7 @@ from langchain_stepplan._request import to_request
 from langchain_stepplan._structured import Method, Schema, structured_output
 from langchain_stepplan._tokens import estimate, estimate_text
 from langchain_stepplan._tools import to_openai_tool_choice, to_openai_tools, to_tool
-from stepplan import AsyncClient, Client, Request
+from stepplan import AsyncClient, Client, MessageEnd, Request
 
 _standard.register()
 
@@ -123,9 +123,14 @@ class ChatStepPlan(StepPlanFields):
         v3_events = V3Events(self.protocol)
         with langchain_errors():
             request = self._request(messages, stop, kwargs)
+            last: list[V3Event] = []  # core asks for nothing after it, so the connection is freed before
             with contextlib.closing(self._client().stream(request)) as events:
                 for event in events:
-                    yield from v3_events.add(event)
+                    if isinstance(event, MessageEnd):
+                        last = v3_events.add(event)
+                    else:
+                        yield from v3_events.add(event)
+            yield from last
 
     async def _astream_chat_model_events(
         self,
@@ -139,10 +144,16 @@ class ChatStepPlan(StepPlanFields):
         v3_events = V3Events(self.protocol)
         with langchain_errors():
             request = self._request(messages, stop, kwargs)
+            last: list[V3Event] = []
             async with contextlib.aclosing(self._async_client().stream(request)) as events:
                 async for event in events:
-                    for v3_event in v3_events.add(event):
-                        yield v3_event
+                    if isinstance(event, MessageEnd):
+                        last = v3_events.add(event)
+                    else:
+                        for v3_event in v3_events.add(event):
+                            yield v3_event
+            for v3_event in last:
+                yield v3_event
 
     # ------------------------------------------------------------------------------------------------------- tools
 
