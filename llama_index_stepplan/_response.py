@@ -20,6 +20,7 @@ from llama_index.core.base.llms.types import (
 )
 
 from llama_index_stepplan._convert import PROVIDER, TEXT_PARTS
+from llama_index_stepplan._quick import thinking_block, tool_call_block
 from llama_index_stepplan._tools import INVALID_CALLS
 from llama_index_stepplan._typed import response_kwargs
 from stepplan import ParsedToolCall, Reasoning, Request, Response, Text, Usage
@@ -77,17 +78,17 @@ def to_completion(response: ChatResponse) -> CompletionResponse:
 
 def to_thinking(block: Reasoning, num_tokens: int | None = None) -> ThinkingBlock:
     """Reasoning, with what its replay needs."""
-    extra = {"provider": PROVIDER, "signature": block.signature, "redacted": block.redacted}
-    return ThinkingBlock(
-        content=block.text,
-        num_tokens=num_tokens,
-        additional_information={name: value for name, value in extra.items() if value is not None},
-    )
+    extra = {"provider": PROVIDER}
+    if block.signature is not None:
+        extra["signature"] = block.signature
+    if block.redacted is not None:
+        extra["redacted"] = block.redacted
+    return thinking_block(block.text, num_tokens, extra)
 
 
 def to_tool_call(id: str, name: str, arguments: Mapping[str, Any] | None) -> ToolCallBlock:
     """A call, with as many of its arguments as can be told."""
-    return ToolCallBlock(tool_call_id=id, tool_name=name, tool_kwargs=dict(arguments or {}))
+    return tool_call_block(id, name, dict(arguments or {}))
 
 
 def call_data(id: str, name: str, arguments: str) -> dict[str, Any]:

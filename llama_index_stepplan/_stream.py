@@ -4,16 +4,10 @@ from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import closing
 from typing import Any, TypeVar
 
-from llama_index.core.base.llms.types import (
-    ChatMessage,
-    ChatResponse,
-    ContentBlock,
-    MessageRole,
-    TextBlock,
-)
+from llama_index.core.base.llms.types import ChatResponse, ContentBlock
 
+from llama_index_stepplan._quick import chunk, text_block
 from llama_index_stepplan._response import call_data, to_chat_response, to_thinking, to_tool_call
-from llama_index_stepplan._typed import response_kwargs
 from stepplan import (
     Accumulator,
     Event,
@@ -103,7 +97,7 @@ class ChunkBuilder:
         self._text += event.text
         if self._text_place is None:
             self._text_place = event.index
-        self._put(self._text_place, TextBlock(text=self._text))
+        self._put(self._text_place, text_block(self._text))
         return self._chunk({"content": event.text}, event.text)
 
     def _add_reasoning(self, event: ReasoningDelta) -> ChatResponse | None:
@@ -112,9 +106,7 @@ class ChunkBuilder:
         self._put(event.index, to_thinking(Reasoning(text)))
         if not event.text:
             return None
-        chunk = self._chunk({"reasoning_content": event.text})
-        response_kwargs(chunk)["thinking_delta"] = event.text
-        return chunk
+        return self._chunk({"reasoning_content": event.text}, extra={"thinking_delta": event.text})
 
     def _add_arguments(self, event: ToolCallDelta) -> ChatResponse | None:
         call = self._calls.get(event.index)
@@ -130,28 +122,25 @@ class ChunkBuilder:
         place = self._places.setdefault(index, len(self._blocks))
         self._blocks = [*self._blocks[:place], block, *self._blocks[place + 1 :]]
 
-    def _chunk(self, delta: dict[str, Any], text: str = "") -> ChatResponse:
+    def _chunk(self, delta: dict[str, Any], text: str = "", extra: dict[str, Any] | None = None) -> ChatResponse:
         kwargs: dict[str, Any] = {}
         if self._calls:
             kwargs["tool_calls"] = [call.data() for call in self._calls.values()]
-        return ChatResponse(
-            message=ChatMessage(role=MessageRole.ASSISTANT, blocks=self._blocks, additional_kwargs=kwargs),
-            delta=text,
-            raw={
-                "id": self._start.id,
-                "object": "chat.completion.chunk",
-                "model": self._start.model,
-                "choices": [{"index": 0, "delta": delta, "finish_reason": None}],
-            },
-        )
+        raw = {
+            "id": self._start.id,
+            "object": "chat.completion.chunk",
+            "model": self._start.model,
+            "choices": [{"index": 0, "delta": delta, "finish_reason": None}],
+        }
+        return chunk(self._blocks, kwargs, text, raw, extra or {})
 
 
 def chunks(events: Generator[Event], builder: ChunkBuilder, shape: Callable[[ChatResponse], T]) -> Generator[T]:
     """The chunks of an answer, each put in `shape`. Closing this closes the connection."""
     with closing(events):
         for event in events:
-            if chunk := builder.add(event):
-                yield shape(chunk)
+            if response := builder.add(event):
+                yield shape(response)
 
 
 class AsyncChunks(AsyncGenerator[T, None]):
@@ -171,8 +160,8 @@ class AsyncChunks(AsyncGenerator[T, None]):
     async def asend(self, value: None) -> T:
         """The next chunk; nothing can be sent in."""
         while True:
-            if chunk := self._builder.add(await self._events.asend(value)):
-                return self._shape(chunk)
+            if response := self._builder.add(await self._events.asend(value)):
+                return self._shape(response)
 
     async def athrow(self, *error: Any) -> T:
         """Let the events fail."""

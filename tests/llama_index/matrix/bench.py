@@ -25,6 +25,7 @@ class Candidate:
         model: A model's name that it accepts.
         usual: Options that a user has to set for agents to work at all.
         fresh: Options that make it open a client per call.
+        reasoner: A model's name for which it sends a reasoning effort, if that is another.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Candidate:
     model: str
     usual: Mapping[str, Any] = field(default_factory=dict[str, Any])
     fresh: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    reasoner: str | None = None
 
 
 @dataclass(frozen=True)

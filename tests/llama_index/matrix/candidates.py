@@ -9,8 +9,9 @@ from tests.llama_index.matrix.bench import Candidate
 
 STEP = "step-3.7-flash"
 GPT = "gpt-4o"
-CLAUDE = "claude-sonnet-4-5-20250929"
-ACCEPTED = (*MODELS, "step-99-new", GPT, CLAUDE)
+O3 = "o3-mini"
+CLAUDE = "claude-3-5-sonnet-20241022"
+ACCEPTED = (*MODELS, "step-99-new", GPT, O3, CLAUDE)
 """Names that the server takes, so that nobody fails for want of its favorite."""
 
 
@@ -54,6 +55,6 @@ OURS = (
 OTHERS = (
     Candidate("openai-like", "openai", _openai_like, STEP, usual=_TOOLS, fresh=_FRESH),
     Candidate("stepfun", "openai", _stepfun, STEP, usual=_TOOLS, fresh=_FRESH),
-    Candidate("openai", "openai", _openai, GPT, fresh=_FRESH),
+    Candidate("openai", "openai", _openai, GPT, fresh=_FRESH, reasoner=O3),
     Candidate("anthropic", "anthropic", _anthropic, CLAUDE),
 )

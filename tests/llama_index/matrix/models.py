@@ -47,7 +47,7 @@ def no_low_cap(it: Bench) -> None:
 
 @behavior("a reasoning effort that is set is sent")
 def effort(it: Bench) -> None:
-    it.llm(reasoning_effort="low").complete("Hi")
+    it.llm(model=it.candidate.reasoner or it.candidate.model, reasoning_effort="low").complete("Hi")
     sent = it.body().get("reasoning_effort") or it.body().get("output_config", {}).get("effort")
     assert sent == "low", f"it sent {sent!r}"
 
