@@ -42,12 +42,13 @@ def decode(body: Mapping[str, Any], request: Request) -> Response:
     return Response(
         content=content,
         finish_reason=_finish_reason(
-            body.get("stop_reason"), has_calls=any(isinstance(block, ToolCall) for block in content)
+            _common.text_or_none(body.get("stop_reason")),
+            has_calls=any(isinstance(block, ToolCall) for block in content),
         ),
         usage=_decode_usage(body.get("usage")),
-        id=body.get("id"),
-        model=body.get("model"),
-        stop_sequence=body.get("stop_sequence"),
+        id=_common.text_or_none(body.get("id")),
+        model=_common.text_or_none(body.get("model")),
+        stop_sequence=_common.text_or_none(body.get("stop_sequence")),
     )
 
 
@@ -112,12 +113,14 @@ class EventDecoder:
             case "message_start":
                 message: dict[str, Any] = frame.get("message") or {}
                 self._add_usage(message.get("usage"))
-                return [MessageStart(message.get("id"), message.get("model"))]
+                return [
+                    MessageStart(_common.text_or_none(message.get("id")), _common.text_or_none(message.get("model")))
+                ]
             case "message_delta":
                 delta: dict[str, Any] = {**frame, **(frame.get("delta") or {})}
                 self._add_usage(frame.get("usage"))
-                self._stop_reason = delta.get("stop_reason") or self._stop_reason
-                self._stop_sequence = delta.get("stop_sequence") or self._stop_sequence
+                self._stop_reason = _common.text_or_none(delta.get("stop_reason")) or self._stop_reason
+                self._stop_sequence = _common.text_or_none(delta.get("stop_sequence")) or self._stop_sequence
                 return []
             case "message_stop":
                 return [event for index in tuple(self._whole_inputs) for event in self._flush(index)] + [self._end()]
@@ -137,14 +140,14 @@ class EventDecoder:
     def _read_delta(self, index: int, delta: Mapping[str, Any]) -> list[Event]:
         match delta.get("type"):
             case "text_delta" if text := delta.get("text"):
-                return [TextDelta(self._place(index), text)]
+                return [TextDelta(self._place(index), _common.text(text))]
             case "thinking_delta" if thinking := delta.get("thinking"):
-                return [ReasoningDelta(self._place(index), thinking)]
+                return [ReasoningDelta(self._place(index), _common.text(thinking))]
             case "signature_delta":
-                return self._read_signature(index, delta.get("signature"))
+                return self._read_signature(index, _common.text_or_none(delta.get("signature")))
             case "input_json_delta" if (piece := delta.get("partial_json")) and index in self._places:
                 self._whole_inputs.pop(index, None)
-                return [ToolCallDelta(self._places[index], piece)]
+                return [ToolCallDelta(self._places[index], _common.text(piece))]
             case _:
                 return []
 
@@ -157,17 +160,18 @@ class EventDecoder:
     def _read_block_start(self, index: int, block: Mapping[str, Any]) -> list[Event]:
         match block.get("type"):
             case "text" if text := block.get("text"):
-                return [TextDelta(self._place(index), text)]
+                return [TextDelta(self._place(index), _common.text(text))]
             case "thinking" if block.get("thinking") or block.get("signature"):
-                return [ReasoningDelta(self._place(index), block.get("thinking") or "", block.get("signature"))]
+                thinking, signature = _common.text(block.get("thinking") or ""), block.get("signature")
+                return [ReasoningDelta(self._place(index), thinking, _common.text_or_none(signature))]
             case "redacted_thinking":
-                return [ReasoningDelta(self._place(index), redacted=block.get("data"))]
+                return [ReasoningDelta(self._place(index), redacted=_common.text(block.get("data") or ""))]
             case "tool_use":
                 self._ids.append(_common.unique_id(block.get("id"), self._ids))
                 if input := block.get("input"):
                     # JSON that the server could not read may come as a string.
                     self._whole_inputs[index] = input if isinstance(input, str) else _common.argument_text(input)
-                name = block.get("name") or ""
+                name = _common.text(block.get("name") or "")
                 return [ToolCallStart(self._place(index), self._ids[-1], self._names.get(name, name))]
             case _:
                 return []

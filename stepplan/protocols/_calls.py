@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from stepplan.events import Event, ToolCallDelta, ToolCallStart
-from stepplan.protocols._common import unique_id
+from stepplan.protocols._common import text, unique_id
 from stepplan.responses import parse_arguments
 
 
@@ -56,8 +56,8 @@ class StreamedCalls:
     def feed(self, piece: Mapping[str, Any]) -> list[Event]:
         """The events that one entry of `delta.tool_calls` brings."""
         function: dict[str, Any] = piece.get("function") or {}
-        name: str = function.get("name") or ""
-        arguments: str = function.get("arguments") or ""
+        name = text(function.get("name") or "")
+        arguments = text(function.get("arguments") or "")
         key, id = piece.get("index"), piece.get("id")
         id = id if isinstance(id, str) and id != "null" else ""
         call = self._find(key, id, name)

@@ -44,6 +44,22 @@ def read_frame(sent: ServerSentEvent) -> dict[str, Any]:
     return frame
 
 
+def text(value: Any) -> str:
+    """A piece of an answer.
+
+    Raises:
+        TypeError: It is something else than text.
+    """
+    if isinstance(value, str):
+        return value
+    raise TypeError(f"{value!r} stands where text belongs")
+
+
+def text_or_none(value: Any) -> str | None:
+    """What is said about an answer; nothing depends on it, so that anything else than text counts as nothing."""
+    return value if isinstance(value, str) else None
+
+
 def words(message: Message) -> str:
     """The text of a message that can hold nothing else.
 

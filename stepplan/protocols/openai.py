@@ -191,26 +191,28 @@ def decode(body: Mapping[str, Any], request: Request) -> Response:
     if reasoning := _reasoning(message):
         content.append(Reasoning(reasoning))
     if text := message.get("content"):
-        content.append(Text(text))
+        content.append(Text(_common.text(text)))
     ids: list[str] = []
     for call in message.get("tool_calls") or ():
         if _is_ours(call):
             function: dict[str, Any] = call.get("function") or {}
-            name = function.get("name") or ""
+            name = _common.text(function.get("name") or "")
             ids.append(_common.unique_id(call.get("id"), ids))
-            content.append(ToolCall(ids[-1], names.get(name, name), function.get("arguments") or ""))
+            content.append(ToolCall(ids[-1], names.get(name, name), _common.text(function.get("arguments") or "")))
     return Response(
         content=tuple(content),
-        finish_reason=_common.finish_reason(choice.get("finish_reason") or None, has_calls=bool(ids)),
+        finish_reason=_common.finish_reason(
+            _common.text_or_none(choice.get("finish_reason") or None), has_calls=bool(ids)
+        ),
         usage=_decode_usage(body.get("usage")),
-        id=body.get("id"),
-        model=body.get("model"),
+        id=_common.text_or_none(body.get("id")),
+        model=_common.text_or_none(body.get("model")),
     )
 
 
 def _reasoning(message: Mapping[str, Any]) -> str:
     """Both names carry the same text, so one is read and the other left."""
-    return message.get("reasoning") or message.get("reasoning_content") or ""
+    return _common.text(message.get("reasoning") or message.get("reasoning_content") or "")
 
 
 def _is_ours(call: Mapping[str, Any]) -> bool:
@@ -272,14 +274,14 @@ class EventDecoder:
         events: list[Event] = []
         if not self._started:
             self._started = True
-            events.append(MessageStart(chunk.get("id"), chunk.get("model")))
+            events.append(MessageStart(_common.text_or_none(chunk.get("id")), _common.text_or_none(chunk.get("model"))))
         self._usage = chunk.get("usage") or self._usage
         if choices := chunk.get("choices"):
             choice: dict[str, Any] = choices[0]
             if delta := choice.get("delta"):
                 self._read_delta(delta, events)
             if reason := choice.get("finish_reason"):
-                self._finish_reason = reason
+                self._finish_reason = _common.text(reason)
         return events
 
     def _read_delta(self, delta: Mapping[str, Any], events: list[Event]) -> None:
@@ -290,7 +292,7 @@ class EventDecoder:
         if text := delta.get("content"):
             if self._text is None:
                 self._text = self._next_index()
-            events.append(TextDelta(self._text, text))
+            events.append(TextDelta(self._text, _common.text(text)))
         for piece in delta.get("tool_calls") or ():
             if _is_ours(piece):
                 events += self._calls.feed(piece)
