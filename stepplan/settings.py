@@ -1,6 +1,7 @@
 """Where requests go, with which key, and how patiently: region, base URL, key, timeouts."""
 
 import functools
+import math
 import os
 import warnings
 from collections.abc import Mapping
@@ -40,7 +41,7 @@ class Settings:
         verify: False leaves TLS certificates unchecked; a path names a file of accepted authorities.
 
     Raises:
-        InvalidRequestError: The key is empty or not ASCII, or the base URL cannot be right.
+        InvalidRequestError: The key is empty or not ASCII, the base URL cannot be right, or a number is out of range.
     """
 
     api_key: SecretStr | None = None
@@ -58,6 +59,11 @@ class Settings:
         if self.api_key is not None:
             _checked(self.api_key.get_secret_value(), "api_key")
         _root(self.region, self.base_url)
+        for name in ("connect_timeout", "timeout", "stream_timeout"):
+            if not 0 < getattr(self, name) < math.inf:
+                raise InvalidRequestError(f"{name}={getattr(self, name)!r} is out of range: it is seconds, over 0.")
+        if self.max_retries < 0:
+            raise InvalidRequestError(f"max_retries={self.max_retries!r} is out of range: it must be at least 0.")
 
     @property
     def root(self) -> str:

@@ -152,5 +152,18 @@ def test_settings_are_values() -> None:
         assert twin.key() == "sk-x"
 
 
+@pytest.mark.parametrize("name", ["connect_timeout", "timeout", "stream_timeout"])
+@pytest.mark.parametrize("seconds", [0, -1, float("inf"), float("nan")])
+def test_a_timeout_that_is_none_is_refused(name: str, seconds: float) -> None:
+    with pytest.raises(InvalidRequestError, match=f"{name}={seconds} is out of range"):
+        Settings(**{name: seconds})  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType] - one of three
+
+
+def test_fewer_than_no_retries_are_refused() -> None:
+    assert Settings(max_retries=0).max_retries == 0
+    with pytest.raises(InvalidRequestError, match="max_retries=-1 is out of range"):
+        Settings(max_retries=-1)
+
+
 def test_the_number_of_retries_is_the_policys() -> None:
     assert Settings(max_retries=5).retry_policy.max_retries == 5
