@@ -6,7 +6,7 @@ loop and after a fork. Connections come from `stepplan.transport`, or from a cli
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Callable, Generator, Iterator, Mapping
+from collections.abc import AsyncGenerator, Callable, Generator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from types import TracebackType
@@ -181,8 +181,7 @@ class Client(_Client):
         self.close()
 
     def _drive(self, steps: Steps[T]) -> Generator[T]:
-        reply: Any = None
-        chunks: Iterator[bytes] = iter(())
+        reply: transport.Reply | None = None
         result: Head | bytes | None = None
         failure: StepPlanError | None = None
         try:
@@ -194,20 +193,25 @@ class Client(_Client):
                     continue
                 try:
                     if isinstance(step, Read):
-                        result = next(chunks, b"")
+                        result = reply.read() if reply else b""
                         continue
                     if reply is not None:
                         reply.close()
                     if isinstance(step, Open):
                         http = self._http_client or transport.sync_pool(self._pool_key)
-                        reply = http.send(transport.build(http, step.request), stream=True)
-                        chunks, result = reply.iter_bytes(), transport.head(reply)
+                        response = http.send(transport.build(http, step.request), stream=True)
+                        reply, result = transport.Reply(response), transport.head(response)
                     else:
                         time.sleep(step.seconds)
                 except Exception as error:  # noqa: BLE001 - sorted by name: the client may be of another library
                     failure = transport.connection_error(error, self.settings.host)
         except StopIteration:
             return
+        except GeneratorExit:
+            if reply is not None:
+                reply.leave()
+                reply = None
+            raise
         finally:
             if reply is not None:
                 reply.close()

@@ -3,13 +3,15 @@
 Pools are shared by everything in the process: one per TLS and proxy settings, and for async one per event loop.
 """
 
+import _thread
 import asyncio
 import atexit
+import contextlib
 import os
 import re
 import ssl
 import threading
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Iterator
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any, Protocol, TypeVar
 
@@ -132,6 +134,45 @@ async def close_async_pool(key: PoolKey) -> None:
     """Close the running loop's pool for these settings; the next request opens a new one."""
     if entry := _async.get(asyncio.get_running_loop(), {}).pop(key, None):
         await entry[1].aclose()
+
+
+class Reply:
+    """A reply of a sync client that is being read.
+
+    The garbage collector may end a reader that was left at any moment, in the middle of httpcore's work too, whose lock
+    this thread then holds: whatever closes the connection there and then waits for itself forever. So an open reply is
+    kept from the collector, which would close it by ending httpcore's own generators; `leave` is how it is closed then.
+    """
+
+    def __init__(self, response: Any) -> None:
+        self._response = response
+        self._chunks: Iterator[bytes] = response.iter_bytes()
+        _open.add(self)
+
+    def read(self) -> bytes:
+        """The next bytes, `b""` at the end."""
+        return next(self._chunks, b"")
+
+    def close(self) -> None:
+        """Free the connection."""
+        _open.discard(self)
+        self._response.close()
+
+    def leave(self) -> None:
+        """Free the connection in a thread of its own, and wait for that as long as it should take."""
+        closed = _thread.allocate_lock()
+        closed.acquire()
+
+        def close() -> None:
+            self.close()
+            closed.release()
+
+        with contextlib.suppress(RuntimeError):  # the interpreter ends: no thread can be started any more
+            _thread.start_new_thread(close, ())  # `threading` has locks of its own
+            closed.acquire(timeout=0.1)
+
+
+_open: set[Reply] = set()
 
 
 def _close_all() -> None:
