@@ -21,7 +21,7 @@ export UV_LINK_MODE := copy
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help setup demo test lint unit format notebooks live record dialects clients oldest newest dist-check compare-langchain matrix constraints clean
+.PHONY: help setup demo test lint unit format notebooks live record dialects clients oldest newest dist-check compare-langchain matrix embeddings constraints clean
 
 help: ## This list
 	@echo "Usage: make TARGET"
@@ -89,8 +89,12 @@ matrix: .venv-matrix/.done .venv-matrix-sdk/.done ## Hold LlamaIndex's other LLM
 	.venv-matrix-sdk/bin/python -m tests.llama_index.matrix.run .venv-matrix/results.json anthropic
 	.venv-matrix/bin/python -m tests.llama_index.matrix.run .venv-matrix/results.json --table docs/matrix-llamaindex.md
 
+embeddings: .venv/.done ## A vector index over real embeddings, and agents that search it (25 MB)
+	$(UV) pip install --quiet --python .venv -c constraints/dev.txt --group embeddings
+	$(BIN)/python -m pytest tests/llama_index/test_embeddings.py
+
 constraints: $(UV) ## Choose the versions anew
-	$(COMPILE) --upgrade --group dev -o constraints/dev.txt pyproject.toml
+	$(COMPILE) --upgrade --group dev --group embeddings -o constraints/dev.txt pyproject.toml
 	$(COMPILE) --upgrade --group test -c constraints/oldest.in --overrides constraints/oldest-overrides.in \
 		-o constraints/oldest.txt pyproject.toml
 	$(COMPILE) --upgrade --group test --group clients --overrides constraints/overrides.txt \
