@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from llama_index.core.base.llms.types import LLMMetadata
 from llama_index.core.llms.function_calling import FunctionCallingLLM
-from pydantic import Field, SecretStr
+from pydantic import ConfigDict, Field, SecretStr
 
 from llama_index_stepplan._request import merge_options, to_request, unknown
 from llama_index_stepplan._structured import StructuredPredictionLLM
@@ -29,10 +29,14 @@ _OPTION_FIELDS = (
     "extra_body",
 )
 _CLIENT_FIELDS = ("http_client", "async_http_client")
+_NO_OPTIONS: Mapping[str, Any] = {}
 
 
 class StepPlanFields(StructuredPredictionLLM):
     """The fields of `StepPlan`."""
+
+    # A wrong value may be a key in the wrong place.
+    model_config = ConfigDict(hide_input_in_errors=True)
 
     model: str = Field(default=DEFAULT_MODEL, description="The model's name; any name works.")
     protocol: ProtocolName = Field(
@@ -87,6 +91,17 @@ class StepPlanFields(StructuredPredictionLLM):
         default_factory=dict, description="Fields to send as they are; they win over the options."
     )
     additional_kwargs: dict[str, Any] = Field(default_factory=dict, description="Options for every call.")
+    proxy: str | None = Field(
+        default=None,
+        exclude=True,
+        repr=False,
+        description="A proxy's URL; unset, the environment's variables are followed. Never dumped: it may hold a "
+        "password.",
+    )
+    verify: bool | str = Field(
+        default=True,
+        description="False leaves TLS certificates unchecked; a path names a file of accepted authorities.",
+    )
     http_client: Any = Field(
         default=None, exclude=True, repr=False, description="An httpx client of yours; never closed here."
     )
@@ -158,16 +173,18 @@ class StepPlanFields(StructuredPredictionLLM):
     def _async_client(self, options: Mapping[str, Any]) -> AsyncClient:
         return AsyncClient(self._settings(options), protocol=self.protocol, http_client=self.async_http_client)
 
-    def _settings(self, options: Mapping[str, Any] | None = None) -> Settings:
+    def _settings(self, options: Mapping[str, Any] = _NO_OPTIONS) -> Settings:
         key = SecretStr(self.api_key) if isinstance(self.api_key, str) else self.api_key
-        timeout = {**self.additional_kwargs, **(options or {})}.get("timeout")
+        timeout = self._options(options).get("timeout")
         return Settings(
             api_key=key,
             region=self.region,
             base_url=self.base_url,
             max_retries=self.max_retries,
             connect_timeout=self.connect_timeout,
-            timeout=timeout or self.timeout,
-            stream_timeout=timeout or self.stream_timeout,
+            timeout=self.timeout if timeout is None else timeout,
+            stream_timeout=self.stream_timeout if timeout is None else timeout,
             headers=self.default_headers or {},
+            proxy=self.proxy,
+            verify=self.verify,
         )

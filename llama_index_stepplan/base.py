@@ -41,6 +41,7 @@ class StepPlan(StepPlanFields):
 
     Raises:
         InvalidRequestError: An argument is not known, or its value cannot be right.
+        pydantic.ValidationError: An argument is of another type.
     """
 
     @chat_callback

@@ -111,6 +111,15 @@ def test_the_key_shows_up_nowhere_but_in_a_pickle() -> None:
         assert CANARY not in shown
 
 
+@pytest.mark.parametrize("field", ["default_headers", "extra_body", "context_window", "timeout"])
+def test_a_key_in_the_wrong_place_is_not_shown(field: str) -> None:
+    wrong: dict[str, Any] = {field: CANARY}
+    with pytest.raises(ValueError, match=field) as caught:
+        StepPlan(**wrong)
+
+    assert CANARY not in str(caught.value)
+
+
 def test_it_is_stored_as_a_dict_and_made_from_it(monkeypatch: pytest.MonkeyPatch, plan: Sandbox) -> None:
     llm = StepPlan(
         model="step-3.5-flash",
