@@ -2,8 +2,10 @@
 
 import copy
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
+from itertools import zip_longest
+from os.path import commonprefix
 from typing import Any, Protocol, cast
 
 import yaml
@@ -52,17 +54,46 @@ def scrub_response(response: dict[str, Any]) -> dict[str, Any]:
 # ----------------------------------------------------------------------------------------- what tells requests apart
 
 
-def match_body(one: Request, other: Request) -> None:
+def match_body(asked: Request, recorded: Request) -> None:
     """Whether two requests ask the same, however their JSON is spelled and whatever their tool calls are named.
 
     Raises:
-        AssertionError: They do not.
+        AssertionError: They do not. It says where; vcrpy shows that.
     """
-    assert _question(one.body) == _question(other.body)
+    if found := list(_differences(_question(asked.body), _question(recorded.body))):
+        raise AssertionError("\n".join([*found, "If that is meant, record anew: make record"]))
 
 
-def _question(body: bytes | None) -> Any:
+def _question(body: bytes | str | None) -> Any:
     return numbered(json.loads(body)) if body else None
+
+
+class _Nothing:
+    """What stands where one of two bodies has no such field."""
+
+
+def _differences(asked: Any, recorded: Any, path: str = "body") -> Iterator[str]:
+    """Where two values of JSON differ, and what is there."""
+    match asked, recorded:
+        case dict(), dict():
+            for name in cast("dict[str, Any]", recorded | asked):
+                yield from _differences(asked.get(name, _Nothing), recorded.get(name, _Nothing), f"{path}.{name}")
+        case list(), list():
+            for index, (one, other) in enumerate(zip_longest(asked, recorded, fillvalue=_Nothing)):
+                yield from _differences(one, other, f"{path}[{index}]")
+        case str(), str() if asked != recorded:
+            # From shortly before the first difference, because prompts are long and differ late.
+            start = max(0, len(commonprefix([asked, recorded])) - 20)  # noqa: RUF071 - they are no paths
+            yield f"{path}, from character {start}: asked {_shown(asked[start:])}, recorded {_shown(recorded[start:])}"
+        case _ if asked != recorded:
+            yield f"{path}: asked {_shown(asked)}, recorded {_shown(recorded)}"
+        case _:
+            pass
+
+
+def _shown(value: Any) -> str:
+    text = "nothing" if value is _Nothing else json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 100 else f"{text[:100]}…"
 
 
 def numbered(body: dict[str, Any]) -> dict[str, Any]:
@@ -93,6 +124,15 @@ def _represent_str(_: yaml.CSafeDumper, text: str) -> yaml.ScalarNode:
 _Dumper.add_representer(str, _represent_str)
 
 
+def _place(interaction: dict[str, Any]) -> tuple[int, str]:
+    """Where an interaction stands: not by time, because requests that are sent at once are answered in any order.
+
+    A conversation stays in order, since it grows.
+    """
+    question = json.dumps(_question(interaction["request"]["body"]))
+    return len(question), question
+
+
 class Serializer:
     """YAML that says where the recording is from."""
 
@@ -107,7 +147,8 @@ class Serializer:
             "model": self._target.model,
             "date": datetime.now(UTC).date().isoformat(),
         }
-        content = {"recorded_from": recorded_from} | cassette
+        interactions = sorted(cassette["interactions"], key=_place)
+        content = {"recorded_from": recorded_from} | cassette | {"interactions": interactions}
         return yaml.dump(content, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)
 
     def deserialize(self, text: str) -> dict[str, Any]:

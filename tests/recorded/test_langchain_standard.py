@@ -49,6 +49,11 @@ class TestChatCompletions(ChatModelIntegrationTests):
     def supports_json_mode(self) -> bool:
         return True
 
+    @property
+    @override
+    def supports_anthropic_inputs(self) -> bool:
+        return True
+
 
 # The suite forces calls; the protocol has no field for it, so the system prompt asks, and a warning says so.
 @pytest.mark.filterwarnings("ignore:Messages documents no tool_choice")

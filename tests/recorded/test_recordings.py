@@ -1,6 +1,7 @@
 """The recordings themselves: no secrets, no hosts, a known origin; and a replay that notices what has changed."""
 
 import importlib
+import itertools
 import json
 import re
 import socket
@@ -136,13 +137,17 @@ def _replay(config: dict[str, Any], settings: Settings, cassette: Path, request:
 def test_a_changed_request_is_not_answered(vcr_config: dict[str, Any], settings: Settings) -> None:
     recorded = Request(messages=(Message.user("Name a fruit."),), temperature=0)
     assert _replay(vcr_config, settings, ONE, recorded)
-    for changed in (
-        replace(recorded, temperature=0.1),
-        replace(recorded, messages=(Message.user("Name a fruit!"),)),
-        replace(recorded, extra_body={"seed": 1}),
+    for changed, said in (
+        (replace(recorded, temperature=0.1), "body.temperature: asked 0.1, recorded 0"),
+        (
+            replace(recorded, messages=(Message.user("Name a fruit!"),)),
+            'body.messages[0].content, from character 0: asked "Name a fruit!", recorded "Name a fruit."',
+        ),
+        (replace(recorded, extra_body={"seed": 1}), "body.seed: asked 1, recorded nothing"),
     ):
-        with pytest.raises(NotRecorded):
+        with pytest.raises(NotRecorded) as caught:
             _replay(vcr_config, settings, ONE, changed)
+        assert said in str(caught.value)
 
 
 def test_an_answer_that_was_not_recorded_is_missing(vcr_config: dict[str, Any], settings: Settings) -> None:
@@ -185,6 +190,28 @@ def test_what_is_asked_and_which_call_is_answered_do() -> None:
             match_body(_body(_chat("a", "b")), _body(other))
 
 
+@pytest.mark.parametrize(
+    ("asked", "recorded", "said"),
+    [
+        ({"n": 1}, {"n": 2}, "body.n: asked 1, recorded 2"),
+        ({"n": None}, {}, "body.n: asked null, recorded nothing"),
+        ({}, {"signature": ""}, 'body.signature: asked nothing, recorded ""'),
+        ({"a": [{"b": 1}]}, {"a": [{"b": 1}, "c"]}, 'body.a[1]: asked nothing, recorded "c"'),
+        ({"a": {"b": []}}, {"a": {"b": {}}}, "body.a.b: asked [], recorded {}"),
+        (
+            {"p": "x" * 90 + "!"},
+            {"p": "x" * 90},
+            f'body.p, from character 70: asked "{"x" * 20}!", recorded "{"x" * 20}"',
+        ),
+        ({"p": 1}, {"p": "x" * 999}, f'body.p: asked 1, recorded "{"x" * 99}…'),
+    ],
+)
+def test_where_two_requests_differ_is_said(asked: dict[str, Any], recorded: dict[str, Any], said: str) -> None:
+    with pytest.raises(AssertionError) as caught:
+        match_body(_body(asked), _body(recorded))
+    assert str(caught.value).splitlines() == [said, "If that is meant, record anew: make record"]
+
+
 # -------------------------------------------------------------------------------------------------------- file format
 
 
@@ -192,9 +219,17 @@ def test_what_is_asked_and_which_call_is_answered_do() -> None:
     "text", ["a\r\n\r\nb\n", "data: {}\n\n", " lead\n", "trail \n\n", "汉字\u2028\x85\n", "", "\n"]
 )
 def test_any_body_survives_the_file(text: str) -> None:
-    body = {"interactions": [{"response": {"body": {"string": text}}}]}
+    body = {"interactions": [{"request": {"body": ""}, "response": {"body": {"string": text}}}]}
     written = _serializer().serialize(body)
     assert load(written)["interactions"] == body["interactions"]
+
+
+def test_requests_that_are_sent_at_once_are_kept_in_an_order_of_their_own() -> None:
+    texts = [json.dumps(body) for body in ({"a": 1}, {"b": 2}, _chat("x", "y"))]
+    interactions = [{"request": {"body": text}} for text in texts]
+    for order in itertools.permutations(interactions):
+        written = _serializer().serialize({"interactions": list(order)})
+        assert load(written)["interactions"] == interactions
 
 
 def _serializer() -> Serializer:
