@@ -21,7 +21,7 @@ export UV_LINK_MODE := copy
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help setup demo test lint unit format notebooks live record dialects clients oldest newest dist-check compare-langchain matrix embeddings constraints clean
+.PHONY: help setup demo test lint unit format notebooks live record dialects clients oldest newest dist-check compare-langchain matrix bench embeddings constraints clean
 
 help: ## This list
 	@echo "Usage: make TARGET"
@@ -89,6 +89,9 @@ matrix: .venv-matrix/.done .venv-matrix-sdk/.done ## Hold LlamaIndex's other LLM
 	.venv-matrix-sdk/bin/python -m tests.llama_index.matrix.run .venv-matrix/results.json anthropic
 	.venv-matrix/bin/python -m tests.llama_index.matrix.run .venv-matrix/results.json --table docs/matrix-llamaindex.md
 
+bench: .venv-bench/.done ## What it costs, beside the peers: best on a machine that does nothing else
+	.venv-bench/bin/python -m benchmarks docs/performance.md
+
 embeddings: .venv/.done ## A vector index over real embeddings, and agents that search it (25 MB)
 	$(UV) pip install --quiet --python .venv -c constraints/dev.txt --group embeddings
 	$(BIN)/python -m pytest tests/llama_index/test_embeddings.py
@@ -101,9 +104,11 @@ constraints: $(UV) ## Choose the versions anew
 		-o constraints/newest.txt pyproject.toml constraints/newest.in
 	$(COMPILE) --upgrade --group test --overrides constraints/overrides.txt \
 		-o constraints/compare-langchain.txt pyproject.toml constraints/newest.in constraints/compare-langchain.in
+	$(COMPILE) --upgrade --overrides constraints/overrides.txt \
+		-o constraints/bench.txt pyproject.toml constraints/newest.in constraints/bench.in
 
 clean: ## Remove everything that is not in git
-	rm -rf .venv .venv-oldest .venv-newest .venv-compare-langchain .venv-matrix .venv-matrix-sdk dist build htmlcov .coverage .coverage.* .benchmarks
+	rm -rf .venv .venv-oldest .venv-newest .venv-compare-langchain .venv-matrix .venv-matrix-sdk .venv-bench dist build htmlcov .coverage .coverage.* .benchmarks
 	rm -rf .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 
 # ------------------------------------------------------------------------------------------------------- environments
