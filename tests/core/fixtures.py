@@ -8,7 +8,7 @@ from typing import Any
 from stepplan import PROTOCOLS, Event, ProtocolName, Request, Response, ToolCall, fold
 from stepplan.sse import SSEDecoder
 
-_ROOT = Path(__file__).parent.parent / "fixtures"
+ROOT = Path(__file__).parent.parent / "fixtures"
 _ENDINGS: dict[str, ProtocolName] = {"openai": "openai", "anthropic": "anthropic"}
 
 ASKED = Request(messages=())
@@ -23,7 +23,7 @@ class Answer:
 
     @property
     def name(self) -> str:
-        return str(self.path.relative_to(_ROOT))
+        return str(self.path.relative_to(ROOT))
 
     @property
     def scenario(self) -> str:
@@ -47,7 +47,7 @@ class Answer:
 
 
 def _answers(pattern: str) -> list[Answer]:
-    return [Answer(path) for path in sorted(_ROOT.glob(pattern))]
+    return [Answer(path) for path in sorted(ROOT.glob(pattern))]
 
 
 COMPOSED = _answers("composed/*.*.sse") + _answers("composed/*.*.json")

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from stepplan import PROTOCOLS, IncompleteStreamError, fold
 from stepplan.sse import ServerSentEvent, SSEDecoder
 from tests.core.driving import Reply, stream
-from tests.core.fixtures import ASKED, FAILING, STREAMS, Answer, decode
+from tests.core.fixtures import ASKED, FAILING, ROOT, STREAMS, Answer, decode
 
 EVERY_STREAM = pytest.mark.parametrize("answer", STREAMS, ids=lambda answer: answer.name)
 EVERY_STREAM_AND_FAILURE = pytest.mark.parametrize("answer", [*STREAMS, *FAILING], ids=lambda answer: answer.name)
@@ -21,6 +21,11 @@ def offsets(data: bytes) -> Iterable[int]:
     if len(data) < 4000:
         return range(len(data))
     return itertools.chain(range(500), range(500, len(data) - 500, 41), range(len(data) - 500, len(data)))
+
+
+def test_no_stream_is_left_out() -> None:
+    assert {answer.path for answer in [*STREAMS, *FAILING]} == set(ROOT.rglob("*.sse"))
+    assert {answer.path.parts[len(ROOT.parts)] for answer in STREAMS} == {"composed", "recorded"}
 
 
 def sent(pieces: Iterable[bytes]) -> list[ServerSentEvent]:
