@@ -180,6 +180,7 @@ class Request:
         replay_reasoning: Send the reasoning of earlier turns back, block for block.
         stream_usage: Ask for token counts in a stream (`stream_options`). Chat Completions only.
         repair_history: Give tool calls without a result an error result, instead of raising.
+        think_tags: Take `<think>...</think>` before an answer's words for reasoning; some servers leave it there.
         extra_body: Fields to send as they are; they win over the fields above.
         extra_headers: Headers for this request only; they win over ours.
 
@@ -203,6 +204,7 @@ class Request:
     replay_reasoning: bool = True
     stream_usage: bool = True
     repair_history: bool = False
+    think_tags: bool = False
     extra_body: Mapping[str, Any] = field(default_factory=dict[str, Any])
     extra_headers: Mapping[str, str] = field(default_factory=dict[str, str])
 

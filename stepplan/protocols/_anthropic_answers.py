@@ -19,7 +19,7 @@ from stepplan.events import (
 )
 from stepplan.history import original_names
 from stepplan.messages import Request, ToolCall
-from stepplan.protocols import _common
+from stepplan.protocols import _common, _think
 from stepplan.responses import FinishReason, Response, Usage
 from stepplan.sse import ServerSentEvent
 
@@ -39,7 +39,7 @@ def decode(body: Mapping[str, Any], request: Request) -> Response:
     for index, block in enumerate(body["content"]):
         events += decoder.read_block(index, block)
     content = fold(events).content
-    return Response(
+    response = Response(
         content=content,
         finish_reason=_finish_reason(
             _common.text_or_none(body.get("stop_reason")),
@@ -50,6 +50,7 @@ def decode(body: Mapping[str, Any], request: Request) -> Response:
         model=_common.text_or_none(body.get("model")),
         stop_sequence=_common.text_or_none(body.get("stop_sequence")),
     )
+    return _think.split(response) if request.think_tags else response
 
 
 def _finish_reason(reason: FinishReason | None, *, has_calls: bool) -> FinishReason | None:
@@ -70,9 +71,10 @@ def _decode_usage(usage: Mapping[str, Any] | None) -> Usage | None:
     )
 
 
-def event_decoder(request: Request) -> "EventDecoder":
+def event_decoder(request: Request) -> "EventDecoder | _think.SplittingDecoder":
     """A decoder for one streamed answer to this request."""
-    return EventDecoder(request)
+    decoder = EventDecoder(request)
+    return _think.SplittingDecoder(decoder) if request.think_tags else decoder
 
 
 class EventDecoder:

@@ -24,7 +24,7 @@ from stepplan.messages import (
     ToolResult,
     Video,
 )
-from stepplan.protocols import _common
+from stepplan.protocols import _common, _think
 from stepplan.protocols._calls import StreamedCalls
 from stepplan.responses import Response, Usage, parse_arguments
 from stepplan.sse import ServerSentEvent
@@ -199,7 +199,7 @@ def decode(body: Mapping[str, Any], request: Request) -> Response:
             name = _common.text(function.get("name") or "")
             ids.append(_common.unique_id(call.get("id"), ids))
             content.append(ToolCall(ids[-1], names.get(name, name), _common.text(function.get("arguments") or "")))
-    return Response(
+    response = Response(
         content=tuple(content),
         finish_reason=_common.finish_reason(
             _common.text_or_none(choice.get("finish_reason") or None), has_calls=bool(ids)
@@ -208,6 +208,7 @@ def decode(body: Mapping[str, Any], request: Request) -> Response:
         id=_common.text_or_none(body.get("id")),
         model=_common.text_or_none(body.get("model")),
     )
+    return _think.split(response) if request.think_tags else response
 
 
 def _reasoning(message: Mapping[str, Any]) -> str:
@@ -235,9 +236,10 @@ def _decode_usage(usage: Mapping[str, Any] | None) -> Usage | None:
 # ------------------------------------------------------------------------------------------------------------- stream
 
 
-def event_decoder(request: Request) -> "EventDecoder":
+def event_decoder(request: Request) -> "EventDecoder | _think.SplittingDecoder":
     """A decoder for one streamed answer to this request."""
-    return EventDecoder(request)
+    decoder = EventDecoder(request)
+    return _think.SplittingDecoder(decoder) if request.think_tags else decoder
 
 
 class EventDecoder:
@@ -276,8 +278,9 @@ class EventDecoder:
             self._started = True
             events.append(MessageStart(_common.text_or_none(chunk.get("id")), _common.text_or_none(chunk.get("model"))))
         self._usage = chunk.get("usage") or self._usage
-        if choices := chunk.get("choices"):
-            choice: dict[str, Any] = choices[0]
+        choices: list[dict[str, Any]] = chunk.get("choices") or [{}]
+        choice = choices[0]
+        if not choice.get("index"):  # of several answers (`n`), which only `extra_body` can ask for, the first
             if delta := choice.get("delta"):
                 self._read_delta(delta, events)
             if reason := choice.get("finish_reason"):

@@ -103,3 +103,9 @@ def test_arguments_that_came_as_a_string_are_taken_as_they_are() -> None:
     body = {"content": [{"type": "tool_use", "id": "a", "name": "look", "input": '{"place": "Pa'}]}
     response = anthropic.decode(body, Request(messages=()))
     assert response.content == (ToolCall("a", "look", '{"place": "Pa'),)
+
+
+def test_of_several_answers_in_one_stream_the_first_is_read() -> None:
+    chunk = '{"choices": [{"index": %d, "delta": {"content": "%s"}, "finish_reason": "stop"}]}'
+    data = "".join(f"data: {chunk % (index, text)}\n\n" for index, text in ((1, "no"), (0, "yes"), (1, "no")))
+    assert fold(decode([f"{data}data: [DONE]\n\n".encode()], "openai")).text == "yes"
