@@ -43,12 +43,11 @@ CORE = Distribution(
     name="stepplan",
     folder=ROOT,
     example="""
-from pydantic import SecretStr
 from stepplan import Client, Message, Request, Settings
 from stepplan.sandbox import Sandbox
 
 with Sandbox() as plan:
-    client = Client(Settings(base_url=plan.base_url, api_key=SecretStr(plan.api_key)))
+    client = Client(Settings(base_url=plan.base_url, api_key=plan.api_key))
     answer = client.send(Request(messages=(Message.user("hi"),)))
 assert answer.text, answer
 """,

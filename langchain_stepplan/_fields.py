@@ -34,8 +34,8 @@ class StepPlanFields(BaseChatModel):
     base_url: str | None = None
     """Instead of the region's URL: with or without `/v1`, a trailing slash or the endpoint's path."""
 
-    api_key: SecretStr | None = None
-    """The key; unset, it is read from `STEP_API_KEY`, then `STEPFUN_API_KEY`, when first needed."""
+    api_key: SecretStr | str | None = Field(default=None, union_mode="left_to_right")
+    """The key, kept as a `SecretStr`; unset, `STEP_API_KEY`, then `STEPFUN_API_KEY`, is read when first needed."""
 
     temperature: float | None = None
     """Randomness, 0 to 2."""
@@ -66,6 +66,12 @@ class StepPlanFields(BaseChatModel):
 
     repair_history: bool = False
     """Give tool calls without a result an error result, instead of raising an error that names them."""
+
+    think_tags: bool = False
+    """Take `<think>...</think>` before an answer's words for reasoning, for a server that leaves it there."""
+
+    raise_invalid_tool_calls: bool = False
+    """Raise an error, which retrying middleware heeds, where a call would be left in `invalid_tool_calls`."""
 
     stream_usage: bool = True
     """Ask for token counts in streams. Chat Completions only; Messages always sends them."""
@@ -110,8 +116,8 @@ class StepPlanFields(BaseChatModel):
 
         def __init__(self, **arguments: Any) -> None:
             with langchain_errors():
-                arguments = named_arguments(arguments, type(self).model_fields)
-            super().__init__(**arguments)
+                super().__init__(**named_arguments(arguments, type(self).model_fields))
+                self._settings()  # so that a wrong address or key is known here, and not when it is first used
 
     @model_validator(mode="after")
     def _note_stepplan_version(self) -> Self:

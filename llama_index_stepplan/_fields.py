@@ -174,10 +174,9 @@ class StepPlanFields(StructuredPredictionLLM):
         return AsyncClient(self._settings(options), protocol=self.protocol, http_client=self.async_http_client)
 
     def _settings(self, options: Mapping[str, Any] = _NO_OPTIONS) -> Settings:
-        key = SecretStr(self.api_key) if isinstance(self.api_key, str) else self.api_key
         timeout = self._options(options).get("timeout")
         return Settings(
-            api_key=key,
+            api_key=self.api_key,
             region=self.region,
             base_url=self.base_url,
             max_retries=self.max_retries,

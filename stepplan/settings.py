@@ -28,7 +28,8 @@ class Settings:
     """How to reach the plan. A value: equal settings share connections.
 
     Attributes:
-        api_key: The key; unset, it is read from `STEP_API_KEY`, then `STEPFUN_API_KEY`, when first needed.
+        api_key: The key, kept as a `SecretStr`; unset, it is read from `STEP_API_KEY`, then `STEPFUN_API_KEY`, when
+            first needed.
         region: `global` (api.stepfun.ai) or `china` (api.stepfun.com). Keys work in one region only.
         base_url: Instead of the region's: with or without `/v1`, a trailing slash or the endpoint's path. Unset, it is
             read from `STEP_BASE_URL`; that is how a program is pointed at a sandbox without a change.
@@ -44,7 +45,7 @@ class Settings:
         InvalidRequestError: The key is empty or not ASCII, the base URL cannot be right, or a number is out of range.
     """
 
-    api_key: SecretStr | None = None
+    api_key: SecretStr | str | None = None
     region: Region = "global"
     base_url: str | None = None
     max_retries: int = 2
@@ -56,7 +57,9 @@ class Settings:
     verify: bool | str = True
 
     def __post_init__(self) -> None:
-        if self.api_key is not None:
+        if isinstance(self.api_key, str):
+            object.__setattr__(self, "api_key", SecretStr(self.api_key))
+        if isinstance(self.api_key, SecretStr):
             _checked(self.api_key.get_secret_value(), "api_key")
         _root(self.region, self.base_url)
         for name in ("connect_timeout", "timeout", "stream_timeout"):
@@ -102,7 +105,7 @@ class Settings:
             InvalidRequestError: There is none, or it is not ASCII.
         """
         source = self.key_source
-        if self.api_key is not None:
+        if isinstance(self.api_key, SecretStr):
             return _checked(self.api_key.get_secret_value(), source)
         if source not in os.environ:
             raise InvalidRequestError(

@@ -107,8 +107,10 @@ def test_the_key_is_the_argument_then_the_first_variable_then_the_second(monkeyp
     assert (Settings().key(), Settings().key_source) == ("second", "STEPFUN_API_KEY")
     monkeypatch.setenv("STEP_API_KEY", " first\n")
     assert (Settings().key(), Settings().key_source) == ("first", "STEP_API_KEY")
-    settings = Settings(api_key=SecretStr(" own "))
+    settings = Settings(api_key=" own ")
     assert (settings.key(), settings.key_source) == ("own", "api_key")
+    assert settings == Settings(api_key=SecretStr(" own "))
+    assert "own" not in repr(settings)
     monkeypatch.setenv("STEP_API_KEY", " ")
     assert Settings().key() == "second"
 

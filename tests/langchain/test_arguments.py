@@ -7,6 +7,7 @@ from typing import Any, cast
 
 import httpx
 import pytest
+from pydantic import SecretStr
 
 import stepplan
 from langchain_stepplan import ChatStepPlan, InvalidRequestError
@@ -54,8 +55,7 @@ def test_other_names_of_arguments_are_understood() -> None:
     )
     assert (model.model, model.stop, model.extra_body) == ("step-3.5-flash", ["x"], {"a": 1})
     assert (model.timeout, model.max_tokens) == (5, 9)
-    assert model.api_key is not None
-    assert model.api_key.get_secret_value() == "key"
+    assert model.api_key == SecretStr("key")
     assert model.model_name == "step-3.5-flash"
 
 
