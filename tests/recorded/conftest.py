@@ -3,6 +3,7 @@
 `make test` replays, with sockets blocked; `make live` runs on a server (`--disable-recording`); `make record` records.
 """
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,15 @@ def target(pytestconfig: pytest.Config) -> Target:
 def settings(target: Target) -> Settings:
     """How to reach the server that answers."""
     return target.settings
+
+
+@pytest.fixture(autouse=True)
+def _every_recorded_answer_is_asked_for(request: pytest.FixtureRequest) -> Iterator[None]:
+    """A replay that leaves answers over asks less than what was recorded."""
+    cassette = request.getfixturevalue("vcr") if request.node.get_closest_marker("vcr") else None
+    yield
+    if cassette is not None and _replays(request.config):
+        assert cassette.all_played, "not all recorded requests were sent"
 
 
 @pytest.fixture(scope="module")
