@@ -30,11 +30,13 @@ def llm(plan: Sandbox, protocol: ProtocolName) -> StepPlan:
 
 @pytest.fixture
 def forget_closed_loops() -> Generator[None]:
+    gc.freeze()  # so that only what the test made is looked through, which is quick
     yield
     for loop in list(transport._async):
         if loop.is_closed():
             del transport._async[loop]
     gc.collect()
+    gc.unfreeze()
 
 
 @pytest.fixture

@@ -1,10 +1,10 @@
-"""Query and chat engines over real retrieval: whole, streamed and async, on both protocols."""
+"""Query and chat engines over real retrieval, on both protocols: what they make of the model's answers."""
 
 from collections.abc import Callable
 from typing import Any
 
 import pytest
-from llama_index.core.base.response.schema import AsyncStreamingResponse, PydanticResponse, Response, StreamingResponse
+from llama_index.core.base.response.schema import PydanticResponse
 from llama_index.core.chat_engine import (
     CondensePlusContextChatEngine,
     CondenseQuestionChatEngine,
@@ -32,40 +32,6 @@ from tests.llama_index.helpers import (
 pytestmark = forced_choice_is_asked_for
 
 QUESTION = "Where is the key read from, when it is unset and first needed?"
-MODES = [mode for mode in ResponseMode if mode not in {ResponseMode.NO_TEXT, ResponseMode.CONTEXT_ONLY}]
-
-
-async def text_of(answer: Any) -> str:
-    """What an answer says, however it comes."""
-    match answer:
-        case Response() | PydanticResponse():
-            return str(answer)
-        case StreamingResponse():
-            return "".join(str(part) for part in answer.response_gen)
-        case AsyncStreamingResponse():
-            return "".join([part async for part in answer.async_response_gen()])
-        case _:
-            raise AssertionError(f"unexpected: {answer!r}")
-
-
-# "Accumulate" cannot stream, says LlamaIndex.
-STREAMED = [mode for mode in MODES if mode not in {ResponseMode.ACCUMULATE, ResponseMode.COMPACT_ACCUMULATE}]
-
-
-@leaves_loops_open
-@pytest.mark.parametrize(
-    ("mode", "streaming"), [*((mode, False) for mode in MODES), *((mode, True) for mode in STREAMED)]
-)
-async def test_every_response_mode_answers(llm: StepPlan, plan: Sandbox, mode: ResponseMode, streaming: bool) -> None:
-    engine = RetrieverQueryEngine.from_args(
-        retriever(), llm=llm, response_mode=mode, streaming=streaming, use_async=mode == ResponseMode.TREE_SUMMARIZE
-    )
-    whole, awaited = await text_of(engine.query(QUESTION)), await text_of(await engine.aquery(QUESTION))
-
-    assert whole
-    assert awaited == whole
-    if mode != ResponseMode.GENERATION:
-        assert "STEP_API_KEY" in str([request.body for request in plan.requests])
 
 
 def test_the_passages_that_were_found_are_what_the_model_sees(llm: StepPlan, plan: Sandbox) -> None:
