@@ -62,6 +62,8 @@ def check(body: JSON) -> None:
     for message in messages:
         if message.get("role") not in _ROLES:
             raise invalid("messages.role", " or ".join(_ROLES))
+        if "content" not in message and message["role"] != "assistant":
+            raise missing("messages.content")
         calls = [as_object(call) for call in as_list(message.get("tool_calls"))]
         for call in calls:
             _check_call(call)

@@ -15,7 +15,6 @@ from stepplan import (
     Request,
     Settings,
 )
-from tests.live.target import Target
 from tests.recorded.ways import PROTOCOLS, Way, ask
 
 pytestmark = [
@@ -56,10 +55,7 @@ def test_what_the_server_cannot_read_is_refused(strict: Settings, protocol: Prot
     assert caught.value.response is not None
 
 
-def test_more_input_than_the_window_is_an_overflow(
-    strict: Settings, target: Target, protocol: ProtocolName, way: Way
-) -> None:
-    if target.server == "Step Plan":
-        pytest.skip("its window is too large to fill in a test")
+@pytest.mark.not_on_the_plan("its window is too large to fill in a test")
+def test_more_input_than_the_window_is_an_overflow(strict: Settings, protocol: ProtocolName, way: Way) -> None:
     with pytest.raises(ContextOverflowError):
         ask(way, strict, protocol, Request(messages=(Message.user("0123456789" * 1000),)))

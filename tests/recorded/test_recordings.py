@@ -41,11 +41,13 @@ ONE = FOLDER / "core" / "test_a_question_is_thought_about_and_answered[stream-op
 
 # ------------------------------------------------------------------------------------------------------------ secrets
 
-# A header that carries one, keys with a known start, tokens, and any long word that mixes cases and digits: keys of no
-# known shape. Ids that servers mint are shorter.
+# A header that carries one, keys with a known start, tokens, and keys of no known shape: any long word of hexadecimal
+# digits, or that mixes cases and digits. Ids that servers mint are shorter, and models are called `step-5-preview`.
 _SECRETS = re.compile(
     r"(?i:authorization|x-api-key|cookie|bearer )\s*:?"
-    r"|\b(?:sk|pk|ak|step)-[A-Za-z0-9_-]{8,}"
+    r"|\b(?:sk|pk|ak)-[A-Za-z0-9_-]{8,}"
+    r"|\bstep-(?:(?=[a-z0-9_-]*[A-Z])[A-Za-z0-9_-]{8,}|[a-z0-9]{12,})"
+    r"|\b(?=[0-9]*[a-f])[0-9a-f]{40,}"
     r"|\beyJ[A-Za-z0-9_-]{10,}\."
     r"|\b(?=[A-Za-z0-9_-]*[a-z])(?=[A-Za-z0-9_-]*[A-Z])(?=[A-Za-z0-9_-]*[0-9])[A-Za-z0-9_-]{44,}"
 )
@@ -65,6 +67,8 @@ def test_no_recording_holds_a_key(path: Path) -> None:
     [
         "sk-proj-4f9aK2m81LpQ",
         "step-Zx81LpQ4f9aK2m81LpQ",
+        "step-4f9a2c81d0e74b6a",
+        "4f9a2c81d0e74b6a4f9a2c81d0e74b6a4f9a2c81d0e74b6a",
         "authorization:\n      - hidden",
         "X-Api-Key: hidden",
         "set-cookie: session=1",
@@ -77,6 +81,11 @@ def test_a_planted_key_is_found(planted: str) -> None:
     cassette = ONE.read_text()
     assert not _secrets(cassette)
     assert _secrets(cassette.replace("application/json", planted))
+
+
+@pytest.mark.parametrize("said", ["step-router-v1", "step-5-preview", "step-3.5-flash-2603", "chatcmpl-0d3f"])
+def test_what_servers_say_of_themselves_is_no_key(said: str) -> None:
+    assert not _secrets(said)
 
 
 def _interactions() -> Iterator[dict[str, Any]]:

@@ -112,6 +112,7 @@ async def test_bad_values_are_400(path: str, fields: JSON) -> None:
         {"tools": [{"type": "function", "function": {"name": "f", "parameters": {"type": "string"}}}]},
         {"tools": [{"name": "get_weather", "input_schema": CITY}]},
         {"tools": tools(CHAT, f=CITY), "tool_choice": {"type": "function", "function": {"name": "g"}}},
+        {"messages": [{"role": "user"}]},
         {"messages": [{"role": "tool", "tool_call_id": "call_1", "content": "21"}]},
         {"messages": [{"role": "assistant", "tool_calls": [{**CALL, "id": None}]}]},
         {"messages": [{"role": "assistant", "tool_calls": [{**CALL, "type": ""}]}]},
