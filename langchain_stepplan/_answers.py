@@ -1,7 +1,8 @@
 """Whole answers: from the core's response to LangChain's message, and the parts that chunks need too."""
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any, cast
 
 from langchain_core.messages import AIMessage, InvalidToolCall
@@ -11,15 +12,55 @@ from langchain_core.messages.tool import invalid_tool_call, tool_call
 
 from langchain_stepplan._blocks import LAYOUT, PROVIDER, REASONING, layout
 from langchain_stepplan._standard import standard_blocks
-from stepplan import ParsedToolCall, Response, Usage
+from stepplan import ParsedToolCall, Response, ResponseDecodeError, Usage
 
 logger = logging.getLogger("langchain_stepplan")
 
 
-def to_ai_message(response: Response, *, v1: bool) -> AIMessage:
-    """A whole answer as a message; with `v1`, its content is standard blocks."""
+@dataclass(frozen=True, slots=True)
+class CallCheck:
+    """What is done about calls that cannot be run: an agent looks at `tool_calls` only, and would stop in silence.
+
+    Attributes:
+        has_tools: Whether tools were offered, so that `<tool_call>` among the words is a call the server did not see.
+        raises: Whether to raise an error; by default they are logged.
+    """
+
+    has_tools: bool = False
+    raises: bool = False
+
+    def look(self, response: Response, invalid: Sequence[InvalidToolCall]) -> dict[str, bool]:
+        """Metadata about what was found.
+
+        Raises:
+            ResponseDecodeError: There is such a call, and `raises` is set. Asking again may help, unless the token
+                limit cut the call off.
+        """
+        found = [f"{call['error']} The call is in invalid_tool_calls and is not run." for call in invalid]
+        leaked = self.has_tools and _LEAK in response.text + response.reasoning and not response.tool_calls
+        if leaked:
+            found.append(f"The model wrote {_LEAK} among its words, where the server did not see it: no tool is run.")
+        if found and self.raises:
+            error = ResponseDecodeError(found[0])
+            error.partial, error.is_retryable = response, response.finish_reason != "length"
+            raise error
+        for said in found:
+            logger.warning("%s", said)
+        return {"leaked_tool_call": True} if leaked else {}
+
+
+_LEAK = "<tool_call>"
+LOGS = CallCheck()
+
+
+def to_ai_message(response: Response, *, v1: bool, check: CallCheck = LOGS) -> AIMessage:
+    """A whole answer as a message; with `v1`, its content is standard blocks.
+
+    Raises:
+        ResponseDecodeError: The check raises it.
+    """
     calls, invalid = sort_calls(response.tool_calls)
-    warn_of(invalid)
+    faults = check.look(response, invalid)
     metadata = to_metadata(
         model_name=response.model,
         id=response.id,
@@ -27,6 +68,7 @@ def to_ai_message(response: Response, *, v1: bool) -> AIMessage:
         finish_reason=response.finish_reason,
         stop_sequence=response.stop_sequence,
         output_version="v1" if v1 else None,
+        **faults,
     )
     message = AIMessage(
         content=response.text,
@@ -51,7 +93,7 @@ def to_kwargs(response: Response, *, v1: bool) -> dict[str, Any]:
     return kwargs
 
 
-def to_metadata(**known: str | None) -> dict[str, Any]:
+def to_metadata(**known: str | bool | None) -> dict[str, Any]:
     """Response metadata: what is known, and whose it is."""
     return {"model_provider": PROVIDER, **{name: value for name, value in known.items() if value is not None}}
 
@@ -86,9 +128,3 @@ def sort_calls(parsed: Iterable[ParsedToolCall]) -> tuple[list[LangChainToolCall
         else:
             calls.append(tool_call(name=call.name, args=item.arguments, id=call.id))
     return calls, invalid
-
-
-def warn_of(invalid: Iterable[InvalidToolCall]) -> None:
-    """Say so in the log: an agent looks at `tool_calls` only, and would stop in silence."""
-    for call in invalid:
-        logger.warning("%s The call is in invalid_tool_calls and is not run.", call["error"])

@@ -6,7 +6,7 @@ from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessageChunk,
 from langchain_core.messages.tool import tool_call_chunk
 from typing_extensions import override
 
-from langchain_stepplan._answers import sort_calls, to_kwargs, to_metadata, to_usage_metadata, warn_of
+from langchain_stepplan._answers import LOGS, CallCheck, sort_calls, to_kwargs, to_metadata, to_usage_metadata
 from langchain_stepplan._blocks import PROVIDER, REASONING, own_blocks
 from langchain_stepplan._quick import broken_piece, maker
 from langchain_stepplan._standard import reasoning_block, standard_blocks
@@ -67,14 +67,20 @@ class Chunks:
 
     Args:
         v1: Whether their content is standard blocks.
+        check: What is done about calls that cannot be run.
     """
 
-    def __init__(self, *, v1: bool) -> None:
+    def __init__(self, *, v1: bool, check: CallCheck = LOGS) -> None:
         self._v1 = v1
+        self._check = check
         self._so_far = Accumulator()
 
     def add(self, event: Event) -> AIMessageChunk:
-        """The chunk for this event."""
+        """The chunk for this event.
+
+        Raises:
+            ResponseDecodeError: It is the last, and the check raises it.
+        """
         self._so_far.add(event)
         match event:
             case TextDelta(_, text):
@@ -101,13 +107,15 @@ class Chunks:
 
     def _last(self, event: MessageEnd) -> AIMessageChunk:
         response = self._so_far.response()
-        warn_of(sort_calls(response.tool_calls)[1])
+        faults = self._check.look(response, sort_calls(response.tool_calls)[1])
         kwargs = to_kwargs(response, v1=self._v1)
         kwargs.pop(REASONING, None)
         fields = self._fields(
             event,
             additional_kwargs=kwargs,
-            response_metadata=to_metadata(finish_reason=event.finish_reason, stop_sequence=event.stop_sequence),
+            response_metadata=to_metadata(
+                finish_reason=event.finish_reason, stop_sequence=event.stop_sequence, **faults
+            ),
             usage_metadata=to_usage_metadata(event.usage),
             chunk_position="last",
         )

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, assert_never
 
-from langchain_stepplan._answers import sort_calls, to_kwargs, to_metadata, to_usage_metadata, warn_of
+from langchain_stepplan._answers import LOGS, CallCheck, sort_calls, to_kwargs, to_metadata, to_usage_metadata
 from langchain_stepplan._blocks import PROVIDER
 from langchain_stepplan._standard import reasoning_block
 from stepplan import (
@@ -48,16 +48,22 @@ class V3Events:
 
     Args:
         protocol: On Messages a reasoning block's signature may come after the next block has begun.
+        check: What is done about calls that cannot be run.
     """
 
-    def __init__(self, protocol: ProtocolName) -> None:
+    def __init__(self, protocol: ProtocolName, check: CallCheck = LOGS) -> None:
+        self._check = check
         self._late_signatures = protocol == "anthropic"
         self._so_far = Accumulator()
         self._open: dict[int, _Open] = {}
         self._places = 0
 
     def add(self, event: Event) -> list[V3Event]:
-        """The events for this event."""
+        """The events for this event.
+
+        Raises:
+            ResponseDecodeError: It is the last, and the check raises it.
+        """
         self._so_far.add(event)
         match event:
             case TextDelta(index, text):
@@ -131,8 +137,9 @@ class V3Events:
 
     def _end(self, event: MessageEnd) -> list[V3Event]:
         response = self._so_far.response()
-        broken = {call["id"]: call for call in sort_calls(response.tool_calls)[1]}
-        warn_of(broken.values())
+        invalid = sort_calls(response.tool_calls)[1]
+        faults = self._check.look(response, invalid)
+        broken = {call["id"]: call for call in invalid}
         events: list[V3Event] = []
         for index, block in tuple(self._open.items()):
             if block.call[0] in broken:
@@ -148,6 +155,7 @@ class V3Events:
                 trace_id=response.trace_id,
                 finish_reason=event.finish_reason,
                 stop_sequence=event.stop_sequence,
+                **faults,
             ),
         }
         if (usage := to_usage_metadata(event.usage)) is not None:

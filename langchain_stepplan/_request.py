@@ -22,6 +22,7 @@ SIMPLE = (
     "parallel_tool_calls",
     "replay_reasoning",
     "repair_history",
+    "think_tags",
     "stream_usage",
 )
 _OF_A_CALL = (*SIMPLE, "stop", "tools", "tool_choice", "response_format", "extra_body", "extra_headers")

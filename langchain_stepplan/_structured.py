@@ -11,13 +11,13 @@ from langchain_core.exceptions import OutputParserException
 from langchain_core.messages import AIMessage
 from langchain_core.output_parsers import BaseCumulativeTransformOutputParser
 from langchain_core.outputs import ChatGeneration, Generation
-from langchain_core.runnables import Runnable, RunnableMap, RunnablePassthrough
-from langchain_core.utils.function_calling import convert_to_openai_tool
+from langchain_core.runnables import Runnable, RunnableAssign, RunnableParallel
 from langchain_core.utils.json import parse_json_markdown
 from langchain_core.utils.pydantic import is_basemodel_subclass
 from typing_extensions import override
 
 from langchain_stepplan._errors import Refusal
+from langchain_stepplan._tools import to_openai_tools
 from stepplan import InvalidRequestError, parse_partial_arguments
 from stepplan.history import wire_name
 
@@ -147,7 +147,7 @@ def structured_output(
         raise InvalidRequestError(
             "tools= goes with method='json_schema': with 'function_calling' the schema is the tool."
         )
-    function = None if schema is None else convert_to_openai_tool(cast("Any", schema), strict=strict)["function"]
+    function = None if schema is None else to_openai_tools([schema], strict)[0]["function"]
     marks = {"ls_structured_output_format": {"kwargs": {"method": method, "strict": strict}, "schema": function or {}}}
     if method == "function_calling":
         name = cast("dict[str, Any]", function)["name"]
@@ -158,9 +158,14 @@ def structured_output(
     parser = StructuredOutputParser(tool_name=name, object_type=schema if _is_model(schema) else None)
     if not include_raw:
         return llm | parser
-    parsed = RunnablePassthrough[Any].assign(parsed=itemgetter("raw") | parser, parsing_error=lambda _: None)
-    failed = RunnablePassthrough[Any].assign(parsed=lambda _: None)
-    return RunnableMap(raw=llm) | parsed.with_fallbacks([failed], exception_key="parsing_error")
+    # Not `RunnablePassthrough.assign`, nor lambdas: neither pickles.
+    parsed = RunnableAssign(RunnableParallel(parsed=itemgetter("raw") | parser, parsing_error=_nothing))
+    failed = RunnableAssign(RunnableParallel(parsed=_nothing))
+    return RunnableParallel(raw=llm) | parsed.with_fallbacks([failed], exception_key="parsing_error")
+
+
+def _nothing(_: object) -> None:
+    return None
 
 
 def _is_model(schema: Any) -> TypeGuard[type]:

@@ -5,6 +5,7 @@ from typing import Any, cast
 
 from langchain_core.utils.function_calling import convert_to_openai_tool
 
+from langchain_stepplan._schemas import recursive_schema
 from stepplan import InvalidRequestError, JSONSchema, NamedTool, Tool, ToolChoice
 
 _ANY = ("any", "required", True)
@@ -16,13 +17,19 @@ def to_openai_tools(tools: Sequence[Any], strict: bool | None = None) -> list[di
     Raises:
         InvalidRequestError: One is run by a server, and is no function.
     """
-    formatted = [convert_to_openai_tool(tool, strict=strict) for tool in tools]
+    formatted = [_to_openai_tool(tool, strict) for tool in tools]
     for tool in formatted:
         if tool.get("type") != "function":
             raise InvalidRequestError(
                 f"The tool type {tool.get('type')!r} is no function: pass it with extra_body={{'tools': [...]}}."
             )
     return formatted
+
+
+def _to_openai_tool(tool: Any, strict: bool | None) -> dict[str, Any]:
+    if (schema := recursive_schema(tool)) is not None:
+        tool = {**convert_to_openai_tool(tool)["function"], "parameters": schema}
+    return convert_to_openai_tool(tool, strict=strict)
 
 
 def to_tool(formatted: Mapping[str, Any]) -> Tool:

@@ -12,7 +12,7 @@ from langchain_core.runnables import Runnable
 from typing_extensions import override
 
 from langchain_stepplan import _standard
-from langchain_stepplan._answers import to_ai_message
+from langchain_stepplan._answers import CallCheck, to_ai_message
 from langchain_stepplan._chunks import Chunks
 from langchain_stepplan._errors import langchain_errors
 from langchain_stepplan._events import V3Event, V3Events
@@ -23,7 +23,7 @@ from langchain_stepplan._request import to_request
 from langchain_stepplan._structured import Method, Schema, structured_output
 from langchain_stepplan._tokens import estimate, estimate_text
 from langchain_stepplan._tools import to_openai_tool_choice, to_openai_tools, to_tool
-from stepplan import AsyncClient, Client, MessageEnd, Request
+from stepplan import AsyncClient, Client, MessageEnd, Request, Response
 
 _standard.register()
 
@@ -47,6 +47,13 @@ class ChatStepPlan(StepPlanFields):
     def _request(self, messages: list[BaseMessage], stop: list[str] | None, call: Mapping[str, Any]) -> Request:
         return to_request(self.__dict__, messages, stop, call)
 
+    def _result(self, request: Request, response: Response) -> ChatResult:
+        message = to_ai_message(response, v1=self._v1, check=self._check(request))
+        return ChatResult(generations=[ChatGeneration(message=message)])
+
+    def _check(self, request: Request) -> CallCheck:
+        return CallCheck(has_tools=bool(request.tools), raises=self.raise_invalid_tool_calls)
+
     @property
     def _v1(self) -> bool:
         return self.output_version == "v1"
@@ -66,8 +73,8 @@ class ChatStepPlan(StepPlanFields):
         **kwargs: Any,
     ) -> ChatResult:
         with langchain_errors():
-            response = self._client().send(self._request(messages, stop, kwargs))
-            return ChatResult(generations=[ChatGeneration(message=to_ai_message(response, v1=self._v1))])
+            request = self._request(messages, stop, kwargs)
+            return self._result(request, self._client().send(request))
 
     @override
     async def _agenerate(
@@ -78,8 +85,8 @@ class ChatStepPlan(StepPlanFields):
         **kwargs: Any,
     ) -> ChatResult:
         with langchain_errors():
-            response = await self._async_client().send(self._request(messages, stop, kwargs))
-            return ChatResult(generations=[ChatGeneration(message=to_ai_message(response, v1=self._v1))])
+            request = self._request(messages, stop, kwargs)
+            return self._result(request, await self._async_client().send(request))
 
     @override
     def _stream(
@@ -89,9 +96,9 @@ class ChatStepPlan(StepPlanFields):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> Iterator[ChatGenerationChunk]:
-        chunks = Chunks(v1=self._v1)
         with langchain_errors():
             request = self._request(messages, stop, kwargs)
+            chunks = Chunks(v1=self._v1, check=self._check(request))
             with contextlib.closing(self._client().stream(request)) as events:
                 for event in events:
                     yield to_generation(chunks.add(event))
@@ -104,9 +111,9 @@ class ChatStepPlan(StepPlanFields):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> AsyncIterator[ChatGenerationChunk]:
-        chunks = Chunks(v1=self._v1)
         with langchain_errors():
             request = self._request(messages, stop, kwargs)
+            chunks = Chunks(v1=self._v1, check=self._check(request))
             async with contextlib.aclosing(self._async_client().stream(request)) as events:
                 async for event in events:
                     yield to_generation(chunks.add(event))
@@ -120,9 +127,9 @@ class ChatStepPlan(StepPlanFields):
         **kwargs: Any,
     ) -> Iterator[V3Event]:
         """The hook of `stream_events(version="v3")`."""
-        v3_events = V3Events(self.protocol)
         with langchain_errors():
             request = self._request(messages, stop, kwargs)
+            v3_events = V3Events(self.protocol, self._check(request))
             last: list[V3Event] = []  # core asks for nothing after it, so the connection is freed before
             with contextlib.closing(self._client().stream(request)) as events:
                 for event in events:
@@ -141,9 +148,9 @@ class ChatStepPlan(StepPlanFields):
         **kwargs: Any,
     ) -> AsyncIterator[V3Event]:
         """The hook of `astream_events(version="v3")`."""
-        v3_events = V3Events(self.protocol)
         with langchain_errors():
             request = self._request(messages, stop, kwargs)
+            v3_events = V3Events(self.protocol, self._check(request))
             last: list[V3Event] = []
             async with contextlib.aclosing(self._async_client().stream(request)) as events:
                 async for event in events:

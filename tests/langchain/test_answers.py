@@ -35,6 +35,8 @@ async def test_reasoning_text_calls_and_usage_arrive(way: Way, model: ChatStepPl
     message = await way(model.bind_tools([get_weather]), "weather?")
     assert message.content == "Let me look."
     assert message.additional_kwargs["reasoning_content"] == "They ask for two cities. 两个。"
+    assert [block["type"] for block in message.content_blocks] == ["reasoning", "text", "tool_call", "tool_call"]
+    assert message.content_blocks[0].get("reasoning") == "They ask for two cities. 两个。"
     assert message.tool_calls == [
         {"type": "tool_call", "id": "call_1", "name": "get_weather", "args": {"city": "北京"}},
         {"type": "tool_call", "id": "call_2", "name": "get_weather", "args": {"city": "Köln"}},
@@ -65,11 +67,13 @@ def without_signature(message: dict[str, Any]) -> dict[str, Any]:
     return message
 
 
-def test_no_metadata_is_repeated_in_a_stream(model: ChatStepPlan, plan: Sandbox) -> None:
+@pytest.mark.parametrize("counted", [True, False])
+def test_no_metadata_is_repeated_in_a_stream(
+    model_for: Models, plan: Sandbox, protocol: ProtocolName, counted: bool
+) -> None:
     plan.script(TURN)
-    chunks = list(model.stream("hi"))
-    assert sum(chunk.usage_metadata is not None for chunk in chunks) == 1
-    assert chunks[-1].usage_metadata is not None
+    chunks = list(model_for(protocol, stream_usage=counted).stream("hi"))
+    assert [chunk for chunk in chunks if chunk.usage_metadata is not None] == chunks[-1:]
     assert chunks[-1].chunk_position == "last"
     message = total(chunks)
     assert message.response_metadata["finish_reason"] == "tool_calls"

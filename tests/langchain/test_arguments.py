@@ -72,6 +72,28 @@ def test_no_error_about_an_argument_shows_the_key() -> None:
         assert "sk-canary" not in repr(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"base_url": "nonsense"}, "not a base URL"),
+        ({"base_url": "https://api.stepfun.ai/v2"}, "no such path"),
+        ({"api_key": " "}, "empty"),
+        ({"api_key": "ключ"}, "not ASCII"),
+        ({"timeout": 0}, "timeout=0"),
+        ({"max_retries": -1}, "max_retries=-1"),
+    ],
+)
+def test_an_address_or_a_key_that_cannot_be_right_raises_where_the_model_is_made(
+    wrong: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(InvalidRequestError, match=said):
+        made(**wrong)
+
+
+def test_a_key_is_used_without_the_blanks_around_it(model_for: Models, plan: Sandbox) -> None:
+    assert model_for("openai", api_key=f" {plan.api_key}\n").invoke("hi").content
+
+
 def test_the_callers_arguments_are_not_changed() -> None:
     given: dict[str, Any] = {"model_name": "a", "model_kwargs": {"b": 1}}
     ChatStepPlan(**given)
@@ -89,6 +111,10 @@ def test_zero_and_false_take_effect(model_for: Models) -> None:
     body = body_of(model_for("anthropic", temperature=0, top_k=0), "hi")
     assert (body["temperature"], body["top_k"]) == (0, 0)
     assert "stream_options" not in body_of(model_for("openai", stream_usage=False), "hi", stream=True)
+    assert body_of(model_for("openai", extra_body={"seed": 0}), "hi")["seed"] == 0
+    for field in ("top_p", "max_tokens"):  # where zero is out of range, it is refused
+        with pytest.raises(stepplan.InvalidRequestError, match=f"{field}=0"):
+            body_of(model_for("openai"), "hi", **cast("dict[str, Any]", {field: 0}))
 
 
 def test_what_a_call_says_wins_over_the_field(model_for: Models) -> None:
@@ -114,11 +140,48 @@ def test_effort_is_each_protocols_own_field(model_for: Models) -> None:
 
 
 def test_headers_go_to_headers_only(model_for: Models, plan: Sandbox, model: ChatStepPlan) -> None:
-    model = model_for(model.protocol, default_headers={"X-One": "1", "User-Agent": "mine"})
-    model.invoke("hi", extra_headers={"X-Two": "2"})
+    model = model_for(model.protocol, default_headers={"X-One": "1", "X-TWO": "1", "User-Agent": "mine"})
+    model.invoke("hi", extra_headers={"x-two": "2"})
     request = plan.requests[-1]
     assert (request.headers["x-one"], request.headers["x-two"], request.headers["user-agent"]) == ("1", "2", "mine")
     assert "extra_headers" not in request.body
+    assert "default_headers" not in request.body
+
+
+def test_every_setting_of_connections_reaches_the_core() -> None:
+    given: dict[str, Any] = {
+        "region": "china",
+        "base_url": "https://plan.example.org",
+        "max_retries": 0,
+        "connect_timeout": 1.0,
+        "timeout": 2.0,
+        "stream_timeout": 3.0,
+        "proxy": "http://127.0.0.1:9",
+        "verify": False,
+    }
+    settings = made(**given, default_headers={"x": "y"})._settings()
+    assert {name: getattr(settings, name) for name in given} == given
+    assert settings.headers == {"x": "y"}
+    assert made()._settings() == stepplan.Settings(), "the defaults are the core's"
+
+
+def test_the_environment_is_read_when_a_model_is_used(plan: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = ChatStepPlan()
+    monkeypatch.setenv("STEP_BASE_URL", plan.base_url)
+    for name in ("STEPFUN_API_KEY", "STEP_API_KEY"):
+        with monkeypatch.context() as patch:
+            patch.setenv(name, plan.api_key)
+            assert model.invoke("hi").content
+            assert model.api_key is None, "a model holds no key that it was not given, so none is dumped or pickled"
+
+
+def test_a_proxy_of_the_environment_that_cannot_be_used_is_named_at_the_first_call(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("ALL_PROXY", "socks://127.0.0.1:9")
+    model = made(api_key="key", verify=False)  # settings that no other test has a pool for
+    with pytest.raises(InvalidRequestError, match="ALL_PROXY"):
+        model.invoke("hi")
 
 
 def test_the_messages_protocol_gets_no_field_that_is_not_listed(model_for: Models, plan: Sandbox) -> None:

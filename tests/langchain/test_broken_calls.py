@@ -4,17 +4,19 @@ import logging
 from typing import Any, NamedTuple
 
 import pytest
+from langchain.agents.middleware import ModelRetryMiddleware
 from langchain_core.callbacks import BaseCallbackHandler
+from langchain_core.exceptions import ModelError
 from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
 from langchain_core.outputs import LLMResult
 
-from langchain_stepplan import ChatStepPlan
+from langchain_stepplan import ChatStepPlan, ResponseDecodeError
 from langchain_stepplan._messages import to_messages
-from stepplan import Message, Text
+from stepplan import Message, ProtocolName, Text
 from stepplan.sandbox import Sandbox, ToolCall, Turn
-from tests.langchain.agents import create_agent
+from tests.langchain.agents import ask, create_agent, messages_of
 from tests.langchain.conftest import Models
-from tests.langchain.ways import WAYS, Way
+from tests.langchain.ways import WAYS, Way, v3
 
 GOOD = ToolCall("look", {"place": "x"}, "good")
 
@@ -80,6 +82,62 @@ async def test_a_broken_call_is_logged_once(
         await way(model, "go")
     [record] = caplog.records
     assert "max_tokens" in record.getMessage()
+
+
+@pytest.mark.filterwarnings("ignore:.*is in beta")
+@pytest.mark.parametrize("way", [*WAYS, v3])
+async def test_a_broken_call_raises_if_that_is_asked_for(
+    way: Way, model_for: Models, plan: Sandbox, protocol: ProtocolName
+) -> None:
+    model = model_for(protocol, raise_invalid_tool_calls=True).bind_tools([look])
+    for finish_reason, retryable in (("tool_calls", True), ("length", False)):
+        plan.script(Turn(text="I look.", tool_calls=[ToolCall("look", '{"p', "a")], finish_reason=finish_reason))
+        with pytest.raises(ResponseDecodeError, match="The arguments of 'look'") as caught:
+            await way(model, "go")
+        assert isinstance(caught.value, ModelError)
+        assert caught.value.is_retryable is retryable
+        assert caught.value.partial is not None
+        assert caught.value.partial.text == "I look."
+
+
+def test_a_broken_call_that_raises_is_asked_for_again_by_retrying_middleware(
+    model_for: Models, plan: Sandbox, protocol: ProtocolName
+) -> None:
+    plan.script(Turn(tool_calls=[ToolCall("look", '{"p', "a")]), Turn(text="I looked."))
+    retry = ModelRetryMiddleware(max_retries=1, initial_delay=0.0, jitter=False)
+    agent = create_agent(model_for(protocol, raise_invalid_tool_calls=True), tools=[look], middleware=[retry])
+    assert messages_of(agent.invoke(ask("go")))[-1].content == "I looked."
+
+
+LEAK = "<tool_call>\n<function=look>\n<parameter=place>\nParis\n</parameter>\n</function>\n</tool_call>"
+LEAKS = [Turn(text=LEAK), Turn(reasoning=f"I look. {LEAK}", text="Well.")]
+
+
+@pytest.mark.filterwarnings("ignore:.*is in beta")
+@pytest.mark.parametrize("way", [*WAYS, v3])
+@pytest.mark.parametrize("turn", LEAKS, ids=["in the words", "in the reasoning"])
+async def test_a_call_that_the_server_left_in_the_words_is_flagged_and_logged(
+    way: Way, turn: Turn, model: ChatStepPlan, plan: Sandbox, caplog: pytest.LogCaptureFixture
+) -> None:
+    plan.script(turn)
+    message = await way(model.bind_tools([look]), "go")
+    assert message.response_metadata["leaked_tool_call"] is True
+    assert not message.tool_calls
+    [record] = caplog.records
+    assert "<tool_call>" in record.getMessage()
+
+
+@pytest.mark.parametrize("way", WAYS)
+async def test_words_about_calls_are_no_leak_where_no_tool_is_bound_or_one_was_called(
+    way: Way, model_for: Models, plan: Sandbox, protocol: ProtocolName
+) -> None:
+    model = model_for(protocol, raise_invalid_tool_calls=True)
+    plan.script(Turn(text=LEAK), Turn(text=LEAK, tool_calls=[GOOD]))
+    for asked in (model, model.bind_tools([look])):
+        assert "leaked_tool_call" not in (await way(asked, "go")).response_metadata
+    plan.script(Turn(text=LEAK))
+    with pytest.raises(ResponseDecodeError, match="<tool_call>"):
+        await way(model.bind_tools([look]), "go")
 
 
 @pytest.mark.parametrize("streaming", [False, True])

@@ -104,6 +104,43 @@ def test_every_spelling_of_an_image_arrives_in_a_tool_result(
         assert turns[1:] == [{"role": "user", "content": [result]}]
 
 
+@pytest.mark.parametrize(("block", "url"), IMAGES)
+def test_every_spelling_of_an_image_arrives_in_a_result_that_is_a_block(
+    model: ChatStepPlan, block: dict[str, Any], url: str
+) -> None:
+    call = {"type": "tool_use", "id": "c", "name": "look", "input": {}}
+    result = {"type": "tool_result", "tool_use_id": "c", "content": [block]}
+    last = body_of(model, [AIMessage([call]), HumanMessage([result])])["messages"][-1]
+    picture = image_on_the_wire(model.protocol, url)
+    if model.protocol == "openai":
+        assert last == {"role": "user", "content": [picture]}
+    else:
+        assert last["content"] == [{"type": "tool_result", "tool_use_id": "c", "content": [picture]}]
+
+
+def test_a_picture_for_a_model_that_takes_none_is_refused_with_those_that_do(model: ChatStepPlan) -> None:
+    with pytest.raises(InvalidRequestError, match=r"step-3\.5-flash takes no image.*step-3\.7-flash"):
+        body_of(model, [HumanMessage([IMAGES[0][0]])], model="step-3.5-flash")
+
+
+def test_marks_for_a_cache_are_never_sent(model: ChatStepPlan) -> None:
+    """StepFun's Messages page does not list `cache_control`, and says not to send what it does not list."""
+    mark = {"cache_control": {"type": "ephemeral"}}
+    call = {"type": "tool_use", "id": "c", "name": "look", "input": {}, **mark}
+    body = body_of(
+        model,
+        [
+            SystemMessage([{"type": "text", "text": "Be brief.", **mark}]),
+            HumanMessage([{"type": "text", "text": "go", **mark}, {**IMAGES[0][0], **mark}]),
+            AIMessage([{"type": "text", "text": "I look.", **mark}, call]),
+            ToolMessage([{"type": "text", "text": "seen", **mark}], tool_call_id="c"),
+        ],
+        tools=[{"name": "look", "description": "Look.", "input_schema": {"type": "object"}, **mark}],
+    )
+    assert "cache_control" not in str(body)
+    assert all(words in str(body) for words in ("Be brief.", "go", "I look.", "seen", URL))
+
+
 @pytest.mark.parametrize(("block", "url"), VIDEOS)
 def test_every_spelling_of_a_video_arrives_or_names_the_protocol_that_takes_it(
     model: ChatStepPlan, block: dict[str, Any], url: str

@@ -129,6 +129,22 @@ async def test_a_broken_stream_gives_what_had_arrived(model: ChatStepPlan, plan:
     assert caught.value.partial.text == "".join(pieces)
 
 
+CUT = {"openai": 1500, "anthropic": 700}
+
+
+@pytest.mark.parametrize("way", [way for way in WAYS if "stream" in way.__name__])
+async def test_a_stream_without_its_end_is_an_error_that_holds_what_had_arrived(
+    way: Way, model: ChatStepPlan, plan: Sandbox
+) -> None:
+    plan.script(Turn(text="Some words that came.", fault=Fault(cut_at=CUT[model.protocol])))
+    with pytest.raises(langchain_stepplan.IncompleteStreamError) as caught:
+        await way(model, "hi")
+    assert caught.value.partial is not None
+    assert "Some words that came.".startswith(caught.value.partial.text)
+    assert caught.value.partial.text
+    assert caught.value.partial.finish_reason is None
+
+
 @pytest.mark.parametrize("way", WAYS)
 async def test_no_error_shows_the_key(way: Way, model_for: Models, plan: Sandbox) -> None:
     canary = "sk-canary-0123456789"
@@ -136,8 +152,15 @@ async def test_no_error_shows_the_key(way: Way, model_for: Models, plan: Sandbox
         model = model_for(protocol, api_key=canary, default_headers={"X-Secret": canary})
         with pytest.raises(langchain_stepplan.AuthenticationError) as caught:
             await way(model, "hi")
-        shown = "".join(traceback.format_exception(caught.value)) + repr(vars(caught.value))
-        assert canary not in shown
+        frames = [frame for frame, _ in traceback.walk_tb(caught.value.__traceback__)]
+        ours = [frame for frame in frames if is_ours(frame.f_code.co_filename)]
+        variables = [repr(value) for frame in ours for value in frame.f_locals.values()]
+        assert ours
+        assert canary not in "".join((*traceback.format_exception(caught.value), repr(vars(caught.value)), *variables))
+
+
+def is_ours(file: str) -> bool:
+    return "langchain_stepplan" in file or "/stepplan/" in file
 
 
 class Traced(BaseCallbackHandler):

@@ -16,8 +16,8 @@ from langchain_core.messages import (
 )
 
 from langchain_stepplan import ChatStepPlan
-from stepplan import InvalidRequestError
-from tests.langchain.conftest import Models
+from stepplan import InvalidRequestError, ProtocolName
+from tests.langchain.answering import Server
 from tests.langchain.ways import body_of
 
 CALL = ToolCall(type="tool_call", id="call_1", name="look", args={"place": "北京"})
@@ -229,9 +229,26 @@ def test_a_picture_in_an_answer_is_refused_by_name(model: ChatStepPlan) -> None:
         body_of(model, [HumanMessage("draw"), drawn, HumanMessage("again")])
 
 
-def test_lone_surrogates_and_chinese_are_sent_as_text(model_for: Models, model: ChatStepPlan) -> None:
-    answer = model.invoke([HumanMessage("你好 \ud83d\ude00 \udc00"), AIMessage("嗯"), HumanMessage("再见")])
-    assert answer.content
+@pytest.mark.parametrize("protocol", ["openai", "anthropic"])
+def test_chinese_is_sent_as_it_is_and_halves_of_pairs_are_joined_or_replaced(protocol: ProtocolName) -> None:
+    """In words, arguments, results and schemas; escapes would cost tokens and put models off."""
+    odd = "北京 \ud83d\ude00 \udc00"
+    call = ToolCall(type="tool_call", id="c", name=odd, args={odd: odd})
+    schema = {"type": "object", "description": odd, "properties": {"地点": {"type": "string"}}}
+    tool = {"name": odd, "description": odd, "input_schema": schema}
+    history = [
+        SystemMessage(odd),
+        HumanMessage(odd),
+        AIMessage(odd, tool_calls=[call]),
+        ToolMessage(odd, tool_call_id="c"),
+    ]
+    answer: dict[str, Any] = {"choices": [{"message": {"content": "."}}], "content": []}
+    server = Server([answer])
+    server.model(protocol).bind_tools([tool]).invoke([*history, HumanMessage("再见")])
+    sent = server.requests[-1].content.decode("utf-8", "strict")
+    assert "\\u" not in sent
+    assert sent.count("北京 😀 \ufffd") >= 7
+    assert "地点" in sent
 
 
 def test_a_name_on_a_message_is_no_field_on_the_wire(model: ChatStepPlan) -> None:

@@ -172,8 +172,9 @@ async def test_replay_can_be_turned_off(model_for: Models, protocol: ProtocolNam
     assert "Looking." in json.dumps(sent)
 
 
-def test_reasoning_of_an_answer_that_broke_off_does_not_go_back() -> None:
-    chunks = Chunks(v1=False)
+@pytest.mark.parametrize("v1", [False, True])
+def test_reasoning_of_an_answer_that_broke_off_does_not_go_back(v1: bool) -> None:
+    chunks = Chunks(v1=v1)
     broken = total([chunks.add(event) for event in (*EVENTS[:2], TextDelta(1, "Half"))])
     assert to_messages([broken]) == (Message("assistant", (Text("Half"),)),)
 

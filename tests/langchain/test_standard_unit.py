@@ -21,6 +21,13 @@ class TestChatCompletions(ChatModelUnitTests):
     def chat_model_params(self) -> dict[str, Any]:
         return {"protocol": "openai"}
 
+    @property
+    @override
+    def init_from_env_params(self) -> tuple[dict[str, str], dict[str, Any], dict[str, Any]]:
+        """The environment is read when a model is used, so the model itself holds no key: see test_arguments.py."""
+        environment = {"STEP_API_KEY": "key", "STEP_BASE_URL": "https://plan.example.org"}
+        return environment, self.chat_model_params, {"api_key": None, "base_url": None}
+
     @pytest.mark.filterwarnings("ignore:The function `load` is in beta")
     @pytest.mark.xfail(
         raises=ValueError,

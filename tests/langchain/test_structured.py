@@ -1,13 +1,15 @@
 """Structured output, by every method: what is asked on the wire, what comes of it, and why nothing came of it."""
 
+import functools
 import itertools
+import operator
 from typing import Annotated, Any, NamedTuple
 
 import pydantic.v1
 import pytest
 from langchain_core.exceptions import ModelError, OutputParserException
 from langchain_core.outputs import Generation
-from langchain_core.runnables import Runnable
+from langchain_core.runnables import AddableDict, Runnable
 from pydantic import BaseModel, Field
 from typing_extensions import TypedDict
 
@@ -17,6 +19,7 @@ from langchain_stepplan._structured import Method, StructuredOutputParser
 from stepplan import ProtocolName
 from stepplan.sandbox import Sandbox, ToolCall, Turn
 from tests.langchain.conftest import Models
+from tests.langchain.test_tools import assert_resolves, offered
 from tests.langchain.ways import body_of
 
 pytestmark = pytest.mark.filterwarnings("ignore:Messages documents no tool_choice")
@@ -237,6 +240,21 @@ def test_nested_and_recursive_classes(model: ChatStepPlan, plan: Sandbox) -> Non
     plan.script(answer(method, "Journey", '{"legs": [{"to": "A", "then": {"to": "B"}}]}'))
     journey = model.with_structured_output(Journey).invoke("go")
     assert journey == Journey(legs=[Leg(to="A", then=Leg(to="B"))])
+    body = dict(plan.requests[-1].body)
+    assert_resolves(
+        body["response_format"]["json_schema"]["schema"] if "response_format" in body else offered(body)[0][2]
+    )
+
+
+@pytest.mark.parametrize("by", METHODS)
+async def test_include_raw_streams_the_message_and_then_the_object(model_for: Models, plan: Sandbox, by: By) -> None:
+    structured = model_for(by.protocol).with_structured_output(TripDict, method=by.method, include_raw=True)
+    plan.script(*[answer(by.method, "TripDict")] * 2)
+    for parts in (list(structured.stream("go")), [part async for part in structured.astream("go")]):
+        found = functools.reduce(operator.add, (AddableDict(part) for part in parts))
+        assert found["parsed"] == FOUND
+        assert found["parsing_error"] is None
+        assert found["raw"].additional_kwargs["reasoning_content"] == "Hm."
 
 
 def test_the_sandbox_fills_a_schema_that_nobody_scripted(model: ChatStepPlan) -> None:

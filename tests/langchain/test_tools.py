@@ -14,6 +14,8 @@ from typing_extensions import TypedDict
 
 from langchain_stepplan import ChatStepPlan
 from stepplan import InvalidRequestError, StepPlanWarning
+from stepplan.sandbox import Sandbox
+from tests.langchain.agents import ask, create_agent, messages_of
 from tests.langchain.conftest import Models
 from tests.langchain.ways import body_of
 
@@ -93,8 +95,8 @@ def bound_body(model: ChatStepPlan, tools: Sequence[Any], **options: Any) -> dic
 
 
 def offered(body: dict[str, Any]) -> list[tuple[str, str, dict[str, Any]]]:
-    """Name, description and schema of each tool on the wire."""
-    if body["messages"][0].get("role") and "input_schema" in body["tools"][0]:
+    """Name, description and schema of each tool on the wire, of either protocol."""
+    if "input_schema" in body["tools"][0]:
         return [(tool["name"], tool["description"], tool["input_schema"]) for tool in body["tools"]]
     functions = [tool["function"] for tool in body["tools"]]
     return [(function["name"], function["description"], function["parameters"]) for function in functions]
@@ -138,10 +140,41 @@ def test_nested_and_recursive_schemas_keep_references_that_resolve(model: ChatSt
         root: Node
         spare: Node | None = None
 
-    [(_, _, schema)] = offered(bound_body(model, [Tree]))
+    @tool
+    def plant(root: Node, spare: Node | None = None) -> str:
+        """Plant a tree."""
+        return root.name
+
+    for form in (Tree, plant):
+        assert_resolves(offered(bound_body(model, [form], strict=True))[0][2])
+    [(_, description, schema)] = offered(bound_body(model, [Node]))
+    assert description == "A node of a tree."
+    assert_resolves(schema)
+    assert schema["properties"]["kind"]["enum"] == ["leaf", "branch"]
+
+
+def assert_resolves(schema: dict[str, Any]) -> None:
+    """An object that says of its children what they are, with references that all lead somewhere."""
+    assert schema["type"] == "object"
+    assert references(schema)
     for reference in references(schema):
-        assert reference.startswith("#/$defs/"), reference
         assert reference.removeprefix("#/$defs/") in schema["$defs"]
+
+
+def test_nested_schemas_that_end_are_written_out(model: ChatStepPlan) -> None:
+    class Leaf(BaseModel):
+        """A leaf."""
+
+        color: Literal["green", "red"] | None = None
+
+    class Twig(BaseModel):
+        """A twig."""
+
+        leaves: list[Leaf]
+
+    [(_, _, schema)] = offered(bound_body(model, [Twig]))
+    assert references(schema) == []
+    assert schema["properties"]["leaves"]["items"]["properties"]["color"]["anyOf"][0]["enum"] == ["green", "red"]
 
 
 def references(value: Any) -> list[str]:
@@ -242,6 +275,15 @@ def test_an_illegal_name_comes_back_as_it_was_given(model: ChatStepPlan) -> None
     renamed: BaseTool = StructuredTool.from_function(function, name="mcp.server/get weather", description="Weather.")
     message = model.bind_tools([renamed]).invoke("get weather in Paris")
     assert [call["name"] for call in message.tool_calls] == ["mcp.server/get weather"]
+
+
+def test_an_agent_runs_a_tool_of_an_illegal_name(model: ChatStepPlan, plan: Sandbox) -> None:
+    renamed: BaseTool = StructuredTool.from_function(function, name="mcp.server/get weather", description="Weather.")
+    messages = messages_of(create_agent(model, tools=[renamed]).invoke(ask("get weather in Paris")))
+    assert [(message.name, message.type) for message in messages if message.type == "tool"] == [
+        ("mcp.server/get weather", "tool")
+    ]
+    assert all("mcp.server/get weather" not in str(request.body["tools"]) for request in plan.requests)
 
 
 def test_marks_of_other_vendors_on_tools_are_not_sent(model: ChatStepPlan) -> None:

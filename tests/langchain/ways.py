@@ -31,6 +31,11 @@ async def astream(model: Runnable[Any, Any], prompt: Any) -> AIMessage:
     return total([chunk async for chunk in chunks])
 
 
+async def v3(model: Runnable[Any, Any], prompt: Any) -> AIMessage:
+    """The message that the v3 events add up to; not one of those that must be equal in all, its content being v1."""
+    return cast("ChatStepPlan", model).stream_events(prompt, version="v3").output
+
+
 WAYS: tuple[Way, ...] = (invoke, stream, ainvoke, astream)
 
 
