@@ -26,6 +26,8 @@ _OPTION_FIELDS = (
     "reasoning_effort",
     "replay_reasoning",
     "repair_history",
+    "think_tags",
+    "stream_usage",
     "extra_body",
 )
 _CLIENT_FIELDS = ("http_client", "async_http_client")
@@ -71,6 +73,18 @@ class StepPlanFields(StructuredPredictionLLM):
     )
     repair_history: bool = Field(
         default=False, description="Report tool calls without a result as interrupted, instead of raising."
+    )
+    think_tags: bool = Field(
+        default=False,
+        description="Take `<think>...</think>` before an answer's words for thinking; some servers leave it there.",
+    )
+    raise_invalid_tool_calls: bool = Field(
+        default=False,
+        description="Raise an error where a call that cannot be run would be left in `invalid_tool_calls`.",
+    )
+    stream_usage: bool = Field(
+        default=True,
+        description="Ask for token counts in streams. Chat Completions only; Messages always sends them.",
     )
     is_function_calling_model: bool = Field(default=True, description="Whether agents may offer tools to the model.")
     strict: bool | None = Field(

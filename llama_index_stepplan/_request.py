@@ -23,6 +23,8 @@ _AS_GIVEN = (
     "parallel_tool_calls",
     "replay_reasoning",
     "repair_history",
+    "think_tags",
+    "stream_usage",
 )
 _CONVERTED: Mapping[str, Callable[[Any], Any]] = {
     "stop": _to_stop,

@@ -5,7 +5,7 @@ The last chunk of a stream is built from the folded response, so it is the whole
 
 import logging
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from llama_index.core.base.llms.types import (
@@ -23,23 +23,44 @@ from llama_index_stepplan._convert import PROVIDER, TEXT_PARTS
 from llama_index_stepplan._quick import thinking_block, tool_call_block
 from llama_index_stepplan._tools import INVALID_CALLS
 from llama_index_stepplan._typed import response_kwargs
-from stepplan import ParsedToolCall, Reasoning, Request, Response, Text, Usage
+from stepplan import ParsedToolCall, Reasoning, Request, Response, ResponseDecodeError, Text, Usage
 
 logger = logging.getLogger("stepplan")
 
+_LEAK = "<tool_call>"
 
-def to_chat_response(response: Response, request: Request, *, thinking: bool = True) -> ChatResponse:
-    """A whole answer, with its thinking or without.
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How an answer is read.
+
+    Attributes:
+        request: What it answers.
+        thinking: Whether it is to hold the thinking.
+        raises: Whether a call that cannot be run is an error; by default it is logged.
+    """
+
+    request: Request
+    thinking: bool = True
+    raises: bool = False
+
+
+def to_chat_response(response: Response, reading: Reading) -> ChatResponse:
+    """A whole answer.
 
     The message's blocks are in the order of the wire, with all text in one block. Calls that must not be run, because
     the answer was cut off in them or their JSON is broken, are not among the blocks: they are kept in
     `additional_kwargs["invalid_tool_calls"]`, each with the reason.
+
+    Raises:
+        ResponseDecodeError: There is such a call, and `reading` says to raise.
     """
-    if not thinking:
+    valid, invalid = _sort_calls(response, single=reading.request.parallel_tool_calls is False)
+    faults = _look_for_faults(response, invalid, reading)
+    if not reading.thinking:
         response = replace(
             response, content=tuple(block for block in response.content if not isinstance(block, Reasoning))
         )
-    valid, invalid = _sort_calls(response, single=request.parallel_tool_calls is False)
     blocks: list[ContentBlock] = []
     parts: list[tuple[int, int]] = []
     thinking_tokens = _thinking_tokens(response)
@@ -62,7 +83,7 @@ def to_chat_response(response: Response, request: Request, *, thinking: bool = T
     return ChatResponse(
         message=ChatMessage(role=MessageRole.ASSISTANT, blocks=blocks, additional_kwargs=kwargs),
         raw=_raw(response, kwargs),
-        additional_kwargs=_counts(response),
+        additional_kwargs=_counts(response) | faults,
     )
 
 
@@ -102,13 +123,27 @@ def _sort_calls(response: Response, *, single: bool) -> tuple[dict[int, ParsedTo
     invalid: list[ParsedToolCall] = []
     for call in response.tool_calls:
         if call.error is not None:
-            logger.warning("A tool call is left out: %s", call.error)
             invalid.append(call)
         elif single and valid:
             logger.info("A second tool call is left out, because one at a time was asked for: %s", call.call.name)
         else:
             valid[id(call.call)] = call
     return valid, invalid
+
+
+def _look_for_faults(response: Response, invalid: list[ParsedToolCall], reading: Reading) -> dict[str, bool]:
+    """Say what an agent, which looks at the calls alone, would pass over; what is to be noted with the answer."""
+    found = [f"A tool call is left out: {call.error}" for call in invalid]
+    leaked = bool(reading.request.tools) and not response.tool_calls and _LEAK in response.text + response.reasoning
+    if leaked:
+        found.append(f"The model wrote {_LEAK} among its words, where the server did not see it: no tool is run.")
+    if found and reading.raises:
+        error = ResponseDecodeError(found[0])
+        error.partial, error.is_retryable = response, response.finish_reason != "length"
+        raise error
+    for fault in found:
+        logger.warning("%s", fault)
+    return {"leaked_tool_call": True} if leaked else {}
 
 
 def _message_kwargs(

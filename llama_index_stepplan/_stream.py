@@ -6,16 +6,14 @@ from typing import Any, TypeVar
 
 from llama_index.core.base.llms.types import ChatResponse, ContentBlock
 
-from llama_index_stepplan._quick import chunk, text_block
-from llama_index_stepplan._response import call_data, to_chat_response, to_thinking, to_tool_call
+from llama_index_stepplan._quick import chunk, text_block, thinking_block
+from llama_index_stepplan._response import Reading, call_data, to_chat_response, to_tool_call
 from stepplan import (
     Accumulator,
     Event,
     MessageEnd,
     MessageStart,
-    Reasoning,
     ReasoningDelta,
-    Request,
     TextDelta,
     ToolCallDelta,
     ToolCallStart,
@@ -57,9 +55,8 @@ class ChunkBuilder:
     a tool call are shown as far as they can be read; over 32 characters, when a further 1/32 of them has arrived.
     """
 
-    def __init__(self, request: Request, *, thinking: bool = True) -> None:
-        self._request = request
-        self._thinking = thinking
+    def __init__(self, reading: Reading) -> None:
+        self._reading = reading
         self._accumulator = Accumulator()
         self._start = MessageStart()
         self._blocks: list[ContentBlock] = []
@@ -70,15 +67,19 @@ class ChunkBuilder:
         self._calls: dict[int, _Call] = {}
 
     def add(self, event: Event) -> ChatResponse | None:
-        """The chunk that an event brings, if it brings one."""
+        """The chunk that an event brings, if it brings one.
+
+        Raises:
+            ResponseDecodeError: See `to_chat_response`.
+        """
         self._accumulator.add(event)
         match event:
             case TextDelta():
                 return self._add_text(event)
             case ReasoningDelta():
-                return self._add_reasoning(event) if self._thinking else None
+                return self._add_reasoning(event) if self._reading.thinking else None
             case ToolCallStart():
-                if self._calls and self._request.parallel_tool_calls is False:
+                if self._calls and self._reading.request.parallel_tool_calls is False:
                     return None
                 self._calls[event.index] = call = _Call(event)
                 self._put(event.index, call.block)
@@ -89,7 +90,7 @@ class ChunkBuilder:
                 self._start = event
                 return None
             case MessageEnd():
-                response = to_chat_response(self._accumulator.response(), self._request, thinking=self._thinking)
+                response = to_chat_response(self._accumulator.response(), self._reading)
                 response.delta = ""
                 return response
 
@@ -103,7 +104,8 @@ class ChunkBuilder:
     def _add_reasoning(self, event: ReasoningDelta) -> ChatResponse | None:
         text = self._reasoning.get(event.index, "") + event.text
         self._reasoning[event.index] = text
-        self._put(event.index, to_thinking(Reasoning(text)))
+        # Not marked as ours before it is whole: half of it, without its signature, must not be sent back.
+        self._put(event.index, thinking_block(text, None, {}))
         if not event.text:
             return None
         return self._chunk({"reasoning_content": event.text}, extra={"thinking_delta": event.text})

@@ -20,7 +20,7 @@ from llama_index.core.tools.types import BaseTool
 from llama_index_stepplan._blocks import reads_files
 from llama_index_stepplan._convert import to_messages
 from llama_index_stepplan._fields import StepPlanFields
-from llama_index_stepplan._response import to_chat_response, to_completion
+from llama_index_stepplan._response import Reading, to_chat_response, to_completion
 from llama_index_stepplan._stream import AsyncChunks, ChunkBuilder, chunks
 from llama_index_stepplan._tools import no_tool_call, to_tools, tool_data, tool_selections
 from llama_index_stepplan._typed import chat_callback, completion_callback
@@ -164,26 +164,28 @@ class StepPlan(StepPlanFields):
 
     def _chat(self, messages: Sequence[ChatMessage], options: Mapping[str, Any]) -> ChatResponse:
         request = self._request(to_messages(messages), options)
-        return to_chat_response(self._client(options).send(request), request, thinking=self.return_thinking)
+        return to_chat_response(self._client(options).send(request), self._reading(request))
 
     async def _achat(self, messages: Sequence[ChatMessage], options: Mapping[str, Any]) -> ChatResponse:
         request = self._request(await _to_messages_aside(messages), options)
         response = await self._async_client(options).send(request)
-        return to_chat_response(response, request, thinking=self.return_thinking)
+        return to_chat_response(response, self._reading(request))
 
     def _stream(
         self, messages: Sequence[ChatMessage], options: Mapping[str, Any], shape: Callable[[ChatResponse], T]
     ) -> Generator[T]:
         request = self._request(to_messages(messages), options)
-        builder = ChunkBuilder(request, thinking=self.return_thinking)
-        return chunks(self._client(options).stream(request), builder, shape)
+        return chunks(self._client(options).stream(request), ChunkBuilder(self._reading(request)), shape)
 
     async def _astream(
         self, messages: Sequence[ChatMessage], options: Mapping[str, Any], shape: Callable[[ChatResponse], T]
     ) -> AsyncGenerator[T]:
         request = self._request(await _to_messages_aside(messages), options)
-        builder = ChunkBuilder(request, thinking=self.return_thinking)
-        return AsyncChunks(self._async_client(options).stream(request), builder, shape)
+        events = self._async_client(options).stream(request)
+        return AsyncChunks(events, ChunkBuilder(self._reading(request)), shape)
+
+    def _reading(self, request: Request) -> Reading:
+        return Reading(request, thinking=self.return_thinking, raises=self.raise_invalid_tool_calls)
 
     def _prompt_messages(self, prompt: str, formatted: bool) -> list[ChatMessage]:
         if not formatted and self.completion_to_prompt is not None:

@@ -7,8 +7,11 @@ from itertools import product
 import pytest
 from llama_index.core.agent.workflow import FunctionAgent
 from llama_index.core.base.llms.types import ChatMessage, ToolCallBlock
+from llama_index.core.tools import FunctionTool
 
 from llama_index_stepplan import StepPlan
+from llama_index_stepplan._typed import response_kwargs
+from stepplan import ResponseDecodeError
 from stepplan.sandbox import Sandbox, ToolCall, Turn
 from tests.llama_index.helpers import STREAMS, WAYS, Way, agents_use_old_pydantic, ask, run
 
@@ -80,6 +83,52 @@ async def test_broken_arguments_are_not_mended(llm: StepPlan, plan: Sandbox, arg
     assert llm.get_tool_calls_from_response(answer, error_on_no_tool_call=False) == []
     [kept] = answer.message.additional_kwargs["invalid_tool_calls"]
     assert "are not a JSON object" in kept["error"]
+
+
+def look(city: str) -> str:
+    """Look at a city."""
+    return f"{city} is there."
+
+
+LOOK = FunctionTool.from_defaults(look)
+
+
+@pytest.mark.parametrize("way", STREAMS)
+@pytest.mark.parametrize(("finish_reason", "again"), [("length", False), (None, True)])
+async def test_a_call_that_cannot_be_run_raises_if_so_chosen(
+    llm: StepPlan, plan: Sandbox, way: Way, finish_reason: str | None, again: bool
+) -> None:
+    llm.raise_invalid_tool_calls = True
+    plan.script(Turn(text="I pay.", tool_calls=[ToolCall("pay", '{"amount": 25', "1")], finish_reason=finish_reason))
+    with pytest.raises(ResponseDecodeError, match="'pay'") as caught:
+        await ask(llm, way, "Pay Bob 2500.")
+
+    assert caught.value.is_retryable is again
+    assert caught.value.partial is not None
+    assert caught.value.partial.text == "I pay."
+
+
+@pytest.mark.parametrize("thinking", [True, False])
+@pytest.mark.parametrize("way", WAYS)
+async def test_a_call_that_the_server_left_in_the_words_is_flagged_and_logged(
+    llm: StepPlan, plan: Sandbox, way: Way, thinking: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    llm.return_thinking = thinking
+    leak = Turn(reasoning="I look. <tool_call>look</tool_call>", text="")
+    plan.script(leak, leak, Turn(text="No <tool_call> here.", tool_calls=[ToolCall("look", {"city": "Rome"})]))
+    with_tools = (await ask(llm, way, "Look.", tools=[LOOK]))[-1]
+    assert "among its words" in caplog.text
+    caplog.clear()
+    without = (await ask(llm, way, "Look."))[-1]
+    called = (await ask(llm, way, "Look.", tools=[LOOK]))[-1]
+
+    assert response_kwargs(with_tools)["leaked_tool_call"] is True
+    assert "leaked_tool_call" not in {*response_kwargs(without), *response_kwargs(called)}
+    assert caplog.text == ""
+    plan.script(leak)
+    llm.raise_invalid_tool_calls = True
+    with pytest.raises(ResponseDecodeError, match="<tool_call> among its words"):
+        await ask(llm, way, "Look.", tools=[LOOK])
 
 
 async def test_an_answer_with_a_call_that_was_cut_off_can_be_talked_on_about(llm: StepPlan, plan: Sandbox) -> None:

@@ -10,7 +10,7 @@ from llama_index.core.base.llms.types import ChatMessage, MessageRole, TextBlock
 from llama_index_stepplan import StepPlan
 from stepplan import InvalidRequestError, ProtocolName
 from stepplan.sandbox import Sandbox, ToolCall, Turn
-from tests.llama_index.helpers import WAYS, Way, ask, canned, make_llm
+from tests.llama_index.helpers import STREAMS, WAYS, Way, ask, canned, make_llm
 
 
 def sent(llm: StepPlan, plan: Sandbox, messages: Sequence[ChatMessage]) -> list[dict[str, Any]]:
@@ -102,6 +102,25 @@ async def test_an_answer_is_replayed_block_for_block(llm: StepPlan, plan: Sandbo
         assert thinking == {"type": "thinking", "thinking": "Both cities.", "signature": signature}
         assert text == {"type": "text", "text": "I look."}
         assert tool_use == {"type": "tool_use", "id": "x1", "name": "look", "input": {"a": "é", "b": 1}}
+
+
+@pytest.mark.parametrize("way", STREAMS)
+async def test_thinking_of_an_answer_that_broke_off_is_not_sent_back(llm: StepPlan, plan: Sandbox, way: Way) -> None:
+    plan.script(Turn(reasoning="Half a thought, and no signature.", text="Half a word."))
+    chunks = await ask(llm, way, "Hi")
+    halves = [chunk.message for chunk in chunks[:-1]]
+    broken = halves[[message.content or "" for message in halves].index("Half a word.")]
+    messages = sent(llm, plan, [ChatMessage("Hi"), broken, ChatMessage("Go on.")])
+
+    assert isinstance(broken.blocks[0], ThinkingBlock)
+    assert messages[1] == {"role": "assistant", "content": "Half a word."}
+
+
+def test_halves_of_surrogate_pairs_are_joined_or_replaced(llm: StepPlan, plan: Sandbox) -> None:
+    answer = ChatMessage(role="assistant", blocks=[call("1", "look", {"city": "\ud83c\udf0d \ud800"})])
+    messages = sent(llm, plan, [ChatMessage("Hi"), answer, result("1", "ok")])
+
+    assert "\U0001f30d \ufffd" in json.dumps(messages[1], ensure_ascii=False)
 
 
 def test_thinking_is_not_replayed_if_so_chosen(plan: Sandbox, protocol: ProtocolName) -> None:

@@ -6,6 +6,7 @@ import os
 import pickle
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +20,13 @@ from llama_index.core.indices.prompt_helper import PromptHelper
 from llama_index.core.llms.function_calling import FunctionCallingLLM
 from llama_index.core.llms.utils import resolve_llm
 from llama_index.core.rate_limiter import TokenBucketRateLimiter
-from pydantic import SecretStr
+from pydantic import BaseModel, SecretStr
 
 import llama_index_stepplan
 from llama_index_stepplan import StepPlan
 from stepplan import InvalidRequestError, ProtocolName
 from stepplan.sandbox import Sandbox
-from tests.llama_index.helpers import make_llm
+from tests.llama_index.helpers import forced_choice_is_asked_for, make_llm
 
 CANARY = "sk-canary-0123456789"
 
@@ -92,6 +93,8 @@ def test_the_address_has_two_names(plan: Sandbox, name: str) -> None:
         ({"max_tokens": 0}, "max_tokens=0 is out of range"),
         ({"reasoning_effort": "extreme"}, "step-3.7-flash, which accepts: low, medium, high"),
         ({"base_url": "api.stepfun.ai"}, "is not a base URL"),
+        ({"api_key": "ключ"}, "The key in api_key is not ASCII text: copy it anew."),
+        ({"api_key": " "}, "The key in api_key is empty: copy it anew."),
         ({"additional_kwargs": {"topp": 1}}, "'topp' is not known. Did you mean 'top_p'?"),
         ({"additional_kwargs": {"seed": 1}}, "extra_body"),
     ],
@@ -160,6 +163,21 @@ def test_a_pickle_leaves_the_callers_connections_behind(caplog: pytest.LogCaptur
         assert again.http_client is None
         assert llm.http_client is client
     assert caplog.records == []
+
+
+class City(BaseModel):
+    """A city."""
+
+    name: str
+
+
+@forced_choice_is_asked_for
+@pytest.mark.parametrize("library", ["pickle", "cloudpickle"])
+def test_a_structured_model_pickles_too(plan: Sandbox, protocol: ProtocolName, library: str) -> None:
+    pickler = import_module(library)
+    structured: Any = pickler.loads(pickler.dumps(make_llm(plan, protocol).as_structured_llm(City)))
+
+    assert isinstance(structured.complete("Where is 'Rome'?").raw, City)
 
 
 def test_a_pickle_works_in_another_process(plan: Sandbox) -> None:

@@ -3,12 +3,12 @@
 from typing import Any
 
 import pytest
-from llama_index.core.base.llms.types import ChatMessage
+from llama_index.core.base.llms.types import ChatMessage, ThinkingBlock
 
 from llama_index_stepplan import StepPlan
 from stepplan import APITimeoutError, InvalidRequestError, ProtocolName
 from stepplan.sandbox import Fault, Sandbox, Turn
-from tests.llama_index.helpers import make_llm
+from tests.llama_index.helpers import STREAMS, WAYS, Way, ask, make_llm
 
 HI = [ChatMessage("Hi")]
 
@@ -156,6 +156,39 @@ def test_a_timeout_may_be_set_for_one_call(plan: Sandbox, protocol: ProtocolName
         llm.chat(HI, **options)
     with pytest.raises(APITimeoutError):
         list(llm.stream_chat(HI, **options))
+
+
+@pytest.mark.parametrize("way", STREAMS)
+async def test_counts_are_asked_for_in_streams_unless_told_not_to(plan: Sandbox, way: Way) -> None:
+    await ask(make_llm(plan, "openai"), way, HI)
+    await ask(make_llm(plan, "openai", stream_usage=False), way, HI)
+    await ask(make_llm(plan, "openai"), way, HI, stream_usage=False)
+
+    asked = [request.body.get("stream_options") for request in plan.requests]
+    assert asked == [{"include_usage": True}, None, None]
+
+
+@pytest.mark.parametrize("way", WAYS)
+async def test_think_tags_are_words_unless_they_are_asked_to_be_thinking(
+    llm: StepPlan, plan: Sandbox, way: Way
+) -> None:
+    plan.script(*[Turn(text="<think>Two and two.</think>\n\nFour.")] * 2)
+    as_it_comes = (await ask(llm, way, HI))[-1].message
+    llm.think_tags = True
+    split = (await ask(llm, way, HI))[-1].message
+
+    assert as_it_comes.content == "<think>Two and two.</think>\n\nFour."
+    assert split.content == "Four."
+    [thinking] = [block for block in split.blocks if isinstance(block, ThinkingBlock)]
+    assert thinking.content == "Two and two."
+
+
+@pytest.mark.parametrize(
+    ("region", "root"),
+    [("global", "https://api.stepfun.ai/step_plan"), ("china", "https://api.stepfun.com/step_plan")],
+)
+def test_a_region_is_a_host(region: Any, root: str) -> None:
+    assert StepPlan(region=region).to_payload()["base_url"] == root
 
 
 def test_a_model_that_is_changed_is_asked_as_changed(llm: StepPlan, plan: Sandbox) -> None:

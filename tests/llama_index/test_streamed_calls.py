@@ -6,6 +6,7 @@ import pytest
 from llama_index.core.base.llms.types import ChatMessage, ChatResponse, ToolCallBlock
 
 from llama_index_stepplan import StepPlan, _stream
+from llama_index_stepplan._response import Reading
 from llama_index_stepplan._stream import ChunkBuilder
 from stepplan import MessageEnd, Request, ToolCallDelta, ToolCallStart, parse_partial_arguments
 from stepplan.sandbox import Sandbox, ToolCall, Turn
@@ -90,7 +91,7 @@ def test_what_is_parsed_while_arguments_arrive_is_linear(monkeypatch: pytest.Mon
 
     monkeypatch.setattr(_stream, "parse_partial_arguments", counting)
     arguments = '{"text": "' + "x" * length + '"}'
-    builder = ChunkBuilder(Request(messages=()))
+    builder = ChunkBuilder(Reading(Request(messages=())))
     builder.add(ToolCallStart(0, "1", "write"))
     for start in range(0, len(arguments), 10):
         chunk = builder.add(ToolCallDelta(0, arguments[start : start + 10]))

@@ -1,6 +1,6 @@
 """Tools: what is offered, what is chosen, and which calls come back."""
 
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
 import pytest
 from llama_index.core.base.llms.types import ChatMessage, ChatResponse, ToolCallBlock
@@ -260,6 +260,32 @@ def test_a_tool_without_a_schema_takes_one_input(llm: StepPlan, plan: Sandbox) -
     llm.chat_with_tools([tool], user_msg="Hi")
 
     assert offered(plan)[0][2]["required"] == ["input"]
+
+
+class Stop(BaseModel):
+    """A place to stop at."""
+
+    city: str
+    mood: Literal["calm", "wild"] | None = None
+    then: "Stop | None" = None
+
+
+def plan_trip(start: Stop, others: list[Stop] | None = None) -> str:
+    """Plan a trip."""
+    return f"{start.city} and {len(others or ())} more."
+
+
+def test_nested_and_recursive_arguments_have_schemas_whose_references_can_be_found(
+    llm: StepPlan, plan: Sandbox
+) -> None:
+    llm.chat_with_tools([FunctionTool.from_defaults(plan_trip)], user_msg="Go")
+    [(_, _, schema)] = offered(plan)
+    stop = schema["$defs"]["Stop"]
+
+    assert schema["properties"]["start"]["$ref"] == "#/$defs/Stop"
+    assert stop["required"] == ["city"]
+    assert {"$ref": "#/$defs/Stop"} in stop["properties"]["then"]["anyOf"]
+    assert "strict" not in str(plan.requests[0].body["tools"])
 
 
 def test_strict_schemas_are_asked_for_where_the_protocol_has_them(llm: StepPlan, plan: Sandbox) -> None:
