@@ -1,8 +1,6 @@
 """Whole answers: from the core's response to LangChain's message, and the parts that chunks need too."""
 
-import logging
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable
 from typing import Any, cast
 
 from langchain_core.messages import AIMessage, InvalidToolCall
@@ -12,45 +10,8 @@ from langchain_core.messages.tool import invalid_tool_call, tool_call
 
 from langchain_stepplan._blocks import LAYOUT, PROVIDER, REASONING, layout
 from langchain_stepplan._standard import standard_blocks
-from stepplan import ParsedToolCall, Response, ResponseDecodeError, Usage
-
-logger = logging.getLogger("langchain_stepplan")
-
-
-@dataclass(frozen=True, slots=True)
-class CallCheck:
-    """What is done about calls that cannot be run: an agent looks at `tool_calls` only, and would stop in silence.
-
-    Attributes:
-        has_tools: Whether tools were offered, so that `<tool_call>` among the words is a call the server did not see.
-        raises: Whether to raise an error; by default they are logged.
-    """
-
-    has_tools: bool = False
-    raises: bool = False
-
-    def look(self, response: Response, invalid: Sequence[InvalidToolCall]) -> dict[str, bool]:
-        """Metadata about what was found.
-
-        Raises:
-            ResponseDecodeError: There is such a call, and `raises` is set. Asking again may help, unless the token
-                limit cut the call off.
-        """
-        found = [f"{call['error']} The call is in invalid_tool_calls and is not run." for call in invalid]
-        leaked = self.has_tools and _LEAK in response.text + response.reasoning and not response.tool_calls
-        if leaked:
-            found.append(f"The model wrote {_LEAK} among its words, where the server did not see it: no tool is run.")
-        if found and self.raises:
-            error = ResponseDecodeError(found[0])
-            error.partial, error.is_retryable = response, response.finish_reason != "length"
-            raise error
-        for said in found:
-            logger.warning("%s", said)
-        return {"leaked_tool_call": True} if leaked else {}
-
-
-_LEAK = "<tool_call>"
-LOGS = CallCheck()
+from stepplan import ParsedToolCall, Response, Usage
+from stepplan.checks import LOGS, CallCheck
 
 
 def to_ai_message(response: Response, *, v1: bool, check: CallCheck = LOGS) -> AIMessage:
@@ -60,7 +21,7 @@ def to_ai_message(response: Response, *, v1: bool, check: CallCheck = LOGS) -> A
         ResponseDecodeError: The check raises it.
     """
     calls, invalid = sort_calls(response.tool_calls)
-    faults = check.look(response, invalid)
+    faults = check.look(response)
     metadata = to_metadata(
         model_name=response.model,
         id=response.id,

@@ -6,7 +6,7 @@ from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessageChunk,
 from langchain_core.messages.tool import tool_call_chunk
 from typing_extensions import override
 
-from langchain_stepplan._answers import LOGS, CallCheck, sort_calls, to_kwargs, to_metadata, to_usage_metadata
+from langchain_stepplan._answers import sort_calls, to_kwargs, to_metadata, to_usage_metadata
 from langchain_stepplan._blocks import PROVIDER, REASONING, own_blocks
 from langchain_stepplan._quick import broken_piece, maker
 from langchain_stepplan._standard import reasoning_block, standard_blocks
@@ -21,6 +21,7 @@ from stepplan import (
     ToolCallDelta,
     ToolCallStart,
 )
+from stepplan.checks import LOGS, CallCheck
 
 
 class _MessageOfChunk:
@@ -107,7 +108,7 @@ class Chunks:
 
     def _last(self, event: MessageEnd) -> AIMessageChunk:
         response = self._so_far.response()
-        faults = self._check.look(response, sort_calls(response.tool_calls)[1])
+        faults = self._check.look(response)
         kwargs = to_kwargs(response, v1=self._v1)
         kwargs.pop(REASONING, None)
         fields = self._fields(

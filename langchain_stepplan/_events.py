@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, assert_never
 
-from langchain_stepplan._answers import LOGS, CallCheck, sort_calls, to_kwargs, to_metadata, to_usage_metadata
+from langchain_stepplan._answers import sort_calls, to_kwargs, to_metadata, to_usage_metadata
 from langchain_stepplan._blocks import PROVIDER
 from langchain_stepplan._standard import reasoning_block
 from stepplan import (
@@ -23,6 +23,7 @@ from stepplan import (
     ToolCallStart,
     parse_arguments,
 )
+from stepplan.checks import LOGS, CallCheck
 
 V3Event = dict[str, Any]
 
@@ -138,7 +139,7 @@ class V3Events:
     def _end(self, event: MessageEnd) -> list[V3Event]:
         response = self._so_far.response()
         invalid = sort_calls(response.tool_calls)[1]
-        faults = self._check.look(response, invalid)
+        faults = self._check.look(response)
         broken = {call["id"]: call for call in invalid}
         events: list[V3Event] = []
         for index, block in tuple(self._open.items()):

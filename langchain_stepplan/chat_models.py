@@ -12,7 +12,7 @@ from langchain_core.runnables import Runnable
 from typing_extensions import override
 
 from langchain_stepplan import _standard
-from langchain_stepplan._answers import CallCheck, to_ai_message
+from langchain_stepplan._answers import to_ai_message
 from langchain_stepplan._chunks import Chunks
 from langchain_stepplan._errors import langchain_errors
 from langchain_stepplan._events import V3Event, V3Events
@@ -24,6 +24,7 @@ from langchain_stepplan._structured import Method, Schema, structured_output
 from langchain_stepplan._tokens import estimate, estimate_text
 from langchain_stepplan._tools import to_openai_tool_choice, to_openai_tools, to_tool
 from stepplan import AsyncClient, Client, MessageEnd, Request, Response
+from stepplan.checks import CallCheck
 
 _standard.register()
 

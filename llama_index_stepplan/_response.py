@@ -23,11 +23,10 @@ from llama_index_stepplan._convert import PROVIDER, TEXT_PARTS
 from llama_index_stepplan._quick import thinking_block, tool_call_block
 from llama_index_stepplan._tools import INVALID_CALLS
 from llama_index_stepplan._typed import response_kwargs
-from stepplan import ParsedToolCall, Reasoning, Request, Response, ResponseDecodeError, Text, Usage
+from stepplan import ParsedToolCall, Reasoning, Request, Response, Text, Usage
+from stepplan.checks import LOGS, CallCheck
 
 logger = logging.getLogger("stepplan")
-
-_LEAK = "<tool_call>"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +36,12 @@ class Reading:
     Attributes:
         request: What it answers.
         thinking: Whether it is to hold the thinking.
-        raises: Whether a call that cannot be run is an error; by default it is logged.
+        check: What is done about calls that cannot be run.
     """
 
     request: Request
     thinking: bool = True
-    raises: bool = False
+    check: CallCheck = LOGS
 
 
 def to_chat_response(response: Response, reading: Reading) -> ChatResponse:
@@ -53,10 +52,10 @@ def to_chat_response(response: Response, reading: Reading) -> ChatResponse:
     `additional_kwargs["invalid_tool_calls"]`, each with the reason.
 
     Raises:
-        ResponseDecodeError: There is such a call, and `reading` says to raise.
+        ResponseDecodeError: The check raises it.
     """
     valid, invalid = _sort_calls(response, single=reading.request.parallel_tool_calls is False)
-    faults = _look_for_faults(response, invalid, reading)
+    faults = reading.check.look(response)
     if not reading.thinking:
         response = replace(
             response, content=tuple(block for block in response.content if not isinstance(block, Reasoning))
@@ -129,21 +128,6 @@ def _sort_calls(response: Response, *, single: bool) -> tuple[dict[int, ParsedTo
         else:
             valid[id(call.call)] = call
     return valid, invalid
-
-
-def _look_for_faults(response: Response, invalid: list[ParsedToolCall], reading: Reading) -> dict[str, bool]:
-    """Say what an agent, which looks at the calls alone, would pass over; what is to be noted with the answer."""
-    found = [f"A tool call is left out: {call.error}" for call in invalid]
-    leaked = bool(reading.request.tools) and not response.tool_calls and _LEAK in response.text + response.reasoning
-    if leaked:
-        found.append(f"The model wrote {_LEAK} among its words, where the server did not see it: no tool is run.")
-    if found and reading.raises:
-        error = ResponseDecodeError(found[0])
-        error.partial, error.is_retryable = response, response.finish_reason != "length"
-        raise error
-    for fault in found:
-        logger.warning("%s", fault)
-    return {"leaked_tool_call": True} if leaked else {}
 
 
 def _message_kwargs(

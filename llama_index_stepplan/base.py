@@ -25,6 +25,7 @@ from llama_index_stepplan._stream import AsyncChunks, ChunkBuilder, chunks
 from llama_index_stepplan._tools import no_tool_call, to_tools, tool_data, tool_selections
 from llama_index_stepplan._typed import chat_callback, completion_callback
 from stepplan import Message, Request
+from stepplan.checks import CallCheck
 
 T = TypeVar("T")
 
@@ -185,7 +186,8 @@ class StepPlan(StepPlanFields):
         return AsyncChunks(events, ChunkBuilder(self._reading(request)), shape)
 
     def _reading(self, request: Request) -> Reading:
-        return Reading(request, thinking=self.return_thinking, raises=self.raise_invalid_tool_calls)
+        check = CallCheck(has_tools=bool(request.tools), raises=self.raise_invalid_tool_calls)
+        return Reading(request, thinking=self.return_thinking, check=check)
 
     def _prompt_messages(self, prompt: str, formatted: bool) -> list[ChatMessage]:
         if not formatted and self.completion_to_prompt is not None:
