@@ -79,7 +79,7 @@ dist-check: .venv/.done ## Build the three distributions, and use each in a clea
 	$(BIN)/python distributions/check.py
 
 compare-langchain: .venv-compare-langchain/.done ## Run every feature of ChatStepPlan on LangChain's own chat models too
-	.venv-compare-langchain/bin/python -m pytest -q tests/langchain/test_deepagents.py
+	.venv-compare-langchain/bin/python -m pytest -q tests/langchain/test_deepagents.py tests/langchain/test_peers.py
 	.venv-compare-langchain/bin/python -m tests.langchain.compare docs/comparison-langchain.md
 
 matrix: .venv-matrix/.done .venv-matrix-sdk/.done ## Hold LlamaIndex's other LLM classes to what StepPlan does

@@ -4,7 +4,7 @@ LangChain writes every definition out where it is used, and where one would cont
 the model nothing. Such schemas keep their references; all others go the way of LangChain's other integrations.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, cast
 
 from langchain_core.tools import BaseTool
@@ -46,6 +46,5 @@ def _references(value: Any) -> Iterator[str]:
         for inner in fields.values():
             yield from _references(inner)
     elif isinstance(value, list):
-        items: list[Any] = value
-        for inner in items:
+        for inner in cast("Iterable[Any]", value):
             yield from _references(inner)

@@ -47,6 +47,10 @@ def page(contenders: Sequence[Contender], cells: Mapping[str, Sequence[str]]) ->
         "instead. The peers are pointed at the same Step Plan, as their users do it. A dash: the protocol itself has",
         "it not. The tests are in `tests/langchain/features/`; those of ChatStepPlan are part of `make test`.",
         "",
+        "Left out: what the plan does not document (log probabilities, citations, documents, sound, and marks for its",
+        "cache, which works by itself), several answers to one question (`n`), of which a chain takes the first, and",
+        "LangSmith's gateway, which is private to LangChain.",
+        "",
         f"Versions: {versions}.",
     ]
     group = ""

@@ -142,9 +142,7 @@ def test_marks_for_a_cache_are_never_sent(model: ChatStepPlan) -> None:
 
 
 @pytest.mark.parametrize(("block", "url"), VIDEOS)
-def test_every_spelling_of_a_video_arrives_or_names_the_protocol_that_takes_it(
-    model: ChatStepPlan, block: dict[str, Any], url: str
-) -> None:
+def test_every_spelling_of_a_video_arrives_where_it_can(model: ChatStepPlan, block: dict[str, Any], url: str) -> None:
     messages = [HumanMessage([block])]
     if model.protocol == "anthropic":
         with pytest.raises(InvalidRequestError, match=r"Video.*protocol='openai'"):

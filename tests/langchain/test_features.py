@@ -8,14 +8,17 @@ from tests.langchain.features.every import FEATURES
 
 pytestmark = pytest.mark.filterwarnings("ignore:Messages documents no tool_choice", "ignore:The .* is in beta")
 
-# Over Messages there are no videos, no forced tool choice and no response format.
-NOT_THERE = {"videos", "choices", "json_schema"}
+# What a protocol has not got, so that no model can have it there.
+NOT_THERE = {
+    "anthropic": {"videos", "choices", "json_schema", "reasoning_tokens", "one_at_a_time", "strict_tools"},
+    "openai": {"default_limit"},
+}
 
 
 @pytest.mark.parametrize("contender", OURS, ids=lambda contender: contender.name)
 @pytest.mark.parametrize("feature", FEATURES, ids=lambda feature: feature.check.__name__)
 def test_it_works(feature: Feature, contender: Contender, plan: Sandbox) -> None:
-    if contender.protocol == "anthropic" and feature.check.__name__ in NOT_THERE:
+    if feature.check.__name__ in NOT_THERE[contender.protocol]:
         with pytest.raises(NotThereError):
             feature.check(contender, plan)
     else:

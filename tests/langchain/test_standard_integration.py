@@ -1,11 +1,12 @@
 """LangChain's own integration suite for chat models, live against the sandbox, once per protocol.
 
 The sandbox answers as the service is documented to, with no model behind it: what these tests prove is the requests
-and the reading of answers. Every capability that is claimed here is asserted on the wire, in
-`test_content_in.py`, `test_tools.py`, `test_structured.py`, `test_arguments.py` and `test_answers.py`.
+and the reading of answers. For every capability that is claimed, `WIRE_TESTS` names the test of what goes over the
+wire. With a model behind it, and replayed from recordings, the suite runs in `tests/recorded`.
 """
 
 import base64
+from importlib import import_module
 from typing import Any, cast
 
 import httpx
@@ -126,3 +127,32 @@ class TestMessages(StandardSuite):
     @override
     def supported_usage_metadata_details(self) -> Any:
         return {"invoke": ["cache_read_input"], "stream": ["cache_read_input"]}
+
+
+WIRE_TESTS = {
+    "has_tool_calling": "test_tools.test_every_form_of_a_tool_is_offered",
+    "has_tool_choice": "test_tools.test_every_way_of_choosing_is_understood_on_chat_completions",
+    "has_structured_output": "test_structured.test_every_schema_by_every_method",
+    "supports_json_mode": "test_structured.test_json_mode_asks_for_any_object",
+    "supports_image_inputs": "test_content_in.test_every_spelling_of_an_image_arrives",
+    "supports_image_urls": "test_content_in.test_every_spelling_of_an_image_arrives",
+    "supports_image_tool_message": "test_content_in.test_every_spelling_of_an_image_arrives_in_a_tool_result",
+    "supports_video_inputs": "test_content_in.test_every_spelling_of_a_video_arrives_where_it_can",
+    "supports_anthropic_inputs": "test_content_in.test_a_tool_result_in_the_shape_of_messages_is_one_on_both",
+    "supports_model_override": "test_tools.test_settings_of_a_request_can_be_bound_with_tools",
+    "returns_usage_metadata": "test_answers.test_reasoning_text_calls_and_usage_arrive",
+    "cache_read_input": "test_answers.test_reasoning_text_calls_and_usage_arrive",
+    "reasoning_output": "test_blocks_out.test_details_of_usage_are_in_langchains_words",
+}
+
+
+@pytest.mark.parametrize("suite", [TestChatCompletions, TestMessages])
+def test_every_capability_that_is_claimed_has_a_test_of_what_goes_over_the_wire(suite: type[StandardSuite]) -> None:
+    claims = suite()
+    claimed = {name for name in dir(claims) if name.startswith(("has_", "supports_", "returns_", "enable_"))}
+    names = {name for name in claimed if getattr(claims, name) is True}
+    names |= {detail for details in claims.supported_usage_metadata_details.values() for detail in details}
+    assert names <= WIRE_TESTS.keys()
+    for name in names:
+        module, _, test = WIRE_TESTS[name].partition(".")
+        assert callable(getattr(import_module(f"tests.langchain.{module}"), test))

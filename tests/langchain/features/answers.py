@@ -13,7 +13,7 @@ from langchain_core.runnables import Runnable
 from langchain_tests.utils.stream_lifecycle import assert_valid_event_stream
 
 from stepplan.sandbox import Fault, Sandbox, ToolCall, Turn, Usage
-from tests.langchain.features import Contender, feature
+from tests.langchain.features import Contender, NotThereError, feature
 
 THOUGHT = Turn(reasoning="Let me think.", text="Sunny.")
 
@@ -97,6 +97,23 @@ def usage_in_streams(contender: Contender, plan: Sandbox) -> None:
     assert usage.get("input_token_details", {}).get("cache_read") == 12, "cached tokens are missing"
 
 
+@feature("Answers", "reasoning tokens are counted, whole and streamed")
+def reasoning_tokens(contender: Contender, plan: Sandbox) -> None:
+    if contender.protocol == "anthropic":
+        raise NotThereError("Messages does not count them")
+    for message in both(contender.make(plan), plan, Turn(text="a", usage=Usage(20, 5, reasoning_tokens=3))):
+        usage = message.usage_metadata
+        assert usage is not None, "there are no counts"
+        assert usage.get("output_token_details", {}).get("reasoning") == 3, "they are missing or counted twice"
+
+
+@feature("Answers", "messages and traces name the same provider")
+def one_provider(contender: Contender, plan: Sandbox) -> None:
+    model = contender.make(plan)
+    named = {message.response_metadata.get("model_provider") for message in both(model, plan, THOUGHT)}
+    assert named == {model._get_ls_params().get("ls_provider")}, f"messages say {named}"
+
+
 @feature("Answers", "`stream_events(version='v3')` is valid")
 def v3_is_valid(contender: Contender, plan: Sandbox) -> None:
     plan.script(Turn(reasoning="Hm.", text="I look.", tool_calls=[CALL]))
@@ -121,6 +138,13 @@ def parallel_calls(contender: Contender, plan: Sandbox) -> None:
     calls = [ToolCall("look", {"place": place}, place) for place in ("x", "y")]
     for message in both(contender.make(plan).bind_tools([look]), plan, Turn(tool_calls=calls)):
         assert [call["args"] for call in message.tool_calls] == [{"place": "x"}, {"place": "y"}]
+
+
+@feature("Tool calls", "arguments stream as they are written")
+def arguments_stream(contender: Contender, plan: Sandbox) -> None:
+    plan.script(Turn(tool_calls=[ToolCall("look", {"place": "a place with a long name " * 4}, "a")]))
+    pieces = [chunk.tool_call_chunks for chunk in cast("Any", contender.make(plan).bind_tools([look]).stream("go"))]
+    assert sum(bool(piece) for piece in pieces) > 3, "they come at once"
 
 
 @feature("Tool calls", "one that the token limit cut off is invalid, whole and streamed")
@@ -189,6 +213,12 @@ def errors_in_streams(contender: Contender, plan: Sandbox) -> None:
     plan.script(Turn(text="Some words.", fault=Fault(error_after=4, error=overloaded)))
     error = failure(contender.make(plan), stream=True)
     assert isinstance(error, lc.ModelError), f"it is a {type(error).__name__}"
+
+
+@feature("Errors", "a stream that fails before it begins is tried again")
+def streams_are_retried(contender: Contender, plan: Sandbox) -> None:
+    plan.script(Turn(text="At last.", fault=Fault(status=503, headers={"Retry-After": "0"})))
+    assert streamed(contender.make(plan, max_retries=2)).text == "At last."
 
 
 @feature("Errors", "a connection that is reset is retried")

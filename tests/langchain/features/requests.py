@@ -6,6 +6,7 @@ import warnings
 from typing import Any, cast
 
 from langchain.agents import create_agent as create_untyped_agent
+from langchain_core import exceptions as lc
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, ToolMessage
 from pydantic import BaseModel
 
@@ -95,6 +96,13 @@ def system_messages(contender: Contender, plan: Sandbox) -> None:
     assert all(word in wire(plan) for word in ("one", "two", "three"))
 
 
+@feature("Input", "several turns of one role in a row")
+def runs_of_one_role(contender: Contender, plan: Sandbox) -> None:
+    history = [HumanMessage("one"), HumanMessage("two"), AIMessage("three"), AIMessage("four"), HumanMessage("five")]
+    contender.make(plan).invoke(history)
+    assert all(word in wire(plan) for word in ("one", "two", "three", "four", "five")), "some are lost"
+
+
 @feature("Input", "tool-call ids and tool names that the API refuses")
 def illegal_names(contender: Contender, plan: Sandbox) -> None:
     call = {"type": "tool_call", "id": "call:1/x", "name": "mcp.server/look", "args": {}}
@@ -139,6 +147,37 @@ def choices(contender: Contender, plan: Sandbox) -> None:
         assert sent in accepted, f"{choice!r} is sent as {sent!r}"
 
 
+@feature("Tools", "one call at a time, if asked for")
+def one_at_a_time(contender: Contender, plan: Sandbox) -> None:
+    if contender.protocol == "anthropic":
+        raise NotThereError("Messages documents no field for it")
+    contender.make(plan).bind_tools([look], parallel_tool_calls=False).invoke("go")
+    assert body(plan).get("parallel_tool_calls") is False, "it is not sent"
+
+
+@feature("Tools", "held to their schema strictly, if asked for")
+def strict_tools(contender: Contender, plan: Sandbox) -> None:
+    if contender.protocol == "anthropic":
+        raise NotThereError("Messages documents no field for it")
+    contender.make(plan).bind_tools([look], strict=True).invoke("go")
+    assert body(plan)["tools"][0]["function"].get("strict") is True, "it is not sent"
+
+
+@feature("Tools", "the schema of a class that contains itself says what it contains")
+def recursive_classes(contender: Contender, plan: Sandbox) -> None:
+    contender.make(plan).bind_tools([Node]).invoke("go")
+    [tool] = body(plan)["tools"]
+    schema = tool["function"]["parameters"] if contender.protocol == "openai" else tool["input_schema"]
+    assert schema["properties"]["children"]["items"], "it is emptied"
+
+
+class Node(BaseModel):
+    """A node of a tree."""
+
+    name: str
+    children: list["Node"]
+
+
 @feature("Tools", "only documented fields on the wire")
 def documented_fields(contender: Contender, plan: Sandbox) -> None:
     with warnings.catch_warnings():
@@ -180,6 +219,19 @@ def cut_off_objects(contender: Contender, plan: Sandbox) -> None:
     assert "max_tokens" in str(error), f"says {str(error)[:60]!r}"
 
 
+@feature("Structured output", "an answer that moderation stopped is a refusal")
+def refused_objects(contender: Contender, plan: Sandbox) -> None:
+    plan.script(Turn(text="I will not.", finish_reason="content_filter"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        error = failure(contender.make(plan).with_structured_output(Place, method="function_calling"))
+    assert isinstance(error, REFUSAL), f"it is a {type(error).__name__}"
+
+
+# LangChain knows refusals since core 1.7.5.
+REFUSAL: Any = getattr(lc, "ModelRefusalError", lc.ModelInvalidRequestError)
+
+
 @feature("Structured output", "`create_agent(response_format=...)` with tools")
 def agents(contender: Contender, plan: Sandbox) -> None:
     model = contender.make(plan)
@@ -190,6 +242,28 @@ def agents(contender: Contender, plan: Sandbox) -> None:
         warnings.simplefilter("ignore")
         state = create_agent(model, tools=[look], response_format=Place).invoke({"messages": [("user", "go")]})
     assert state["structured_response"] == Place(name="Paris", sunny=True)
+
+
+@feature("Settings", "`reasoning_effort`, by this name on both protocols")
+def effort(contender: Contender, plan: Sandbox) -> None:
+    contender.make(plan, reasoning_effort="low").invoke("go")
+    sent = body(plan)
+    assert (sent.get("reasoning_effort") or sent.get("output_config", {}).get("effort")) == "low", "it is not sent"
+
+
+@feature("Settings", "a limit of tokens that leaves room to think, if none is set")
+def default_limit(contender: Contender, plan: Sandbox) -> None:
+    if contender.protocol == "openai":
+        raise NotThereError("Chat Completions needs none")
+    contender.make(plan).invoke("go")
+    assert body(plan)["max_tokens"] >= 16_000, f"it is {body(plan)['max_tokens']}"
+
+
+@feature("Settings", "headers for all calls and for one")
+def headers(contender: Contender, plan: Sandbox) -> None:
+    contender.make(plan, default_headers={"X-One": "1"}).invoke("go", extra_headers={"X-Two": "2"})
+    sent = plan.requests[-1].headers
+    assert (sent.get("x-one"), sent.get("x-two")) == ("1", "2"), "they are not sent"
 
 
 @feature("Tokens", "counted by the server, tools included, sync and async")

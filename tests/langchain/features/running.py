@@ -2,15 +2,23 @@
 
 import asyncio
 import copy
+import json
 import pickle
+import socket
 import time
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
+from unittest.mock import patch
 
 import httpx
+import langchain.chat_models.base as chat_models
+from langchain.chat_models import init_chat_model
 from langchain_core.load import dumpd, load
 
+import langchain_stepplan
 from stepplan.sandbox import Fault, Sandbox, Turn
+from tests.core.rawserver import RawServer, raw_server, response
 from tests.langchain.features import Contender, feature
 
 
@@ -39,6 +47,44 @@ def loops(contender: Contender, plan: Sandbox) -> None:
     model = contender.make(plan)
     for _ in range(3):
         assert asyncio.run(model.ainvoke("hi")).text
+
+
+@feature("Object", "shares a connection with its equals")
+def shared_connections(contender: Contender, plan: Sandbox) -> None:
+    answer = {
+        "id": "a",
+        "object": "chat.completion",
+        "created": 0,
+        "model": "m",
+        "type": "message",
+        "role": "assistant",
+        "choices": [{"index": 0, "message": {"role": "assistant", "content": "Yes."}, "finish_reason": "stop"}],
+        "content": [{"type": "text", "text": "Yes."}],
+        "stop_reason": "end_turn",
+        "usage": {"input_tokens": 1, "output_tokens": 1},
+    }
+
+    def serve(server: RawServer, connection: socket.socket, number: int) -> None:
+        while server.read_request(connection):
+            connection.sendall(response(json.dumps(answer).encode()))
+
+    with raw_server(serve) as server:
+        there: Any = SimpleNamespace(base_url=f"http://127.0.0.1:{server.port}", api_key="sk")
+        for _ in range(3):
+            assert contender.make(there).invoke("hi").text
+    assert server.connections == 1, f"{server.connections} models opened {server.connections}"
+
+
+@feature("Object", "is made of a string by `init_chat_model` (ours after `register()`)")
+def made_of_a_string(contender: Contender, plan: Sandbox) -> None:
+    provider = contender.module.removeprefix("langchain_")
+    with patch.dict(chat_models._BUILTIN_PROVIDERS):
+        if provider == "stepplan":
+            langchain_stepplan.register()
+        made = init_chat_model(f"{provider}:step-3.7-flash", api_key=plan.api_key, **contender.fields(plan))
+    chat_models._get_chat_model_creator.cache_clear()
+    assert type(made).__name__ == contender.cls
+    assert made.invoke("hi").text
 
 
 @feature("Object", "takes an httpx client of one's own")

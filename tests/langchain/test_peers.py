@@ -1,0 +1,48 @@
+"""Conversations that LangChain's other chat models began go on with this one, over both protocols.
+
+The messages are what those models really make of the sandbox's answers. They are installed by
+`make compare-langchain` only.
+"""
+
+import json
+from typing import Any
+
+import pytest
+from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
+
+from langchain_stepplan import ChatStepPlan
+from stepplan.sandbox import Sandbox, ToolCall, Turn
+from tests.langchain.features import CONTENDERS, OURS, Contender
+from tests.langchain.ways import body_of, total
+
+pytest.importorskip("langchain_openai", reason="LangChain's own are not installed: see `make compare-langchain`")
+
+PEERS = [contender for contender in CONTENDERS if contender not in OURS]
+SAID = Turn(reasoning="SECRET", text="Let me look.", tool_calls=[ToolCall("look", {"place": "北京"}, "call_1")])
+
+
+def look(place: str) -> str:
+    """Look at a place."""
+    return place
+
+
+@pytest.mark.parametrize("peer", PEERS, ids=lambda peer: peer.name)
+@pytest.mark.parametrize("version", ["v0", "v1"])
+@pytest.mark.parametrize("streamed", [False, True])
+def test_an_answer_that_another_model_gave_goes_on_here_without_its_reasoning(
+    peer: Contender, plan: Sandbox, model: ChatStepPlan, streamed: bool, version: str
+) -> None:
+    plan.script(SAID)
+    other: Any = peer.make(plan, output_version=version).bind_tools([look])
+    said: AIMessage = total(list(other.stream("go"))) if streamed else other.invoke("go")
+    body = body_of(model, [HumanMessage("go"), said, ToolMessage("晴", tool_call_id="call_1")])
+    assert "SECRET" not in json.dumps(body)
+    turn, result = body["messages"][1:]
+    if model.protocol == "openai":
+        assert turn["content"] == "Let me look."
+        assert json.loads(turn["tool_calls"][0]["function"]["arguments"]) == {"place": "北京"}
+        assert turn["tool_calls"][0]["id"] == result["tool_call_id"] == "call_1"
+    else:
+        call = {"type": "tool_use", "id": "call_1", "name": "look", "input": {"place": "北京"}}
+        assert turn["content"] == [{"type": "text", "text": "Let me look."}, call]
+        assert result["content"][0]["tool_use_id"] == "call_1"
