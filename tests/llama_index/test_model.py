@@ -200,11 +200,14 @@ def test_a_copy_is_deep_but_shares_the_callers_connections(plan: Sandbox) -> Non
         assert deep.complete("Hi").text == shallow.complete("Hi").text
 
 
-def test_a_limiter_of_rates_is_asked_once_per_call(plan: Sandbox, protocol: ProtocolName) -> None:
+async def test_a_limiter_of_rates_is_asked_once_per_call(plan: Sandbox, protocol: ProtocolName) -> None:
     class Counting(TokenBucketRateLimiter):
         asked: int = 0
 
         def acquire(self, num_tokens: int = 0) -> None:
+            self.asked += 1
+
+        async def async_acquire(self, num_tokens: int = 0) -> None:
             self.asked += 1
 
     limiter = Counting(requests_per_minute=1000)
@@ -213,8 +216,13 @@ def test_a_limiter_of_rates_is_asked_once_per_call(plan: Sandbox, protocol: Prot
     llm.chat([ChatMessage("Hi")])
     list(llm.stream_complete("Hi"))
     list(llm.stream_chat([ChatMessage("Hi")]))
-
     assert limiter.asked == 4
+    await llm.acomplete("Hi")
+    await llm.achat([ChatMessage("Hi")])
+    assert [chunk async for chunk in await llm.astream_complete("Hi")]
+    assert [chunk async for chunk in await llm.astream_chat([ChatMessage("Hi")])]
+
+    assert limiter.asked == 8
     assert copy.deepcopy(llm).rate_limiter is limiter
 
 

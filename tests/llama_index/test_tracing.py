@@ -62,7 +62,8 @@ def test_openinference_sees_all_of_it(plan: Sandbox) -> None:
         assert {name: span.get(name) for name in expected} == expected
 
 
-def test_openllmetry_sees_all_of_it(plan: Sandbox) -> None:
+def test_openllmetry_sees_all_that_it_has_words_for(plan: Sandbox) -> None:
+    """It has none for reasoning, and none for the number of its tokens."""
     for prompt, span in traced("opentelemetry.instrumentation.llamaindex", plan):
         expected = {
             "gen_ai.operation.name": "chat",

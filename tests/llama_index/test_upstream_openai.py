@@ -4,8 +4,9 @@ The files are named in each docstring, under llama-index-integrations/llms/llama
 """
 
 import json
+import re
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import httpx
 import httpx2
@@ -27,10 +28,20 @@ from llama_index_stepplan import StepPlan
 from llama_index_stepplan._typed import response_kwargs
 from stepplan import APITimeoutError, InvalidRequestError, ProtocolName, RateLimitError
 from stepplan.sandbox import Fault, Sandbox, ToolCall, Turn, Usage
-from tests.llama_index.helpers import STREAMS, WAYS, Way, ask, canned_stream, forced_choice_is_asked_for, make_llm
+from tests.llama_index.helpers import (
+    STREAMS,
+    WAYS,
+    Way,
+    ask,
+    canned,
+    canned_stream,
+    forced_choice_is_asked_for,
+    make_llm,
+)
 
 pytestmark = forced_choice_is_asked_for
 
+T = TypeVar("T")
 HI = [ChatMessage("test message")]
 TEST = Turn(text="\n\nThis is a test!", usage=Usage(input_tokens=13, output_tokens=7))
 
@@ -109,6 +120,22 @@ async def test_a_structured_model_gives_the_object(llm: StepPlan) -> None:
 
     assert isinstance(structured.chat(question).raw, Person)
     assert isinstance((await structured.achat(question)).raw, Person)
+
+
+class Pair(BaseModel, Generic[T]):
+    first: T
+    second: T
+
+
+async def test_the_name_of_a_schema_is_one_that_the_api_takes(llm: StepPlan, plan: Sandbox) -> None:
+    """test_openai.py: the names of generic classes, sync and async."""
+    prompt = PromptTemplate("Two people")
+    assert isinstance(llm.structured_predict(Pair[Person], prompt), Pair)
+    assert isinstance(await llm.astructured_predict(Pair[Person], prompt), Pair)
+
+    for body in (request.body for request in plan.requests):
+        schema = body["tools"][0] if "tools" in body else body["response_format"]["json_schema"]
+        assert re.fullmatch(r"[a-zA-Z0-9_-]{1,64}", schema["name"])
 
 
 @pytest.mark.parametrize("effort", ["low", "medium", "high"])
@@ -204,6 +231,23 @@ def test_empty_content_is_never_null(llm: StepPlan, plan: Sandbox) -> None:
     messages = sent(llm, plan, ChatMessage("test question"), ChatMessage("", role="assistant"))
 
     assert all(message["content"] is not None for message in messages)
+
+
+def test_an_answer_in_parts_goes_back_as_one_text(llm: StepPlan, plan: Sandbox) -> None:
+    """test_openai_utils.py: an assistant's list of text blocks is sent as a string."""
+    answer = ChatMessage(role="assistant", blocks=[TextBlock(text="test answer"), TextBlock(text="and more")])
+    messages = sent(llm, plan, ChatMessage("test question"), answer, ChatMessage("next"))
+
+    assert messages[1] == {"role": "assistant", "content": "test answer\nand more"}
+
+
+@pytest.mark.parametrize("logprobs", [None, {"content": None}])
+def test_an_answer_without_probabilities_has_none(logprobs: Any) -> None:
+    """test_openai_utils.py: what becomes of `logprobs: null`."""
+    choice = {"index": 0, "message": {"role": "assistant", "content": "test answer"}, "finish_reason": "stop"}
+    client, _ = canned({"id": "c", "model": "m", "choices": [{**choice, "logprobs": logprobs}]})
+
+    assert StepPlan(api_key="k", http_client=client).chat(HI).logprobs is None
 
 
 def test_an_image_goes_with_its_detail(plan: Sandbox) -> None:

@@ -10,6 +10,7 @@ from llama_index.core import PromptTemplate
 from llama_index.core.base.llms.base import BaseLLM
 from llama_index.core.base.llms.types import (
     ChatMessage,
+    ThinkingBlock,
     ToolCallBlock,
 )
 from llama_index.core.tools import FunctionTool
@@ -17,6 +18,7 @@ from llama_index.core.types import PydanticProgramMode
 from pydantic import BaseModel
 
 from llama_index_stepplan import StepPlan
+from llama_index_stepplan._typed import response_kwargs
 from stepplan import ProtocolName
 from stepplan.sandbox import Sandbox, ToolCall, Turn
 from tests.llama_index.helpers import (
@@ -182,8 +184,22 @@ async def test_a_tool_is_called_with_arguments_that_fit(llm: StepPlan) -> None:
         llm.chat_with_tools([tool], user_msg=question),
         await llm.achat_with_tools([tool], user_msg=question),
         list(llm.stream_chat_with_tools([tool], user_msg=question))[-1],
+        [chunk async for chunk in await llm.astream_chat_with_tools([tool], user_msg=question)][-1],
     ]
 
     for answer in answers:
         [call] = llm.get_tool_calls_from_response(answer)
         assert tool(**call.tool_kwargs).raw_output
+
+
+@pytest.mark.parametrize("way", WAYS)
+async def test_thinking_comes_beside_the_answer(llm: StepPlan, plan: Sandbox, way: Way) -> None:
+    """ollama/tests/test_llms_ollama.py: test_chat_with_think, and async, and streamed."""
+    plan.script(Turn(reasoning="Let me see.", text="Here is a story."))
+    chunks = await ask(llm, way, "Tell me a story")
+    [thinking, _] = chunks[-1].message.blocks
+
+    assert isinstance(thinking, ThinkingBlock)
+    assert thinking.content == "Let me see."
+    if way in STREAMS:
+        assert "".join(response_kwargs(chunk).get("thinking_delta", "") for chunk in chunks) == "Let me see."
