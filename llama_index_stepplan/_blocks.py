@@ -27,9 +27,10 @@ _UNTITLED = "input_document"
 
 
 def reads_files(messages: Iterable[ChatMessage]) -> bool:
-    """Whether converting these messages opens files, so that it must not happen in an event loop."""
+    """Whether converting these messages reads files, so that it must not happen in an event loop."""
     return any(
         getattr(part, "path", None) is not None
+        or any(isinstance(getattr(part, name, None), IOBase) for name in ("image", "video", "data"))
         for message in messages
         for block in message.blocks
         for part in (block.content if isinstance(block, CitableBlock) else (block,))

@@ -7,7 +7,7 @@ from llama_index.core.base.llms.types import LLMMetadata
 from llama_index.core.llms.function_calling import FunctionCallingLLM
 from pydantic import ConfigDict, Field, SecretStr
 
-from llama_index_stepplan._request import merge_options, to_request, unknown
+from llama_index_stepplan._request import REQUEST_OPTIONS, merge_options, to_request, unknown
 from llama_index_stepplan._structured import StructuredPredictionLLM
 from stepplan import AsyncClient, Client, InvalidRequestError, Message, ProtocolName, Region, Request, Settings
 from stepplan.models import DEFAULT_MODEL, context_window
@@ -15,21 +15,6 @@ from stepplan.models import DEFAULT_MODEL, context_window
 _ALIASES = {"api_base": "base_url"}
 """What other LLM classes call our arguments."""
 
-_OPTION_FIELDS = (
-    "model",
-    "temperature",
-    "top_p",
-    "top_k",
-    "max_tokens",
-    "stop",
-    "frequency_penalty",
-    "reasoning_effort",
-    "replay_reasoning",
-    "repair_history",
-    "think_tags",
-    "stream_usage",
-    "extra_body",
-)
 _CLIENT_FIELDS = ("http_client", "async_http_client")
 _NO_OPTIONS: Mapping[str, Any] = {}
 
@@ -173,8 +158,8 @@ class StepPlanFields(StructuredPredictionLLM):
         return {**super().to_payload(), "base_url": self._settings().root, **options}
 
     def _options(self, options: Mapping[str, Any]) -> dict[str, Any]:
-        fields = {name: getattr(self, name) for name in _OPTION_FIELDS}
-        return merge_options(fields, self.additional_kwargs, options)
+        names = REQUEST_OPTIONS.intersection(type(self).model_fields)
+        return merge_options({name: getattr(self, name) for name in names}, self.additional_kwargs, options)
 
     def _request(self, messages: tuple[Message, ...], options: Mapping[str, Any]) -> Request:
         merged = self._options(options)

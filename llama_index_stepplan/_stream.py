@@ -26,8 +26,9 @@ T = TypeVar("T")
 class _Call:
     """A tool call while it arrives. Shown again only when it has grown by a part of itself: that keeps it linear."""
 
-    def __init__(self, start: ToolCallStart) -> None:
+    def __init__(self, start: ToolCallStart, number: int) -> None:
         self._start = start
+        self.number = number
         self._pieces: list[str] = []
         self._length = 0
         self._next = 0
@@ -81,9 +82,9 @@ class ChunkBuilder:
             case ToolCallStart():
                 if self._calls and self._reading.request.parallel_tool_calls is False:
                     return None
-                self._calls[event.index] = call = _Call(event)
+                self._calls[event.index] = call = _Call(event, len(self._calls))
                 self._put(event.index, call.block)
-                return self._chunk({"tool_calls": [{"index": len(self._calls) - 1, **call.data()}]})
+                return self._chunk({"tool_calls": [{"index": call.number, **call.data()}]})
             case ToolCallDelta():
                 return self._add_arguments(event)
             case MessageStart():
@@ -116,8 +117,7 @@ class ChunkBuilder:
             return None
         call.add(event.arguments)
         self._put(event.index, call.block)
-        number = list(self._calls).index(event.index)
-        return self._chunk({"tool_calls": [{"index": number, "function": {"arguments": event.arguments}}]})
+        return self._chunk({"tool_calls": [{"index": call.number, "function": {"arguments": event.arguments}}]})
 
     def _put(self, index: int, block: ContentBlock) -> None:
         """Replace a block, or add it. The list of an earlier chunk stays as it was."""

@@ -200,7 +200,7 @@ def _as_it_is(chunk: ChatResponse) -> ChatResponse:
 
 
 async def _to_messages_aside(messages: Sequence[ChatMessage]) -> tuple[Message, ...]:
-    """`to_messages`, in a thread if it opens files: nothing may hold up the event loop."""
+    """`to_messages`, in a thread if it reads files: nothing may hold up the event loop."""
     if reads_files(messages):
         return await asyncio.to_thread(to_messages, messages)
     return to_messages(messages)

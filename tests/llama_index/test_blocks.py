@@ -233,16 +233,21 @@ def test_images_in_tool_results_reach_the_model(llm: StepPlan, plan: Sandbox) ->
         assert result["content"] == [{"type": "text", "text": "seen\nT (S):"}, image("anthropic", PNG_URL)]
 
 
-async def test_files_are_read_outside_of_the_event_loop(llm: StepPlan, plan: Sandbox, tmp_path: Path) -> None:
+@pytest.mark.parametrize("source", ["path", "open file"])
+async def test_files_are_read_outside_of_the_event_loop(
+    llm: StepPlan, plan: Sandbox, tmp_path: Path, source: str
+) -> None:
     path = tmp_path / "dot.png"
     path.write_bytes(PNG)
-    message = ChatMessage(role="user", blocks=[ImageBlock(path=path)])
-    await llm.achat([message])  # opens the connection, and imports what is imported late
-    with blockbuster_ctx():
-        answer = await llm.achat([message])
-        chunks = [chunk async for chunk in await llm.astream_chat([message])]
-        with pytest.raises(BlockingError):
-            path.read_bytes()
+    with path.open("rb") as file:
+        block = ImageBlock(path=path) if source == "path" else ImageBlock(image=file)
+        message = ChatMessage(role="user", blocks=[block])
+        await llm.achat([message])  # opens the connection
+        with blockbuster_ctx():
+            answer = await llm.achat([message])
+            chunks = [chunk async for chunk in await llm.astream_chat([message])]
+            with pytest.raises(BlockingError):
+                path.read_bytes()
 
     assert answer.message.content == chunks[-1].message.content
     assert plan.requests[1].body["messages"] == plan.requests[0].body["messages"]
