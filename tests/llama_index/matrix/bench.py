@@ -26,6 +26,8 @@ class Candidate:
         usual: Options that a user has to set for agents to work at all.
         fresh: Options that make it open a client per call.
         reasoner: A model's name for which it sends a reasoning effort, if that is another.
+        caching: Options that have it mark the last message for the server's cache.
+        key_variable: Where it looks for a key.
     """
 
     name: str
@@ -35,6 +37,8 @@ class Candidate:
     usual: Mapping[str, Any] = field(default_factory=dict[str, Any])
     fresh: Mapping[str, Any] = field(default_factory=dict[str, Any])
     reasoner: str | None = None
+    caching: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    key_variable: str = "STEP_API_KEY"
 
 
 @dataclass(frozen=True)
@@ -104,11 +108,27 @@ def call_piece(index: int, arguments: str = "", name: str | None = None, id: str
     return {"index": index, "id": id, "type": "function", "function": {"name": name, "arguments": arguments}}
 
 
+def message_events(
+    block: Mapping[str, Any], deltas: Sequence[Mapping[str, Any]], usage: Mapping[str, int]
+) -> list[dict[str, Any]]:
+    """A Messages stream of one block, whose start has these token counts and whose end has only those of the answer."""
+    message = {"id": "m1", "type": "message", "role": "assistant", "model": "m", "content": [], "usage": usage}
+    stop_reason = "tool_use" if block["type"] == "tool_use" else "end_turn"
+    return [
+        {"type": "message_start", "message": {**message, "stop_reason": None, "stop_sequence": None}},
+        {"type": "content_block_start", "index": 0, "content_block": block},
+        *({"type": "content_block_delta", "index": 0, "delta": delta} for delta in deltas),
+        {"type": "content_block_stop", "index": 0},
+        {"type": "message_delta", "delta": {"stop_reason": stop_reason}, "usage": {"output_tokens": 5}},
+        {"type": "message_stop"},
+    ]
+
+
 @contextmanager
 def replay(chunks: Sequence[Mapping[str, Any]]) -> Generator[str]:
     """A server that answers every request with these events; the value is its root."""
-    text = "".join(f"data: {json.dumps(chunk)}\n\n" for chunk in chunks) + "data: [DONE]\n\n"
-    content = text.encode()
+    named = "".join(f"event: {chunk.get('type', 'message')}\ndata: {json.dumps(chunk)}\n\n" for chunk in chunks)
+    content = (named if "type" in chunks[0] else f"{named}data: [DONE]\n\n").encode()
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:

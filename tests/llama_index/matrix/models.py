@@ -2,8 +2,10 @@
 
 import asyncio
 import copy
+import os
 import pickle
 from typing import Any
+from unittest.mock import patch
 
 import httpx
 from llama_index.core import PromptTemplate
@@ -93,6 +95,18 @@ def key_is_hidden(it: Bench) -> None:
     llm = it.candidate.build(it.plan.base_url, CANARY, model=it.candidate.model)
     for name, shown in (("to_dict", str(llm.to_dict())), ("repr", repr(llm))):
         assert CANARY not in shown, f"it is in {name}"
+
+
+@behavior("it is made again from what was stored, with the key of the environment")
+def stored(it: Bench) -> None:
+    variable, key = it.candidate.key_variable, it.plan.api_key
+    with patch.dict(os.environ):
+        os.environ.pop(variable, None)
+        llm = it.llm()
+        told = llm.to_dict()
+        assert key not in str(told), "the key was stored"
+        os.environ[variable] = key
+        type(llm).from_dict(told).chat(HI)
 
 
 @behavior("a model that was used can be copied deeply")

@@ -6,10 +6,11 @@ import json
 import time
 from typing import Any
 
+import httpx
 from llama_index.core.base.llms.types import ChatMessage, ThinkingBlock, ToolCallBlock
 
 from stepplan.sandbox import Fault, Turn, Usage
-from tests.llama_index.matrix.bench import Bench, behavior, call_piece, chat_chunk, plain, replay
+from tests.llama_index.matrix.bench import Bench, behavior, call_piece, chat_chunk, message_events, plain, replay
 
 HI = [ChatMessage("Hi")]
 
@@ -105,6 +106,37 @@ def last_chunk_is_complete(it: Bench) -> None:
     assert '"stop"' in written or "end_turn" in written, "raw has no finish reason"
 
 
+@behavior("a chunk of token counts alone does not wipe the finish reason", ("openai",))
+def counts_alone(it: Bench) -> None:
+    counts = {"prompt_tokens": 20, "completion_tokens": 5, "total_tokens": 25}
+    chunks = [
+        chat_chunk({"content": "Hello."}),
+        chat_chunk({}, "stop"),
+        {**chat_chunk({}), "choices": [], "usage": counts},
+    ]
+    with replay(chunks) as url:
+        raw = plain(list(it.llm(url=url).stream_chat(HI))[-1].raw)
+    assert plain(raw.get("usage")).get("prompt_tokens") == 20, "the last chunk has no counts"
+    assert [choice["finish_reason"] for choice in raw["choices"]] == ["stop"], f"choices are {raw['choices']}"
+
+
+@behavior("cached tokens that only the start of a stream tells of are counted", ("anthropic",))
+def cached_at_start(it: Bench) -> None:
+    usage = {"input_tokens": 20, "cache_read_input_tokens": 70_001, "output_tokens": 1}
+    events = message_events({"type": "text", "text": ""}, [{"type": "text_delta", "text": "Hello."}], usage)
+    with replay(events) as url:
+        last = list(it.llm(url=url).stream_chat(HI))[-1]
+    told = json.dumps([plain(last.raw), last.additional_kwargs, last.message.additional_kwargs], default=str)
+    assert "70001" in told, "the last chunk does not tell of them"
+
+
+@behavior("what a memory keeps of an answer has no token counts or deltas in it")
+def nothing_but_the_message(it: Bench) -> None:
+    it.plan.script(Turn(reasoning="Hm.", text="Hello."))
+    kept = list(it.llm().stream_chat(HI))[-1].message.additional_kwargs
+    assert kept == {}, f"it keeps {sorted(kept)}"
+
+
 @behavior("every chunk can be written as JSON")
 def chunks_are_json(it: Bench) -> None:
     for chunk in it.llm().stream_chat(HI):
@@ -120,6 +152,22 @@ def cut_stream(it: Bench) -> None:
     except Exception:  # noqa: BLE001 - whichever it has
         return
     raise AssertionError(f"{len(last.message.content or '')} characters passed for the whole answer")
+
+
+@behavior("streams that are left leave room in a small pool")
+def small_pool(it: Bench) -> None:
+    it.plan.script(*[Turn(text="Word. " * 500, fault=Fault(delay=0.01))] * 3, Turn(text="Hello."))
+
+    async def leave() -> str:
+        limits, timeout = httpx.Limits(max_connections=2), httpx.Timeout(30, pool=2)
+        async with httpx.AsyncClient(limits=limits, timeout=timeout) as client:
+            llm = it.llm(async_http_client=client)
+            for _ in range(3):
+                async for _chunk in await llm.astream_chat(HI):
+                    break
+            return str((await llm.achat(HI)).message.content)
+
+    assert asyncio.run(leave()) == "Hello."
 
 
 @behavior("streams that are left are closed")
@@ -141,17 +189,23 @@ def left_streams(it: Bench) -> None:
     assert (open_ones := asyncio.run(leave())) == 0, f"{open_ones} of 3 are still open"
 
 
-@behavior("tool arguments take linear time, with an agent looking at every chunk", ("openai",))
+def long_call(it: Bench, pieces: int) -> list[dict[str, Any]]:
+    """A stream of a tool call whose arguments come in so many pieces."""
+    texts = ['{"text": "', *["x" * 8] * pieces, '"}']
+    if it.protocol == "anthropic":
+        block = {"type": "tool_use", "id": "a", "name": "write", "input": {}}
+        deltas = [{"type": "input_json_delta", "partial_json": text} for text in texts]
+        return message_events(block, deltas, {"input_tokens": 1, "output_tokens": 1})
+    calls = [call_piece(0, "", "write", "a"), *(call_piece(0, text) for text in texts)]
+    return [*(chat_chunk({"tool_calls": [call]}) for call in calls), chat_chunk({}, "tool_calls")]
+
+
+@behavior("tool arguments take linear time, with an agent looking at every chunk")
 def linear_arguments(it: Bench) -> None:
     """Four times the pieces should take four times as long; sixteen times is quadratic."""
 
     def seconds(pieces: int) -> float:
-        deltas = [[call_piece(0, "x" * 8)] for _ in range(pieces)]
-        start = [[call_piece(0, '{"text": "', "write", "a")]]
-        end = [[call_piece(0, '"}')]]
-        with replay(
-            [*(chat_chunk({"tool_calls": d}) for d in start + deltas + end), chat_chunk({}, "tool_calls")]
-        ) as url:
+        with replay(long_call(it, pieces)) as url:
             llm = it.llm(url=url)
             begin = time.perf_counter()
             for chunk in llm.stream_chat(HI):

@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import contextlib
+import json
 from typing import Any, Generic, TypeVar
 
 from llama_index.core.agent.workflow import AgentStream, FunctionAgent
@@ -10,6 +11,7 @@ from llama_index.core.base.llms.types import (
     CacheControl,
     CachePoint,
     ChatMessage,
+    CitableBlock,
     CitationBlock,
     ImageBlock,
     TextBlock,
@@ -103,6 +105,14 @@ def history_is_not_changed(it: Bench) -> None:
     assert len(history) == 2, f"it has {len(history)} messages"
 
 
+@behavior("the caller's messages stay as they are, with the server's cache in use")
+def messages_are_not_changed(it: Bench) -> None:
+    question = ChatMessage("Hello")
+    before = question.model_dump()
+    it.llm(**it.candidate.caching).chat([question])
+    assert question.model_dump() == before, f"it added {question.additional_kwargs}"
+
+
 @behavior("a question given as a message is asked")
 def message_as_question(it: Bench) -> None:
     it.llm().chat_with_tools([WEATHER], user_msg=ChatMessage("Weather?"), chat_history=[ChatMessage("Hello")])
@@ -135,6 +145,42 @@ def text_arguments(it: Bench) -> None:
         assert block["input"] == {"city": "Rome"}, f"input is {block['input']!r}"
 
 
+@behavior("arguments that broke off are sent as an object all the same")
+def broken_arguments(it: Bench) -> None:
+    call = ToolCallBlock(tool_call_id="1", tool_name="look", tool_kwargs='{"city": "Ro')
+    it.llm().chat(history_of(call, ChatMessage("what?", role="tool", additional_kwargs={"tool_call_id": "1"})))
+    turn = it.body()["messages"][1]
+    sent = turn["content"][0]["input"] if it.protocol == "anthropic" else turn["tool_calls"][0]["function"]["arguments"]
+    assert isinstance(sent if it.protocol == "anthropic" else parsed(sent), dict), f"it sent {sent!r}"
+
+
+def parsed(text: str) -> Any:
+    with contextlib.suppress(ValueError):
+        return json.loads(text)
+    return None
+
+
+@behavior("a call without an id gets one")
+def call_without_id(it: Bench) -> None:
+    call = ToolCallBlock(tool_name="look", tool_kwargs={"city": "Rome"})
+    it.llm().chat(history_of(call, ChatMessage("ok", role="tool")))
+    turn, result = it.body()["messages"][1:3]
+    ids = (
+        (turn["content"][0]["id"], result["content"][0]["tool_use_id"])
+        if it.protocol == "anthropic"
+        else (turn["tool_calls"][0]["id"], result["tool_call_id"])
+    )
+    assert ids[0] is not None, "it sent null"
+    assert ids[0] == ids[1], f"it sent {ids}"
+
+
+@behavior("a tool that is required is asked for, whatever else is not said")
+def required_tool(it: Bench) -> None:
+    it.llm().chat_with_tools([WEATHER], user_msg="Hi", tool_required=True, tool_choice=None)
+    asked = it.body().get("tool_choice") or "You must call" in str(it.body().get("system"))
+    assert asked, f"tool_choice is {it.body().get('tool_choice')!r}"
+
+
 @behavior("a picture in a tool's result reaches the model")
 def picture_in_result(it: Bench) -> None:
     call = ToolCallBlock(tool_call_id="1", tool_name="look", tool_kwargs={})
@@ -164,6 +210,13 @@ def picture_url(it: Bench) -> None:
 def cache_point(it: Bench) -> None:
     point = CachePoint(cache_control=CacheControl(type="ephemeral"))
     it.llm().chat([ChatMessage(role="user", blocks=[TextBlock(text="Hi"), point])])
+
+
+@behavior("content that can be cited is sent")
+def citable(it: Bench) -> None:
+    passage = CitableBlock(title="Atlas", source="p. 3", content=[TextBlock(text="It is round.")])
+    it.llm().chat([ChatMessage(role="user", blocks=[TextBlock(text="What is round?"), passage])])
+    assert "It is round." in str(it.body()), "it is not in the request"
 
 
 @behavior("a citation in the history is no obstacle")
