@@ -31,7 +31,8 @@ class StepPlanFields(StructuredPredictionLLM):
     )
     region: Region = Field(default="global", description="`global` (api.stepfun.ai) or `china` (api.stepfun.com).")
     base_url: str | None = Field(
-        default=None, description="Instead of the region's; with or without /v1. Also accepted as `api_base`."
+        default=None,
+        description="Instead of the region's; with or without /v1; unset, STEP_BASE_URL is followed. Also `api_base`.",
     )
     api_key: SecretStr | str | None = Field(
         default=None,
