@@ -41,8 +41,14 @@ def to_tool_result(id: str, content: Content, *, is_error: bool = False) -> Tool
     Raises:
         InvalidRequestError: There is a block in it that no protocol here takes.
     """
-    parts = tuple(part for part in to_parts(content) if not isinstance(part, ToolResult))
-    return ToolResult(id, parts, is_error)
+    parts: list[Part] = []
+    for part in to_parts(content):
+        if isinstance(part, ToolResult):  # in the shape of Messages, which LangChain's Anthropic model lets through
+            parts += part.content
+            is_error = is_error or part.is_error
+        else:
+            parts.append(part)
+    return ToolResult(id, tuple(parts), is_error)
 
 
 def _to_part(item: Mapping[str, Any]) -> Part | ToolResult:

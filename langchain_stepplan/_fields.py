@@ -17,7 +17,7 @@ from stepplan.models import DEFAULT_MODEL
 
 
 class StepPlanFields(BaseChatModel):
-    """The fields of a chat model of the Step Plan."""
+    """The fields of a chat model of the Step Plan. What is `None` is not sent, so that the server's default holds."""
 
     # What is wrong with one argument is no reason to show the others, the key among them.
     model_config = ConfigDict(hide_input_in_errors=True)

@@ -118,6 +118,20 @@ def test_every_spelling_of_an_image_arrives_in_a_result_that_is_a_block(
         assert last["content"] == [{"type": "tool_result", "tool_use_id": "c", "content": [picture]}]
 
 
+def test_a_tool_message_in_the_shape_of_messages_loses_nothing(model: ChatStepPlan) -> None:
+    """LangChain's Anthropic model takes a ToolMessage that holds a `tool_result` block, so there are such histories."""
+    call = {"type": "tool_call", "id": "c", "name": "look", "args": {}}
+    result = {"type": "tool_result", "tool_use_id": "c", "content": [TEXTS[1], IMAGES[0][0]], "is_error": True}
+    turns = body_of(model, [AIMessage("", tool_calls=[call]), ToolMessage([result], tool_call_id="c")])["messages"]
+    picture = image_on_the_wire(model.protocol, URL)
+    if model.protocol == "openai":
+        assert [turn["content"] for turn in turns[1:]] == ["Error: words", [picture]]
+    else:
+        [sent] = turns[1]["content"]
+        assert sent["content"] == [{"type": "text", "text": "Error: words"}, picture]
+        assert sent["is_error"] is True
+
+
 def test_a_picture_for_a_model_that_takes_none_is_refused_with_those_that_do(model: ChatStepPlan) -> None:
     with pytest.raises(InvalidRequestError, match=r"step-3\.5-flash takes no image.*step-3\.7-flash"):
         body_of(model, [HumanMessage([IMAGES[0][0]])], model="step-3.5-flash")

@@ -12,7 +12,7 @@ from langchain_stepplan._answers import to_ai_message
 from langchain_stepplan._chunks import Chunks
 from langchain_stepplan._events import V3Events
 from langchain_stepplan._messages import to_messages
-from stepplan import Event, Message, ToolCall, fold
+from stepplan import Event, Message, ToolCall, fold, parse_arguments
 from tests.core.fixtures import STREAMS, Answer, decode
 
 EVERY_STREAM = pytest.mark.parametrize("answer", STREAMS, ids=lambda answer: answer.name)
@@ -74,8 +74,6 @@ def test_the_message_goes_back_as_the_answer_it_was(answer: Answer) -> None:
 
 def essence(turn: Message) -> list[Any]:
     """The blocks, with arguments read: blanks in JSON are not kept."""
-    from stepplan import parse_arguments
-
     return [
         (block.id, block.name, parse_arguments(block.arguments)) if isinstance(block, ToolCall) else block
         for block in turn.content
