@@ -8,7 +8,7 @@ from typing_extensions import override
 
 from langchain_stepplan._answers import sort_calls, to_kwargs, to_metadata, to_usage_metadata
 from langchain_stepplan._blocks import PROVIDER, REASONING, own_blocks
-from langchain_stepplan._quick import broken_piece, maker
+from langchain_stepplan._quick import broken_piece
 from langchain_stepplan._standard import reasoning_block, standard_blocks
 from stepplan import (
     Accumulator,
@@ -22,6 +22,7 @@ from stepplan import (
     ToolCallStart,
 )
 from stepplan.checks import LOGS, CallCheck
+from stepplan.quick import maker
 
 
 class _MessageOfChunk:

@@ -174,7 +174,7 @@ class StepPlanFields(StructuredPredictionLLM):
         return AsyncClient(self._settings(options), protocol=self.protocol, http_client=self.async_http_client)
 
     def _settings(self, options: Mapping[str, Any] = _NO_OPTIONS) -> Settings:
-        timeout = self._options(options).get("timeout")
+        timeout = merge_options(self.additional_kwargs, options).get("timeout")
         return Settings(
             api_key=self.api_key,
             region=self.region,
