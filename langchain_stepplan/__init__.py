@@ -18,7 +18,7 @@ from langchain_stepplan._errors import (
     RateLimitError,
     ResponseDecodeError,
 )
-from langchain_stepplan._register import register
+from langchain_stepplan._providers import register
 from langchain_stepplan.chat_models import ChatStepPlan
 from stepplan import StepPlanError, StepPlanWarning, __version__
 

@@ -8,10 +8,10 @@ from langchain_core.messages import ToolCall as LangChainToolCall
 from langchain_core.messages.ai import InputTokenDetails, OutputTokenDetails, UsageMetadata
 from langchain_core.messages.tool import invalid_tool_call, tool_call
 
-from langchain_stepplan._blocks import LAYOUT, PROVIDER, REASONING, layout
+from langchain_stepplan._replay import LAYOUT, PROVIDER, REASONING, layout
 from langchain_stepplan._standard import standard_blocks
 from stepplan import ParsedToolCall, Response, Usage
-from stepplan.checks import LOGS, CallCheck
+from stepplan.integration.checks import LOGS, CallCheck
 
 
 def to_ai_message(response: Response, *, v1: bool, check: CallCheck = LOGS) -> AIMessage:

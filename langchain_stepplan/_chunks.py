@@ -7,9 +7,9 @@ from langchain_core.messages.tool import tool_call_chunk
 from typing_extensions import override
 
 from langchain_stepplan._answers import sort_calls, to_kwargs, to_metadata, to_usage_metadata
-from langchain_stepplan._blocks import PROVIDER, REASONING, own_blocks
-from langchain_stepplan._quick import broken_piece
+from langchain_stepplan._replay import PROVIDER, REASONING, own_blocks
 from langchain_stepplan._standard import reasoning_block, standard_blocks
+from langchain_stepplan._unvalidated import broken_piece
 from stepplan import (
     Accumulator,
     Event,
@@ -21,8 +21,8 @@ from stepplan import (
     ToolCallDelta,
     ToolCallStart,
 )
-from stepplan.checks import LOGS, CallCheck
-from stepplan.quick import maker
+from stepplan.integration.checks import LOGS, CallCheck
+from stepplan.integration.unvalidated import maker
 
 
 class _MessageOfChunk:

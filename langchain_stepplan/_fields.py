@@ -8,9 +8,9 @@ from langchain_core.language_models.base import LangSmithParams
 from pydantic import ConfigDict, Field, SecretStr, model_validator
 from typing_extensions import override
 
-from langchain_stepplan._blocks import PROVIDER
 from langchain_stepplan._errors import langchain_errors
 from langchain_stepplan._profile import PROFILE_KEYS, profile_of
+from langchain_stepplan._replay import PROVIDER
 from langchain_stepplan._request import SIMPLE, named_arguments, to_stop
 from stepplan import ProtocolName, Region, Settings, __version__
 from stepplan.models import DEFAULT_MODEL

@@ -13,8 +13,8 @@ from langchain_core.messages import (
     ToolMessage,
 )
 
-from langchain_stepplan._blocks import calls_of, is_ours, own_blocks
 from langchain_stepplan._content import REASONING_TYPES, Content, to_parts, to_tool_result
+from langchain_stepplan._replay import calls_of, is_ours, own_blocks
 from stepplan import Block, Image, InvalidRequestError, Message, Reasoning, Text, ToolCall, ToolResult, Video
 
 _ROLES = {"system": SystemMessage, "developer": SystemMessage, "user": HumanMessage, "human": HumanMessage}

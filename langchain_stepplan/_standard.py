@@ -10,7 +10,7 @@ from typing import Any, cast
 from langchain_core.messages import AIMessage, AIMessageChunk, ContentBlock
 from langchain_core.messages.block_translators import register_translator
 
-from langchain_stepplan._blocks import PROVIDER, REASONING, own_blocks
+from langchain_stepplan._replay import PROVIDER, REASONING, own_blocks
 from stepplan import Block, Reasoning, Text, ToolCall
 
 

@@ -19,7 +19,7 @@ from typing_extensions import override
 from langchain_stepplan._errors import Refusal
 from langchain_stepplan._tools import to_openai_tools
 from stepplan import InvalidRequestError, parse_partial_arguments
-from stepplan.history import wire_name
+from stepplan.names import wire_name
 
 Method = Literal["json_schema", "function_calling", "json_mode"]
 Schema = Mapping[str, Any] | type

@@ -15,16 +15,16 @@ from langchain_stepplan import _standard
 from langchain_stepplan._answers import to_ai_message
 from langchain_stepplan._chunks import Chunks
 from langchain_stepplan._errors import langchain_errors
-from langchain_stepplan._events import V3Event, V3Events
 from langchain_stepplan._fields import StepPlanFields
 from langchain_stepplan._messages import to_messages
-from langchain_stepplan._quick import to_generation
 from langchain_stepplan._request import to_request
 from langchain_stepplan._structured import Method, Schema, structured_output
 from langchain_stepplan._tokens import estimate, estimate_text
 from langchain_stepplan._tools import to_openai_tool_choice, to_openai_tools, to_tool
+from langchain_stepplan._unvalidated import to_generation
+from langchain_stepplan._v3_events import V3Event, V3Events
 from stepplan import AsyncClient, Client, MessageEnd, Request, Response
-from stepplan.checks import CallCheck
+from stepplan.integration.checks import CallCheck
 
 _standard.register()
 

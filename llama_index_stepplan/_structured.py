@@ -23,9 +23,9 @@ from pydantic import BaseModel, ValidationError
 
 from llama_index_stepplan._partial import PartialReader
 from llama_index_stepplan._tools import INVALID_CALLS
-from llama_index_stepplan._typed import response_kwargs
+from llama_index_stepplan._untyped import response_kwargs
 from stepplan import ResponseDecodeError
-from stepplan.history import wire_name
+from stepplan.names import wire_name
 
 M = TypeVar("M", bound=BaseModel)
 

@@ -9,7 +9,7 @@ from llama_index.core.base.llms.types import ChatMessage, ToolCallBlock
 from llama_index.core.llms.llm import ToolSelection
 from llama_index.core.tools.types import BaseTool
 
-from llama_index_stepplan._typed import parameters
+from llama_index_stepplan._untyped import parameters
 from stepplan import InvalidRequestError, JSONSchema, NamedTool, Tool, ToolChoice, parse_arguments
 
 INVALID_CALLS = "invalid_tool_calls"

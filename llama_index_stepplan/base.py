@@ -17,15 +17,15 @@ from llama_index.core.base.llms.types import (
 from llama_index.core.llms.llm import ToolSelection
 from llama_index.core.tools.types import BaseTool
 
-from llama_index_stepplan._blocks import reads_files
-from llama_index_stepplan._convert import to_messages
+from llama_index_stepplan._answers import Reading, to_chat_response, to_completion
+from llama_index_stepplan._chunks import AsyncChunks, ChunkBuilder, chunks
+from llama_index_stepplan._content import reads_files
 from llama_index_stepplan._fields import StepPlanFields
-from llama_index_stepplan._response import Reading, to_chat_response, to_completion
-from llama_index_stepplan._stream import AsyncChunks, ChunkBuilder, chunks
+from llama_index_stepplan._messages import to_messages
 from llama_index_stepplan._tools import no_tool_call, to_tools, tool_data, tool_selections
-from llama_index_stepplan._typed import chat_callback, completion_callback
+from llama_index_stepplan._untyped import chat_callback, completion_callback
 from stepplan import Message, Request
-from stepplan.checks import CallCheck
+from stepplan.integration.checks import CallCheck
 
 T = TypeVar("T")
 

@@ -37,24 +37,10 @@ from stepplan.events import (
     ToolCallStart,
     fold,
 )
-from stepplan.messages import (
-    Block,
-    Image,
-    JSONSchema,
-    Message,
-    NamedTool,
-    Reasoning,
-    ReasoningEffort,
-    Request,
-    Text,
-    Tool,
-    ToolCall,
-    ToolChoice,
-    ToolResult,
-    Video,
-)
+from stepplan.messages import Block, Image, Message, Reasoning, Text, ToolCall, ToolResult, Video
 from stepplan.models import MODELS, Model
 from stepplan.protocols import PROTOCOLS, ProtocolName, WireProtocol
+from stepplan.requests import JSONSchema, NamedTool, ReasoningEffort, Request, Tool, ToolChoice
 from stepplan.responses import FinishReason, ParsedToolCall, Response, Usage, parse_arguments, parse_partial_arguments
 from stepplan.retry import RetryPolicy
 from stepplan.settings import Region, Settings

@@ -13,11 +13,12 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from stepplan import transport
-from stepplan.errors import InvalidRequestError, Origin, StepPlanError
+from stepplan.errors import InvalidRequestError, StepPlanError
 from stepplan.events import Event
 from stepplan.exchange import Emit, Head, HTTPRequest, Open, Read, Steps, encode_json, exchange, read_stream, read_whole
-from stepplan.messages import Request
 from stepplan.protocols import PROTOCOLS, ProtocolName, anthropic
+from stepplan.refusals import Origin
+from stepplan.requests import Request
 from stepplan.responses import Response
 from stepplan.settings import Settings
 from stepplan.version import __version__

@@ -20,15 +20,13 @@ from stepplan.errors import (
     ErrorResponse,
     IncompleteStreamError,
     InvalidRequestError,
-    Origin,
     ResponseDecodeError,
     StepPlanError,
-    error_from_frame,
-    error_from_response,
 )
 from stepplan.events import Event, MessageEnd, MessageStart, fold
 from stepplan.jsontext import read_object, utf8
 from stepplan.protocols import EventDecoder
+from stepplan.refusals import Origin, error_from_frame, error_from_response
 from stepplan.retry import RetryPolicy
 from stepplan.sse import ServerSentEvent, SSEDecoder
 

@@ -1,5 +1,7 @@
 """JSON text: the one place that calls the parser, and what it and the wire want of text."""
 
+import json
+from collections.abc import Mapping
 from typing import Any, cast
 
 from pydantic_core import from_json
@@ -29,3 +31,8 @@ def utf8(text: str) -> bytes:
         return text.encode()
     except UnicodeEncodeError:
         return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").encode()
+
+
+def argument_text(arguments: Mapping[str, Any]) -> str:
+    """Arguments as JSON text, the way models write it."""
+    return json.dumps(arguments, ensure_ascii=False)

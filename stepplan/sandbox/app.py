@@ -9,7 +9,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from stepplan.sandbox import chat, messages, tokens
+from stepplan.sandbox import anthropic, openai, tokens
 from stepplan.sandbox.account import Account, RecordedRequest
 from stepplan.sandbox.checks import check_model
 from stepplan.sandbox.delivery import Connections, Delivery, Reset
@@ -30,8 +30,8 @@ def create_app(account: Account, connections: Connections) -> Starlette:
         return not_found()
 
     routes = [
-        Route(f"{PREFIX}/v1/chat/completions", Answers(account, connections, chat), methods=["POST"]),
-        Route(f"{PREFIX}/v1/messages", Answers(account, connections, messages), methods=["POST"]),
+        Route(f"{PREFIX}/v1/chat/completions", Answers(account, connections, openai), methods=["POST"]),
+        Route(f"{PREFIX}/v1/messages", Answers(account, connections, anthropic), methods=["POST"]),
         Route(f"{PREFIX}/v1/messages/count_tokens", _count_tokens(account), methods=["POST"]),
         Route(f"{PREFIX}/v1/models", _models(account), methods=["GET"]),
     ]
@@ -67,7 +67,7 @@ class Answers:
         number = self._account.number()
         headers = {"X-Trace-Id": f"{number:032x}"}
         try:
-            self._account.admit(request.headers, takes_x_api_key=self._wire is messages)
+            self._account.admit(request.headers, takes_x_api_key=self._wire is anthropic)
             self._account.charge(current)
             check_model(body, self._account.terms.models)
             self._wire.check(body)
@@ -117,15 +117,15 @@ def _models(account: Account) -> Callable[[Request], Awaitable[Response]]:
 
 def _count_tokens(account: Account) -> Callable[[Request], Awaitable[Response]]:
     async def count_tokens(request: Request) -> Response:
-        body = await _record(account, request, messages)
+        body = await _record(account, request, anthropic)
         try:
             account.admit(request.headers, takes_x_api_key=True)
             check_model(body, account.terms.models)
             # Counting needs no budget.
-            messages.check({"max_tokens": 1, **body})
+            anthropic.check({"max_tokens": 1, **body})
         except Refusal as refusal:
             return json_response(refusal.body, refusal.status)
-        return json_response({"input_tokens": messages.read(body).input_tokens})
+        return json_response({"input_tokens": anthropic.read(body).input_tokens})
 
     return count_tokens
 

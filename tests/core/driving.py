@@ -6,8 +6,8 @@ from functools import partial
 from typing import Any, Generic, TypeVar
 
 from stepplan import PROTOCOLS, Event, ProtocolName, Request, Response, RetryPolicy, StepPlanError
-from stepplan.errors import Origin
 from stepplan.exchange import Emit, Head, HTTPRequest, Open, Read, Steps, exchange, read_stream, read_whole
+from stepplan.refusals import Origin
 
 T = TypeVar("T")
 

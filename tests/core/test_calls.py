@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from stepplan import Event, Request, Tool, ToolCall, ToolCallDelta, ToolCallStart, fold
-from stepplan.history import wire_name
+from stepplan.names import wire_name
 from tests.core.fixtures import decode
 
 Piece = dict[str, Any]
@@ -240,7 +240,7 @@ def test_a_long_call_whose_every_piece_names_it_is_never_parsed(monkeypatch: pyt
     def refuse(arguments: str) -> dict[str, Any]:
         raise AssertionError(f"parsed {len(arguments)} characters")
 
-    monkeypatch.setattr("stepplan.protocols._calls.parse_arguments", refuse)
+    monkeypatch.setattr("stepplan.protocols.openai.calls.parse_arguments", refuse)
     text = json.dumps({"rows": [{"a": at} for at in range(1000)]})
     pieces = [text[at : at + 8] for at in range(0, len(text), 8)]
     [start, *deltas] = events(*([piece("save", part, **I0, **A)] for part in pieces))[1:-1]

@@ -21,7 +21,7 @@ from stepplan import (
     ToolResult,
 )
 from stepplan.exchange import encode_json
-from stepplan.history import wire_id, wire_name
+from stepplan.names import wire_id, wire_name
 from tests.core.fixtures import decode
 
 NAMES: tuple[ProtocolName, ...] = ("openai", "anthropic")

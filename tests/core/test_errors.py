@@ -27,7 +27,7 @@ from stepplan import (
     ResponseDecodeError,
     StepPlanError,
 )
-from stepplan.errors import Origin, error_from_frame, error_from_response
+from stepplan.refusals import Origin, error_from_frame, error_from_response
 from tests.core.driving import ORIGIN
 
 BODIES: list[tuple[int, str, str, type[APIStatusError]]] = [

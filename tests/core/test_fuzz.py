@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stepplan import Event, ProtocolName, Response, StepPlanError, fold
-from stepplan.errors import ErrorResponse, error_from_response
+from stepplan.errors import ErrorResponse
+from stepplan.refusals import error_from_response
 from tests.core.asking import PROTOCOLS
 from tests.core.driving import ORIGIN, Reply, send, stream
 from tests.core.fixtures import COMPOSED, FAILING

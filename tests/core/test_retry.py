@@ -15,7 +15,8 @@ from stepplan import (
     RetryPolicy,
     StepPlanError,
 )
-from stepplan.errors import ErrorResponse, error_from_response
+from stepplan.errors import ErrorResponse
+from stepplan.refusals import error_from_response
 from tests.core.driving import ORIGIN, Reply, send
 
 LONGEST = RetryPolicy(max_retries=10, spread=lambda low, high: high)

@@ -10,7 +10,7 @@ from langchain_tests.utils.stream_lifecycle import assert_valid_event_stream
 
 from langchain_stepplan import StepPlanError
 from langchain_stepplan._chunks import Chunks
-from langchain_stepplan._events import V3Events
+from langchain_stepplan._v3_events import V3Events
 from stepplan import ProtocolName
 from tests.core.test_calls import SHAPES, events
 from tests.langchain.answering import Server

@@ -10,8 +10,8 @@ from langchain_tests.utils.stream_lifecycle import assert_valid_event_stream
 
 from langchain_stepplan._answers import to_ai_message
 from langchain_stepplan._chunks import Chunks
-from langchain_stepplan._events import V3Events
 from langchain_stepplan._messages import to_messages
+from langchain_stepplan._v3_events import V3Events
 from stepplan import Event, Message, ToolCall, fold, parse_arguments
 from tests.core.fixtures import STREAMS, Answer, decode
 

@@ -12,7 +12,7 @@ from langchain_tests.utils.stream_lifecycle import assert_valid_event_stream
 
 from langchain_stepplan import ChatStepPlan, IncompleteStreamError
 from langchain_stepplan._answers import to_ai_message
-from langchain_stepplan._events import V3Events
+from langchain_stepplan._v3_events import V3Events
 from stepplan import (
     Event,
     MessageEnd,

@@ -9,8 +9,8 @@ from llama_index.core.base.llms.types import ChatMessage, ChatResponse, Thinking
 
 import stepplan
 from llama_index_stepplan import StepPlan
-from llama_index_stepplan._convert import to_messages
-from llama_index_stepplan._typed import response_kwargs
+from llama_index_stepplan._messages import to_messages
+from llama_index_stepplan._untyped import response_kwargs
 from stepplan import Block, Reasoning, Response, StepPlanError, Text, ToolCall
 from tests.core.fixtures import COMPOSED, FAILING, STREAMS, Answer
 from tests.llama_index.helpers import ask

@@ -10,7 +10,7 @@ from llama_index.core.base.llms.types import ChatMessage, ToolCallBlock
 from llama_index.core.tools import FunctionTool
 
 from llama_index_stepplan import StepPlan
-from llama_index_stepplan._typed import response_kwargs
+from llama_index_stepplan._untyped import response_kwargs
 from stepplan import ResponseDecodeError
 from stepplan.sandbox import Sandbox, ToolCall, Turn
 from tests.llama_index.helpers import STREAMS, WAYS, Way, agents_use_old_pydantic, ask, run

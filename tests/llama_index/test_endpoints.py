@@ -6,7 +6,7 @@ import pytest
 from llama_index.core.base.llms.types import ChatMessage, MessageRole, TextBlock, ThinkingBlock
 
 from llama_index_stepplan import StepPlan
-from llama_index_stepplan._typed import response_kwargs
+from llama_index_stepplan._untyped import response_kwargs
 from stepplan.sandbox import Sandbox, ToolCall, Turn, Usage
 from tests.llama_index.helpers import STREAMS, WAYS, Way, ask
 

@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 from llama_index.core.base.llms.types import ChatMessage, ChatResponse, ToolCallBlock
 
-from llama_index_stepplan import StepPlan, _stream
-from llama_index_stepplan._response import Reading
-from llama_index_stepplan._stream import ChunkBuilder
+from llama_index_stepplan import StepPlan, _chunks
+from llama_index_stepplan._answers import Reading
+from llama_index_stepplan._chunks import ChunkBuilder
 from stepplan import MessageEnd, Request, ToolCallDelta, ToolCallStart, parse_partial_arguments
 from stepplan.sandbox import Sandbox, ToolCall, Turn
 from tests.llama_index.helpers import STREAMS, Way, ask, canned_stream
@@ -89,7 +89,7 @@ def test_what_is_parsed_while_arguments_arrive_is_linear(monkeypatch: pytest.Mon
         parsed += len(text)
         return parse_partial_arguments(text)
 
-    monkeypatch.setattr(_stream, "parse_partial_arguments", counting)
+    monkeypatch.setattr(_chunks, "parse_partial_arguments", counting)
     arguments = '{"text": "' + "x" * length + '"}'
     builder = ChunkBuilder(Reading(Request(messages=())))
     builder.add(ToolCallStart(0, "1", "write"))

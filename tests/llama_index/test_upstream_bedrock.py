@@ -23,7 +23,7 @@ from llama_index.core.base.llms.types import (
 from llama_index.core.tools import FunctionTool
 
 from llama_index_stepplan import StepPlan
-from llama_index_stepplan._typed import response_kwargs
+from llama_index_stepplan._untyped import response_kwargs
 from stepplan import InvalidRequestError, ProtocolName
 from stepplan.sandbox import Sandbox, ToolCall, Turn, Usage
 from tests.llama_index.helpers import (

@@ -25,7 +25,7 @@ from llama_index.core.tools import FunctionTool
 from pydantic import BaseModel, Field
 
 from llama_index_stepplan import StepPlan
-from llama_index_stepplan._typed import response_kwargs
+from llama_index_stepplan._untyped import response_kwargs
 from stepplan import APITimeoutError, InvalidRequestError, ProtocolName, RateLimitError
 from stepplan.sandbox import Fault, Sandbox, ToolCall, Turn, Usage
 from tests.llama_index.helpers import (

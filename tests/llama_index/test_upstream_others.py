@@ -18,7 +18,7 @@ from llama_index.core.types import PydanticProgramMode
 from pydantic import BaseModel
 
 from llama_index_stepplan import StepPlan
-from llama_index_stepplan._typed import response_kwargs
+from llama_index_stepplan._untyped import response_kwargs
 from stepplan import ProtocolName
 from stepplan.sandbox import Sandbox, ToolCall, Turn
 from tests.llama_index.helpers import (

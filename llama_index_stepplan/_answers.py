@@ -19,12 +19,12 @@ from llama_index.core.base.llms.types import (
     ToolCallBlock,
 )
 
-from llama_index_stepplan._convert import PROVIDER, TEXT_PARTS
-from llama_index_stepplan._quick import thinking_block, tool_call_block
+from llama_index_stepplan._messages import PROVIDER, TEXT_PARTS
 from llama_index_stepplan._tools import INVALID_CALLS
-from llama_index_stepplan._typed import response_kwargs
+from llama_index_stepplan._untyped import response_kwargs
+from llama_index_stepplan._unvalidated import thinking_block, tool_call_block
 from stepplan import ParsedToolCall, Reasoning, Request, Response, Text, Usage
-from stepplan.checks import LOGS, CallCheck
+from stepplan.integration.checks import LOGS, CallCheck
 
 logger = logging.getLogger("stepplan")
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from stepplan.events import Event, ToolCallDelta, ToolCallStart
-from stepplan.protocols._common import text, unique_id
+from stepplan.protocols._decoding import text, unique_id
 from stepplan.responses import parse_arguments
 
 

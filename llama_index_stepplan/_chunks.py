@@ -6,8 +6,8 @@ from typing import Any, TypeVar
 
 from llama_index.core.base.llms.types import ChatResponse, ContentBlock
 
-from llama_index_stepplan._quick import chunk, text_block, thinking_block
-from llama_index_stepplan._response import Reading, call_data, to_chat_response, to_tool_call
+from llama_index_stepplan._answers import Reading, call_data, to_chat_response, to_tool_call
+from llama_index_stepplan._unvalidated import chunk, text_block, thinking_block
 from stepplan import (
     Accumulator,
     Event,

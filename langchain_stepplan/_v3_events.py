@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, assert_never
 
 from langchain_stepplan._answers import sort_calls, to_kwargs, to_metadata, to_usage_metadata
-from langchain_stepplan._blocks import PROVIDER
+from langchain_stepplan._replay import PROVIDER
 from langchain_stepplan._standard import reasoning_block
 from stepplan import (
     Accumulator,
@@ -23,7 +23,7 @@ from stepplan import (
     ToolCallStart,
     parse_arguments,
 )
-from stepplan.checks import LOGS, CallCheck
+from stepplan.integration.checks import LOGS, CallCheck
 
 V3Event = dict[str, Any]
 

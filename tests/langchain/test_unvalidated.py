@@ -11,7 +11,7 @@ from langchain_core.messages import AIMessageChunk
 from langchain_core.outputs import ChatGenerationChunk
 
 from langchain_stepplan._chunks import Chunks, StepPlanMessageChunk
-from langchain_stepplan._quick import to_generation
+from langchain_stepplan._unvalidated import to_generation
 from stepplan import Event, MessageStart, ReasoningDelta, TextDelta, ToolCallDelta, ToolCallStart
 
 EVENTS: list[Event] = [

@@ -5,7 +5,7 @@ import logging
 import pytest
 
 from stepplan import Reasoning, Response, ResponseDecodeError, Text, ToolCall
-from stepplan.checks import LOGS, CallCheck
+from stepplan.integration.checks import LOGS, CallCheck
 
 GOOD = ToolCall("a", "look", '{"at": 1}')
 BROKEN = ToolCall("b", "look", '{"at": ')

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stepplan import InvalidRequestError, Message, Reasoning, Text, Tool, ToolCall, ToolResult
-from stepplan.history import merge_same_role, original_names, pair_tool_results, wire_id, wire_name
+from stepplan.names import original_names, wire_id, wire_name
+from stepplan.pairing import merge_same_role, pair_tool_results
 
 HI = Message.user("Hi")
 LEGAL_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_-]{0,63}")

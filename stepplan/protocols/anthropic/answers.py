@@ -17,11 +17,14 @@ from stepplan.events import (
     ToolCallStart,
     fold,
 )
-from stepplan.history import original_names
-from stepplan.messages import Request, ToolCall
-from stepplan.protocols import _common, _think
+from stepplan.jsontext import argument_text
+from stepplan.messages import ToolCall
+from stepplan.names import original_names
+from stepplan.protocols import _decoding
+from stepplan.requests import Request
 from stepplan.responses import FinishReason, Response, Usage
 from stepplan.sse import ServerSentEvent
+from stepplan.think import SplittingDecoder, split
 
 _FINISH_REASONS = {
     "end_turn": "stop",
@@ -42,39 +45,39 @@ def decode(body: Mapping[str, Any], request: Request) -> Response:
     response = Response(
         content=content,
         finish_reason=_finish_reason(
-            _common.text_or_none(body.get("stop_reason")),
+            _decoding.text_or_none(body.get("stop_reason")),
             has_calls=any(isinstance(block, ToolCall) for block in content),
         ),
         usage=_decode_usage(body.get("usage")),
-        id=_common.text_or_none(body.get("id")),
-        model=_common.text_or_none(body.get("model")),
-        stop_sequence=_common.text_or_none(body.get("stop_sequence")),
+        id=_decoding.text_or_none(body.get("id")),
+        model=_decoding.text_or_none(body.get("model")),
+        stop_sequence=_decoding.text_or_none(body.get("stop_sequence")),
     )
-    return _think.split(response) if request.think_tags else response
+    return split(response) if request.think_tags else response
 
 
 def _finish_reason(reason: FinishReason | None, *, has_calls: bool) -> FinishReason | None:
-    return _common.finish_reason(_FINISH_REASONS.get(reason or "", reason), has_calls=has_calls)
+    return _decoding.finish_reason(_FINISH_REASONS.get(reason or "", reason), has_calls=has_calls)
 
 
 def _decode_usage(usage: Mapping[str, Any] | None) -> Usage | None:
     """Token counts. On this protocol `input_tokens` leaves out what the cache gave, so it is added back."""
     if not usage:
         return None
-    cache_read = _common.count(usage, "cache_read_input_tokens")
-    cache_creation = _common.count(usage, "cache_creation_input_tokens")
+    cache_read = _decoding.count(usage, "cache_read_input_tokens")
+    cache_creation = _decoding.count(usage, "cache_creation_input_tokens")
     return Usage(
-        input_tokens=_common.count(usage, "input_tokens") + cache_read + cache_creation,
-        output_tokens=_common.count(usage, "output_tokens"),
+        input_tokens=_decoding.count(usage, "input_tokens") + cache_read + cache_creation,
+        output_tokens=_decoding.count(usage, "output_tokens"),
         cache_read_tokens=cache_read,
         cache_creation_tokens=cache_creation,
     )
 
 
-def event_decoder(request: Request) -> "EventDecoder | _think.SplittingDecoder":
+def event_decoder(request: Request) -> "EventDecoder | SplittingDecoder":
     """A decoder for one streamed answer to this request."""
     decoder = EventDecoder(request)
-    return _think.SplittingDecoder(decoder) if request.think_tags else decoder
+    return SplittingDecoder(decoder) if request.think_tags else decoder
 
 
 class EventDecoder:
@@ -104,7 +107,7 @@ class EventDecoder:
         """
         if event.data == b"[DONE]":  # some servers add it, as on the other protocol
             return []
-        frame = _common.read_frame(event)
+        frame = _decoding.read_frame(event)
         match frame.get("type"):
             case "content_block_delta":
                 return self._read_delta(frame.get("index", 0), frame.get("delta") or {})
@@ -116,13 +119,15 @@ class EventDecoder:
                 message: dict[str, Any] = frame.get("message") or {}
                 self._add_usage(message.get("usage"))
                 return [
-                    MessageStart(_common.text_or_none(message.get("id")), _common.text_or_none(message.get("model")))
+                    MessageStart(
+                        _decoding.text_or_none(message.get("id")), _decoding.text_or_none(message.get("model"))
+                    )
                 ]
             case "message_delta":
                 delta: dict[str, Any] = {**frame, **(frame.get("delta") or {})}
                 self._add_usage(frame.get("usage"))
-                self._stop_reason = _common.text_or_none(delta.get("stop_reason")) or self._stop_reason
-                self._stop_sequence = _common.text_or_none(delta.get("stop_sequence")) or self._stop_sequence
+                self._stop_reason = _decoding.text_or_none(delta.get("stop_reason")) or self._stop_reason
+                self._stop_sequence = _decoding.text_or_none(delta.get("stop_sequence")) or self._stop_sequence
                 return []
             case "message_stop":
                 return [event for index in tuple(self._whole_inputs) for event in self._flush(index)] + [self._end()]
@@ -142,14 +147,14 @@ class EventDecoder:
     def _read_delta(self, index: int, delta: Mapping[str, Any]) -> list[Event]:
         match delta.get("type"):
             case "text_delta" if text := delta.get("text"):
-                return [TextDelta(self._place(index), _common.text(text))]
+                return [TextDelta(self._place(index), _decoding.text(text))]
             case "thinking_delta" if thinking := delta.get("thinking"):
-                return [ReasoningDelta(self._place(index), _common.text(thinking))]
+                return [ReasoningDelta(self._place(index), _decoding.text(thinking))]
             case "signature_delta":
-                return self._read_signature(index, _common.text_or_none(delta.get("signature")))
+                return self._read_signature(index, _decoding.text_or_none(delta.get("signature")))
             case "input_json_delta" if (piece := delta.get("partial_json")) and index in self._places:
                 self._whole_inputs.pop(index, None)
-                return [ToolCallDelta(self._places[index], _common.text(piece))]
+                return [ToolCallDelta(self._places[index], _decoding.text(piece))]
             case _:
                 return []
 
@@ -162,18 +167,18 @@ class EventDecoder:
     def _read_block_start(self, index: int, block: Mapping[str, Any]) -> list[Event]:
         match block.get("type"):
             case "text" if text := block.get("text"):
-                return [TextDelta(self._place(index), _common.text(text))]
+                return [TextDelta(self._place(index), _decoding.text(text))]
             case "thinking" if block.get("thinking") or block.get("signature"):
-                thinking, signature = _common.text(block.get("thinking") or ""), block.get("signature")
-                return [ReasoningDelta(self._place(index), thinking, _common.text_or_none(signature))]
+                thinking, signature = _decoding.text(block.get("thinking") or ""), block.get("signature")
+                return [ReasoningDelta(self._place(index), thinking, _decoding.text_or_none(signature))]
             case "redacted_thinking":
-                return [ReasoningDelta(self._place(index), redacted=_common.text(block.get("data") or ""))]
+                return [ReasoningDelta(self._place(index), redacted=_decoding.text(block.get("data") or ""))]
             case "tool_use":
-                self._ids.append(_common.unique_id(block.get("id"), self._ids))
+                self._ids.append(_decoding.unique_id(block.get("id"), self._ids))
                 if input := block.get("input"):
                     # JSON that the server could not read may come as a string.
-                    self._whole_inputs[index] = input if isinstance(input, str) else _common.argument_text(input)
-                name = _common.text(block.get("name") or "")
+                    self._whole_inputs[index] = input if isinstance(input, str) else argument_text(input)
+                name = _decoding.text(block.get("name") or "")
                 return [ToolCallStart(self._place(index), self._ids[-1], self._names.get(name, name))]
             case _:
                 return []

@@ -14,7 +14,7 @@ from llama_index.core.base.llms.types import (
     ToolCallBlock,
 )
 
-from llama_index_stepplan._blocks import to_content
+from llama_index_stepplan._content import to_content
 from llama_index_stepplan._tools import calls_as_data
 from stepplan import Block, InvalidRequestError, Message, Reasoning, Text, ToolCall, ToolResult, parse_arguments
 

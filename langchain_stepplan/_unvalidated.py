@@ -8,7 +8,7 @@ from langchain_core.messages import AIMessageChunk, InvalidToolCall, ToolCallChu
 from langchain_core.messages.tool import invalid_tool_call
 from langchain_core.outputs import ChatGenerationChunk
 
-from stepplan.quick import maker
+from stepplan.integration.unvalidated import maker
 
 _make_generation = maker(ChatGenerationChunk(message=AIMessageChunk(content="")))
 

@@ -1,4 +1,4 @@
-"""Messages, the Anthropic protocol: `POST /v1/messages`. The requests are here, the answers in `_anthropic_answers.py`.
+"""Writes the requests of Messages.
 
 Source of the fields: StepFun's "Messages create" page, which says not to send what it does not list. So `tool_choice`
 and `disable_parallel_tool_use` are asked for in words, and `thinking`, `metadata` and `cache_control` are never sent.
@@ -9,25 +9,12 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NotRequired, TypedDict
 
 from stepplan.errors import InvalidRequestError, StepPlanWarning
-from stepplan.history import merge_same_role, pair_tool_results, wire_id, wire_name
-from stepplan.messages import (
-    Block,
-    Image,
-    Message,
-    NamedTool,
-    Reasoning,
-    Request,
-    Text,
-    Tool,
-    ToolCall,
-    ToolResult,
-    Video,
-)
+from stepplan.messages import Block, Image, Message, Reasoning, Text, ToolCall, ToolResult, Video
 from stepplan.models import DEFAULT_MAX_TOKENS
-from stepplan.protocols import _common
-from stepplan.protocols._anthropic_answers import decode, event_decoder
-
-__all__ = ["COUNT_TOKENS_PATH", "HEADERS", "PATH", "decode", "encode", "encode_count_tokens", "event_decoder"]
+from stepplan.names import wire_id, wire_name
+from stepplan.pairing import merge_same_role, pair_tool_results
+from stepplan.protocols import _encoding
+from stepplan.requests import NamedTool, Request, Tool
 
 PATH = "/messages"
 COUNT_TOKENS_PATH = "/messages/count_tokens"
@@ -58,7 +45,7 @@ def encode(request: Request, *, stream: bool) -> dict[str, Any]:
     Raises:
         InvalidRequestError: Something in the request is not documented for Messages.
     """
-    _common.refuse_set(request, ("frequency_penalty", "response_format"), "Messages", "openai")
+    _encoding.refuse_set(request, ("frequency_penalty", "response_format"), "Messages", "openai")
     if _forces_a_call(request):
         warnings.warn(
             "Messages documents no tool_choice: a tool call is asked for in the system prompt instead, which the model "
@@ -94,10 +81,10 @@ def _forces_a_call(request: Request) -> bool:
 
 
 def _encode_prompt(request: Request) -> _Prompt:
-    _common.check_tool_choice(request)
+    _encoding.check_tool_choice(request)
     paired = pair_tool_results(request.messages, repair=request.repair_history)
     # The wire has one system text, before all turns: later system messages join it, in their order.
-    system = [_common.words(message) for message in paired if message.role == "system"]
+    system = [_encoding.words(message) for message in paired if message.role == "system"]
     system += _instructions(request)
     turns = merge_same_role(
         Message(message.role, tuple(block for block in message.content if _is_sendable(block, request)))
@@ -122,7 +109,7 @@ def _is_sendable(block: Block, request: Request) -> bool:
 
 
 def _offered_tools(request: Request) -> tuple[Tool, ...]:
-    tools = _common.offered_tools(request)
+    tools = _encoding.offered_tools(request)
     if isinstance(request.tool_choice, NamedTool):
         return tuple(tool for tool in tools if tool.name == request.tool_choice.name)
     return tools
@@ -173,10 +160,10 @@ def _encode_block(block: Block, message: Message, request: Request) -> dict[str,
         case Reasoning() if message.role == "assistant":
             return _encode_reasoning(block)
         case ToolCall(id, name) if message.role == "assistant":
-            input = _common.argument_object(block)
+            input = _encoding.argument_object(block)
             return {"type": "tool_use", "id": wire_id(id), "name": wire_name(name), "input": input}
         case _:
-            raise _common.misplaced(block, message.role)
+            raise _encoding.misplaced(block, message.role)
 
 
 def _encode_reasoning(block: Reasoning) -> dict[str, Any]:
@@ -187,7 +174,7 @@ def _encode_reasoning(block: Reasoning) -> dict[str, Any]:
 
 
 def _encode_result(result: ToolResult, request: Request) -> str | list[dict[str, Any]]:
-    text = _common.result_text(result)
+    text = _encoding.result_text(result)
     images = [block for block in result.content if not isinstance(block, Text)]
     if not images:
         return text
@@ -198,7 +185,7 @@ def _encode_result(result: ToolResult, request: Request) -> str | list[dict[str,
 def _encode_image(block: Image | Video, request: Request) -> dict[str, Any]:
     if isinstance(block, Video):
         raise InvalidRequestError("Messages takes no Video: use protocol='openai' for it.")
-    _common.check_input(request, block)
+    _encoding.check_input(request, block)
     if block.url.startswith(("http://", "https://")):
         return {"type": "image", "source": {"type": "url", "url": block.url}}
     media_type, is_base64, data = block.url.removeprefix("data:").partition(";base64,")

@@ -16,7 +16,7 @@ from llama_index.core.base.llms.types import (
     ToolCallBlock,
 )
 
-from stepplan.quick import maker
+from stepplan.integration.unvalidated import maker
 
 _make_text = maker(TextBlock(text=""))
 _make_thinking = maker(ThinkingBlock(content=""))

@@ -16,7 +16,7 @@ from llama_index.core.base.llms.types import (
 )
 from pydantic import BaseModel
 
-from llama_index_stepplan import StepPlan, _quick
+from llama_index_stepplan import StepPlan, _unvalidated
 from stepplan.sandbox import Sandbox, ToolCall, Turn
 
 BLOCKS: list[ContentBlock] = [
@@ -26,17 +26,17 @@ BLOCKS: list[ContentBlock] = [
 CALLS = {"tool_calls": [{"id": "1", "type": "function", "function": {"name": "look", "arguments": "{}"}}]}
 
 PAIRS: list[tuple[BaseModel, BaseModel]] = [
-    (_quick.text_block("Hello."), TextBlock(text="Hello.")),
+    (_unvalidated.text_block("Hello."), TextBlock(text="Hello.")),
     (
-        _quick.thinking_block("Hm.", None, {"provider": "stepplan"}),
+        _unvalidated.thinking_block("Hm.", None, {"provider": "stepplan"}),
         ThinkingBlock(content="Hm.", num_tokens=None, additional_information={"provider": "stepplan"}),
     ),
     (
-        _quick.tool_call_block("1", "look", {"a": [1]}),
+        _unvalidated.tool_call_block("1", "look", {"a": [1]}),
         ToolCallBlock(tool_call_id="1", tool_name="look", tool_kwargs={"a": [1]}),
     ),
     (
-        _quick.chunk([*BLOCKS], CALLS, "lo.", {"id": "c"}, {"thinking_delta": "Hm."}),
+        _unvalidated.chunk([*BLOCKS], CALLS, "lo.", {"id": "c"}, {"thinking_delta": "Hm."}),
         ChatResponse(
             message=ChatMessage(role=MessageRole.ASSISTANT, blocks=[*BLOCKS], additional_kwargs=CALLS),
             delta="lo.",

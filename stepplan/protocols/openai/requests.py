@@ -1,0 +1,163 @@
+"""Writes the requests of Chat Completions.
+
+Source of the fields: StepFun's "Reasoning API" and "Chat Completion" pages. `stream_options` is not on them, but the
+service takes it, and other servers of the protocol send no token counts without it.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, NotRequired, TypedDict
+
+from stepplan.jsontext import argument_text
+from stepplan.messages import Block, Image, Message, Reasoning, Text, ToolCall, ToolResult, Video
+from stepplan.names import wire_id, wire_name
+from stepplan.pairing import pair_tool_results
+from stepplan.protocols import _encoding
+from stepplan.requests import JSONSchema, NamedTool, Request, Tool
+from stepplan.responses import parse_arguments
+
+PATH = "/chat/completions"
+HEADERS: Mapping[str, str] = {}
+
+
+class _Function(TypedDict):
+    name: str
+    description: NotRequired[str]
+    parameters: NotRequired[Mapping[str, Any]]
+    strict: NotRequired[bool]
+    arguments: NotRequired[str]
+
+
+class _ToolCall(TypedDict):
+    id: str
+    type: str
+    function: _Function
+
+
+class _Message(TypedDict):
+    role: str
+    content: str | list[dict[str, Any]]
+    reasoning_content: NotRequired[str]
+    tool_calls: NotRequired[list[_ToolCall]]
+    tool_call_id: NotRequired[str]
+
+
+def encode(request: Request, *, stream: bool) -> dict[str, Any]:
+    """The JSON body of a Chat Completions request.
+
+    Raises:
+        InvalidRequestError: Something in the request is not documented for Chat Completions.
+    """
+    _encoding.refuse_set(request, ("top_k",), "Chat Completions", "anthropic")
+    _encoding.check_tool_choice(request)
+    messages = pair_tool_results(request.messages, repair=request.repair_history)
+    body: dict[str, Any] = {
+        "model": request.model,
+        "messages": [wire for message in messages for wire in _encode_message(message, request)],
+    }
+    if stream:
+        body["stream"] = True
+        if request.stream_usage:
+            body["stream_options"] = {"include_usage": True}
+    for name in ("max_tokens", "temperature", "top_p", "frequency_penalty", "reasoning_effort"):
+        if (value := getattr(request, name)) is not None:
+            body[name] = value
+    if request.stop:
+        body["stop"] = list(request.stop)
+    if tools := _encoding.offered_tools(request):
+        body["tools"] = [_encode_tool(tool) for tool in tools]
+        if isinstance(request.tool_choice, NamedTool):
+            body["tool_choice"] = {"type": "function", "function": {"name": wire_name(request.tool_choice.name)}}
+        elif request.tool_choice == "required":
+            body["tool_choice"] = "required"
+        if request.parallel_tool_calls is not None:
+            body["parallel_tool_calls"] = request.parallel_tool_calls
+    if request.response_format is not None:
+        body["response_format"] = _encode_response_format(request.response_format)
+    return body | dict(request.extra_body)
+
+
+def _encode_tool(tool: Tool) -> dict[str, Any]:
+    function = _Function(name=wire_name(tool.name), description=tool.description)
+    function["parameters"] = tool.parameters or {"type": "object", "properties": {}}
+    if tool.strict is not None:
+        function["strict"] = tool.strict
+    return {"type": "function", "function": function}
+
+
+def _encode_response_format(response_format: JSONSchema | str) -> dict[str, Any]:
+    if not isinstance(response_format, JSONSchema):
+        return {"type": response_format}
+    schema: dict[str, Any] = {"name": response_format.name, "schema": response_format.schema}
+    if response_format.strict is not None:
+        schema["strict"] = response_format.strict
+    return {"type": "json_schema", "json_schema": schema}
+
+
+def _encode_message(message: Message, request: Request) -> Iterable[_Message]:
+    if message.role == "system":
+        yield _Message(role="system", content=_encoding.words(message))
+    elif message.role == "assistant":
+        yield _encode_assistant(message, request)
+    else:
+        yield from _encode_user(message, request)
+
+
+def _encode_assistant(message: Message, request: Request) -> _Message:
+    text: list[str] = []
+    reasoning: list[str] = []
+    calls: list[_ToolCall] = []
+    for block in message.content:
+        match block:
+            case Text():
+                text.append(block.text)
+            case Reasoning():
+                reasoning.append(block.text)
+            case ToolCall():
+                calls.append(_encode_tool_call(block))
+            case _:
+                raise _encoding.misplaced(block, "assistant")
+    wire = _Message(role="assistant", content="".join(text))
+    if request.replay_reasoning and any(reasoning):
+        wire["reasoning_content"] = "".join(reasoning)
+    if calls:
+        wire["tool_calls"] = calls
+    return wire
+
+
+def _encode_tool_call(call: ToolCall) -> _ToolCall:
+    try:  # sent as the model wrote it, so that the server's prefix cache still fits
+        arguments = call.arguments if parse_arguments(call.arguments) else "{}"
+    except ValueError:
+        arguments = argument_text(_encoding.argument_object(call))
+    return _ToolCall(
+        id=wire_id(call.id), type="function", function=_Function(name=wire_name(call.name), arguments=arguments)
+    )
+
+
+def _encode_user(message: Message, request: Request) -> Iterable[_Message]:
+    """Tool results become messages of their own, which hold text only; their pictures follow in a user message."""
+    blocks: list[Block] = []
+    for block in message.content:
+        if isinstance(block, ToolResult):
+            yield _Message(role="tool", tool_call_id=wire_id(block.tool_call_id), content=_encoding.result_text(block))
+            blocks += [part for part in block.content if not isinstance(part, Text)]
+    blocks += [block for block in message.content if not isinstance(block, ToolResult)]
+    if blocks or not message.content:
+        if all(isinstance(block, Text) for block in blocks):
+            yield _Message(role="user", content=_encoding.words(Message("user", tuple(blocks))))
+        else:
+            yield _Message(role="user", content=[_encode_part(block, request) for block in blocks])
+
+
+def _encode_part(block: Block, request: Request) -> dict[str, Any]:
+    match block:
+        case Text(text):
+            return {"type": "text", "text": text}
+        case Image(url, detail):
+            _encoding.check_input(request, block)
+            return {"type": "image_url", "image_url": {"url": url} | ({"detail": detail} if detail else {})}
+        case Video(url):
+            _encoding.check_input(request, block)
+            return {"type": "video_url", "video_url": {"url": url}}
+        case _:
+            raise _encoding.misplaced(block, "user")
