@@ -154,7 +154,7 @@ class _Run:
                 async with asyncio.TaskGroup() as workers:
                     for _ in range(concurrency):
                         workers.create_task(self._work(jobs))
-            except* Exception as group:  # the caller is to see the error itself
+            except* (StepPlanError, OSError) as group:  # the caller is to see the error itself
                 raise group.exceptions[0] from None
         progress = self._progress
         return Summary(**{name: getattr(progress, name) for name in Progress.__slots__}, stopped=self._stopped)

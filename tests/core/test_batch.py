@@ -156,10 +156,12 @@ def test_progress_is_reported_after_each_line(plan: Sandbox, tmp_path: Path) -> 
 async def test_cancelling_keeps_what_has_come(plan: Sandbox, tmp_path: Path) -> None:
     plan.script(Turn(text="Quick."), Turn(text="Late.", fault=Fault(delay=30)))
     source = write(tmp_path / "in.jsonl", [{"prompt": "One."}, {"prompt": "Two."}])
-    task = asyncio.create_task(batch.arun(source, tmp_path / "out.jsonl", settings=settings(plan), concurrency=1))
-    async with asyncio.timeout(20):
-        while not (tmp_path / "out.jsonl").exists() or not (tmp_path / "out.jsonl").read_bytes():
-            await asyncio.sleep(0.01)
+    first = asyncio.Event()
+    running = batch.arun(
+        source, tmp_path / "out.jsonl", settings=settings(plan), concurrency=1, on_progress=lambda _: first.set()
+    )
+    task = asyncio.create_task(running)
+    await asyncio.wait_for(first.wait(), 20)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
