@@ -45,10 +45,7 @@ lint: .venv/.done ## Style, types and architecture
 	$(BIN)/lint-imports --no-logo
 
 unit: .venv/.done ## The offline tests, with coverage
-	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest -n $(WORKERS) -m "not live"
-	$(BIN)/coverage combine --quiet
-	$(BIN)/coverage report
+	$(BIN)/python -m pytest -n $(WORKERS) -m "not live" --cov
 
 format: .venv/.done ## Sort the imports, mend what can be mended, lay out the code
 	$(BIN)/ruff check --fix-only .
