@@ -31,7 +31,7 @@ from stepplan import (
     fold,
 )
 from stepplan.sandbox import Fault, Sandbox, Turn
-from tests.core.asking import PROTOCOLS, Asker, Way, settings_for
+from tests.support.clients import PROTOCOLS, Asker, Way, settings_for
 
 ON_BOTH = pytest.mark.parametrize("protocol", PROTOCOLS)
 WHOLE_AND_STREAMED = pytest.mark.parametrize("streamed", [False, True])

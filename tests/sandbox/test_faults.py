@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from stepplan.sandbox import Fault, Sandbox, ToolCall, Turn
-from tests.sandbox.helpers import CHAT, MESSAGES, ask, auth, body_for, chat, data, messages, post
+from tests.support.wire import CHAT, MESSAGES, ask, auth, body_for, chat, data, messages, post
 
 BOTH = pytest.mark.parametrize("path", [CHAT, MESSAGES])
 TURN = Turn(reasoning="Zwölf Boxkämpfer 你好.", text="Grüße 🙂 there.", tool_calls=[ToolCall("f", {"ü": "é"})])

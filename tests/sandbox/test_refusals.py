@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from stepplan.sandbox import Sandbox, Turn
-from tests.sandbox.helpers import CHAT, CITY, JSON, MESSAGES, ask, auth, body_for, chat, messages, post, tools
+from tests.support.wire import CHAT, CITY, JSON, MESSAGES, ask, auth, body_for, chat, messages, post, tools
 
 BOTH = pytest.mark.parametrize("path", [CHAT, MESSAGES])
 IMAGE: JSON = {"type": "image_url", "image_url": {"url": "https://example.com/a.png"}}

@@ -14,7 +14,7 @@ import pytest
 
 import stepplan.sandbox
 from stepplan.sandbox import Dialect, Fault, RecordedRequest, Sandbox, ToolCall, Turn, Usage
-from tests.sandbox.helpers import CHAT, MESSAGES, ask, auth, chat, messages, post
+from tests.support.wire import CHAT, MESSAGES, ask, auth, chat, messages, post
 
 
 def test_it_starts_quickly_and_stops_cleanly() -> None:
