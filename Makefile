@@ -6,7 +6,7 @@ UV_VERSION := 0.13.9
 
 BIN := .venv/bin
 UV := $(BIN)/uv
-EXTRAS := langchain,llama-index,sandbox
+EXTRAS := cli,langchain,llama-index,sandbox
 COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --no-header --no-emit-index-url --all-extras
 
 # A real server for a command: its test answers are neither recorded nor replayed, and it takes its time.
