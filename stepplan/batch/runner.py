@@ -5,7 +5,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from stepplan.batch.lines import Job, answer_line, error_line, read_job, to_request
 from stepplan.batch.output import Output
@@ -97,9 +97,12 @@ async def arun(
         raise InvalidRequestError(f"concurrency={concurrency!r} is out of range: it must be at least 1.")
     defaults = Request(messages=(), model=model, **(options or {}))
     clients: dict[ProtocolName, AsyncClient] = {name: AsyncClient(settings, protocol=name) for name in PROTOCOLS}
-    with Output(Path(target)) as output:
-        run_ = _Run(output, clients, defaults, protocol, on_progress)
-        return await run_.over(Path(source), concurrency)
+    with _open(source) as lines, Output(Path(target)) as output:
+        return await _Run(output, clients, defaults, protocol, on_progress).over(lines, concurrency)
+
+
+def _open(source: StrPath) -> BinaryIO:
+    return Path(source).open("rb")
 
 
 def run(
@@ -145,19 +148,17 @@ class _Run:
         self._progress = Progress()
         self._stopped: StepPlanError | None = None
 
-    async def over(self, source: Path, concurrency: int) -> Summary:
-        with source.open("rb") as lines:
-            self._progress = Progress(total=sum(1 for line in lines if line.strip()))
-            lines.seek(0)
-            jobs = self._jobs(lines)
-            try:
-                async with asyncio.TaskGroup() as workers:
-                    for _ in range(concurrency):
-                        workers.create_task(self._work(jobs))
-            except* (StepPlanError, OSError) as group:  # the caller is to see the error itself
-                raise group.exceptions[0] from None
-        progress = self._progress
-        return Summary(**{name: getattr(progress, name) for name in Progress.__slots__}, stopped=self._stopped)
+    async def over(self, lines: BinaryIO, concurrency: int) -> Summary:
+        self._progress = Progress(total=sum(1 for line in lines if line.strip()))
+        lines.seek(0)
+        jobs = self._jobs(lines)
+        try:
+            async with asyncio.TaskGroup() as workers:
+                for _ in range(concurrency):
+                    workers.create_task(self._work(jobs))
+        except* (StepPlanError, OSError) as group:  # the caller is to see the error itself
+            raise group.exceptions[0] from None
+        return Summary(**{name: getattr(self._progress, name) for name in Progress.__slots__}, stopped=self._stopped)
 
     def _jobs(self, lines: Iterator[bytes]) -> Iterator[Job]:
         """The jobs that are left. One generator feeds all workers, so that no more than theirs are in memory."""
