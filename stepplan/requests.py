@@ -26,7 +26,7 @@ class Tool:
         strict: Ask the server to hold the arguments to the schema. Chat Completions only; sent only when set.
 
     Raises:
-        InvalidRequestError: A value is of the wrong type, or the name is empty.
+        InvalidRequestError: A value is of the wrong type.
     """
 
     name: str
@@ -35,7 +35,7 @@ class Tool:
     strict: bool | None = None
 
     def __post_init__(self) -> None:
-        label("A tool's name", self.name)
+        text("A tool's name", self.name)
         text(f"The description of the tool {self.name!r}", self.description)
         arguments.fields(f"The parameters of the tool {self.name!r}", self.parameters)
         if self.strict is not None:
@@ -70,7 +70,7 @@ class JSONSchema:
     strict: bool | None = None
 
     def __post_init__(self) -> None:
-        label("A response format's name", self.name)
+        text("A response format's name", self.name)
         arguments.fields("A response format's schema", self.schema)
         if self.strict is not None:
             flag("A response format's strict", self.strict)

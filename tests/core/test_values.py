@@ -129,11 +129,10 @@ def test_numbers_of_other_types_are_taken_as_what_they_are() -> None:
     ("kind", "wrong", "said"),
     [
         (Tool, {"name": 5}, "A tool's name must be a string"),
-        (Tool, {"name": ""}, "A tool's name must not be empty"),
         (Tool, {"name": "f", "description": None}, "The description of the tool 'f' must be a string, not None"),
         (Tool, {"name": "f", "parameters": "{}"}, "The parameters of the tool 'f' must be a mapping"),
         (Tool, {"name": "f", "strict": "yes"}, "strict of the tool 'f' must be True or False"),
-        (JSONSchema, {"name": "", "schema": {}}, "A response format's name must not be empty"),
+        (JSONSchema, {"name": None, "schema": {}}, "A response format's name must be a string, not None"),
         (JSONSchema, {"name": "a", "schema": "{}"}, "A response format's schema must be a mapping"),
         (JSONSchema, {"name": "a", "schema": {}, "strict": 1}, "A response format's strict must be True or False"),
     ],
