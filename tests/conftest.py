@@ -1,9 +1,13 @@
 """What holds for every test: no settings from outside, and property tests that do not hang on a slow machine."""
 
+import gc
 import os
+from collections.abc import Generator
 
 import pytest
 from hypothesis import settings
+
+from stepplan import transport
 
 settings.register_profile("local", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True)
@@ -20,3 +24,14 @@ def _no_settings_from_outside(request: pytest.FixtureRequest, monkeypatch: pytes
     for name in list(os.environ):
         if name.startswith(_FOREIGN):
             monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def forget_closed_loops() -> Generator[None]:
+    gc.freeze()  # so that only what the test made is looked through, which is quick
+    yield
+    for loop in list(transport._async):
+        if loop.is_closed():
+            del transport._async[loop]
+    gc.collect()
+    gc.unfreeze()

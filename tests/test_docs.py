@@ -1,6 +1,5 @@
 """Every Python example of the README and of the pages runs as it stands, against the sandbox."""
 
-import importlib.util
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +9,6 @@ import langchain.chat_models.base as chat_models
 import pytest
 from llama_index.core import Settings
 
-import llama_index_stepplan
 from stepplan.sandbox import Sandbox
 from tests.support.marks import agents_use_old_pydantic, leaves_loops_open
 
@@ -28,10 +26,9 @@ def _examples() -> Iterator[Any]:
 
 
 @pytest.fixture(autouse=True)
-def _installed(monkeypatch: pytest.MonkeyPatch) -> None:
+def _namespace(monkeypatch: pytest.MonkeyPatch) -> None:
     """`llama_index.llms.stepplan` comes with a distribution that a checkout does not install."""
-    if importlib.util.find_spec("llama_index.llms.stepplan") is None:
-        monkeypatch.setitem(importlib.import_module("sys").modules, "llama_index.llms.stepplan", llama_index_stepplan)
+    monkeypatch.syspath_prepend(_ROOT / "distributions" / "llama-index-llms-stepplan")
 
 
 # A chat engine's own memory keeps a database open.
@@ -39,7 +36,7 @@ def _installed(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.filterwarnings("ignore:The function `loads?` is in beta")
 @leaves_loops_open
 @agents_use_old_pydantic
-@pytest.mark.parametrize("example", _examples())
+@pytest.mark.parametrize("example", list(_examples()))
 def test_an_example_runs(
     example: str,
     tmp_path: Path,
