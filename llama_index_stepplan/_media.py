@@ -107,6 +107,14 @@ def held_bytes(name: str, data: object, path: object) -> bytes:
     return read
 
 
+def held_size(data: bytes | None, path: str | None) -> int | None:
+    """The size of what a block holds, in bytes; `None` if it cannot be told."""
+    try:
+        return len(held_bytes("", data, None)) if data else Path(path or "").stat().st_size if path else None
+    except (OSError, ValueError):
+        return None
+
+
 def _read(file: IOBase) -> object:
     if file.seekable():
         file.seek(0)
