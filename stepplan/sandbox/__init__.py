@@ -1,4 +1,4 @@
-"""A Step Plan on loopback: both protocols over real HTTP, scripted or derived answers, and faults on demand.
+"""A local server that emulates the Step Plan: both protocols over HTTP, scripted or derived answers, and faults.
 
 ```python
 from stepplan.sandbox import Sandbox
@@ -21,7 +21,7 @@ __all__ = ["Dialect", "Fault", "RecordedRequest", "Sandbox", "ToolCall", "Turn",
 
 
 def __getattr__(name: str) -> object:
-    """Import the web server only when a sandbox is made: pytest imports this package in every run."""
+    """Import the web server only when it is needed, and name the extra if it is missing."""
     if name == "Sandbox":
         try:
             from stepplan.sandbox.server import Sandbox  # noqa: PLC0415
