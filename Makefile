@@ -6,7 +6,7 @@ UV_VERSION := 0.13.9
 
 BIN := .venv/bin
 UV := $(BIN)/uv
-EXTRAS := langchain,llama-index,sandbox
+EXTRAS := cli,langchain,llama-index,sandbox
 COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --no-header --no-emit-index-url --all-extras
 
 # A real server for a command: its test answers are neither recorded nor replayed, and it takes its time.
@@ -45,10 +45,7 @@ lint: .venv/.done ## Style, types and architecture
 	$(BIN)/lint-imports --no-logo
 
 unit: .venv/.done ## The offline tests, with coverage
-	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest -n $(WORKERS) -m "not live"
-	$(BIN)/coverage combine --quiet
-	$(BIN)/coverage report
+	$(BIN)/python -m pytest -n $(WORKERS) -m "not live" --cov
 
 format: .venv/.done ## Sort the imports, mend what can be mended, lay out the code
 	$(BIN)/ruff check --fix-only .

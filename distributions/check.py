@@ -135,19 +135,20 @@ def check_files(distribution: Distribution, built: Path) -> str:
 
 def wheel_problems(distribution: Distribution, names: list[str]) -> Iterator[str]:
     """Say what is wrong with the files of a wheel."""
-    packages = {name.split("/")[0] for name in names if ".dist-info/" not in name}
+    modules = {name.split("/")[0] for name in names if ".dist-info/" not in name}
+    packages = {"stepplan", "langchain_stepplan", "llama_index_stepplan"}
     expected = {
-        CORE: {"stepplan", "langchain_stepplan", "llama_index_stepplan"},
+        CORE: {*packages, "pytest_stepplan.py"},
         LANGCHAIN_ADAPTER: set[str](),
         LLAMA_INDEX_ADAPTER: {"llama_index"},
     }[distribution]
-    if packages != expected:
-        yield f"the wheel holds {sorted(packages)}, not {sorted(expected)}"
+    if modules != expected:
+        yield f"the wheel holds {sorted(modules)}, not {sorted(expected)}"
     for shared in ("llama_index/__init__.py", "llama_index/llms/__init__.py"):
         if shared in names:
             yield f"{shared} would break a namespace that others share"
     typed = {"/".join(name.split("/")[:-1]) for name in names if name.endswith("/py.typed")}
-    wanted = {"llama_index/llms/stepplan"} if distribution is LLAMA_INDEX_ADAPTER else expected
+    wanted = {CORE: packages, LLAMA_INDEX_ADAPTER: {"llama_index/llms/stepplan"}}.get(distribution, set())
     if typed != wanted:
         yield f"py.typed is in {sorted(typed)}, not in {sorted(wanted)}"
 

@@ -15,14 +15,10 @@ from llama_index.core.base.llms.types import (
     ContentBlock,
     MessageRole,
     TextBlock,
-    ThinkingBlock,
-    ToolCallBlock,
 )
 
-from llama_index_stepplan._messages import PROVIDER, TEXT_PARTS
-from llama_index_stepplan._tools import INVALID_CALLS
+from llama_index_stepplan._replay import INVALID_CALLS, TEXT_PARTS, call_data, to_thinking, to_tool_call
 from llama_index_stepplan._untyped import response_kwargs
-from llama_index_stepplan._unvalidated import thinking_block, tool_call_block
 from stepplan import ParsedToolCall, Reasoning, Request, Response, Text, Usage
 from stepplan.integration.checks import LOGS, CallCheck
 
@@ -94,26 +90,6 @@ def to_completion(response: ChatResponse) -> CompletionResponse:
         raw=response.raw,
         additional_kwargs=response_kwargs(response),
     )
-
-
-def to_thinking(block: Reasoning, num_tokens: int | None = None) -> ThinkingBlock:
-    """Reasoning, with what its replay needs."""
-    extra = {"provider": PROVIDER}
-    if block.signature is not None:
-        extra["signature"] = block.signature
-    if block.redacted is not None:
-        extra["redacted"] = block.redacted
-    return thinking_block(block.text, num_tokens, extra)
-
-
-def to_tool_call(id: str, name: str, arguments: Mapping[str, Any] | None) -> ToolCallBlock:
-    """A call, with as many of its arguments as can be told."""
-    return tool_call_block(id, name, dict(arguments or {}))
-
-
-def call_data(id: str, name: str, arguments: str) -> dict[str, Any]:
-    """A call as plain data, as programs and tracers look for it; the arguments are the model's own text."""
-    return {"id": id, "type": "function", "function": {"name": name, "arguments": arguments or "{}"}}
 
 
 def _sort_calls(response: Response, *, single: bool) -> tuple[dict[int, ParsedToolCall], list[ParsedToolCall]]:

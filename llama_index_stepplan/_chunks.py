@@ -6,7 +6,8 @@ from typing import Any, TypeVar
 
 from llama_index.core.base.llms.types import ChatResponse, ContentBlock
 
-from llama_index_stepplan._answers import Reading, call_data, to_chat_response, to_tool_call
+from llama_index_stepplan._answers import Reading, to_chat_response
+from llama_index_stepplan._replay import call_data, to_tool_call
 from llama_index_stepplan._unvalidated import chunk, text_block, thinking_block
 from stepplan import (
     Accumulator,

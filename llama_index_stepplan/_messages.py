@@ -1,8 +1,6 @@
 """LlamaIndex messages -> messages of the core."""
 
-import json
 from collections.abc import Iterator, Sequence
-from typing import cast
 
 from llama_index.core.base.llms.types import (
     CachePoint,
@@ -15,16 +13,8 @@ from llama_index.core.base.llms.types import (
 )
 
 from llama_index_stepplan._content import to_content
-from llama_index_stepplan._tools import calls_as_data
-from stepplan import Block, InvalidRequestError, Message, Reasoning, Text, ToolCall, ToolResult, parse_arguments
-
-PROVIDER = "stepplan"
-"""Marks thinking as ours: what another provider thought is never sent."""
-
-TEXT_PARTS = "text_parts"
-"""Key of `additional_kwargs` for answers with several texts: the place and the length of each.
-
-LlamaIndex joins text blocks with a line break, which would change what the model said, so they are kept as one."""
+from llama_index_stepplan._replay import arguments_of, stored_calls, texts, to_reasoning, written_calls
+from stepplan import Block, InvalidRequestError, Message, Text, ToolCall, ToolResult
 
 
 def to_messages(messages: Sequence[ChatMessage]) -> tuple[Message, ...]:
@@ -78,17 +68,17 @@ def _to_message(message: ChatMessage, calls: _Calls) -> Iterator[Message]:
 
 
 def _assistant_content(message: ChatMessage, calls: _Calls) -> list[Block]:
-    written = _written_calls(message)
+    written = written_calls(message)
     content: list[Block] = []
     text_place: int | None = None
     for block in message.blocks:
         match block:
             case ThinkingBlock():
-                content += _to_reasoning(block)
+                content += to_reasoning(block)
             case TextBlock():
                 text_place = len(content) if text_place is None else text_place
             case ToolCallBlock():
-                arguments = _arguments(block, written.pop(block.tool_call_id or "", None))
+                arguments = arguments_of(block, written.pop(block.tool_call_id or "", None))
                 content.append(ToolCall(calls.begin(block.tool_call_id), block.tool_name, arguments))
             case CachePoint() | CitationBlock():
                 continue
@@ -98,42 +88,7 @@ def _assistant_content(message: ChatMessage, calls: _Calls) -> list[Block]:
                     "message."
                 )
     if not any(isinstance(block, ToolCallBlock) for block in message.blocks):
-        content += [ToolCall(calls.begin(id), name, arguments) for id, name, arguments in calls_as_data(message)]
-    for place, text in _texts(message, text_place or 0):
+        content += [ToolCall(calls.begin(id), name, arguments) for id, name, arguments in stored_calls(message)]
+    for place, text in texts(message, text_place or 0):
         content.insert(place, Text(text))
     return content
-
-
-def _to_reasoning(block: ThinkingBlock) -> Iterator[Reasoning]:
-    extra = block.additional_information
-    if extra.get("provider") == PROVIDER:
-        yield Reasoning(block.content or "", extra.get("signature"), extra.get("redacted"))
-
-
-def _texts(message: ChatMessage, place: int) -> list[tuple[int, str]]:
-    """The message's texts, each with its place among the blocks."""
-    text = message.content
-    if not text:
-        return []
-    parts = cast("list[tuple[int, int]]", message.additional_kwargs.get(TEXT_PARTS) or ())
-    if sum(length for _, length in parts) != len(text):  # there are none, or the message was edited
-        return [(place, text)]
-    texts: list[tuple[int, str]] = []
-    for at, length in parts:
-        texts.append((at, text[:length]))
-        text = text[length:]
-    return texts
-
-
-def _written_calls(message: ChatMessage) -> dict[str, str]:
-    """The calls' arguments as the model wrote them, by the calls' ids."""
-    return {id: arguments for id, _, arguments in calls_as_data(message) if id}
-
-
-def _arguments(block: ToolCallBlock, written: str | None) -> str:
-    """The arguments as the model wrote them, so that the server's prefix cache fits, unless they were changed since."""
-    if isinstance(block.tool_kwargs, str):
-        return block.tool_kwargs
-    if written is not None and parse_arguments(written) == block.tool_kwargs:
-        return written
-    return json.dumps(block.tool_kwargs, ensure_ascii=False)

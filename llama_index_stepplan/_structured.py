@@ -22,7 +22,7 @@ from llama_index_instrumentation import get_dispatcher
 from pydantic import BaseModel, ValidationError
 
 from llama_index_stepplan._partial import PartialReader
-from llama_index_stepplan._tools import INVALID_CALLS
+from llama_index_stepplan._replay import INVALID_CALLS
 from llama_index_stepplan._untyped import response_kwargs
 from stepplan import ResponseDecodeError
 from stepplan.names import wire_name

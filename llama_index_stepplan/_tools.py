@@ -1,24 +1,16 @@
 """LlamaIndex tools and tool choices -> those of the core; tool calls in a response -> selections."""
 
-import json
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 from llama_index.core.base.llms.types import ChatMessage, ToolCallBlock
 from llama_index.core.llms.llm import ToolSelection
 from llama_index.core.tools.types import BaseTool
 
-from llama_index_stepplan._untyped import parameters
+from llama_index_stepplan._replay import INVALID_CALLS, stored_calls
+from llama_index_stepplan._untyped import as_mapping, parameters
 from stepplan import InvalidRequestError, JSONSchema, NamedTool, Tool, ToolChoice, parse_arguments
-
-INVALID_CALLS = "invalid_tool_calls"
-"""Key of a message's `additional_kwargs` for calls that must not be run, each with the reason why."""
-
-
-def as_mapping(value: Any) -> Mapping[str, Any]:
-    """The value if it is a mapping, else an empty one."""
-    return cast("Mapping[str, Any]", value) if isinstance(value, Mapping) else {}
 
 
 def tool_data(tool: BaseTool, *, strict: bool | None) -> dict[str, Any]:
@@ -102,26 +94,10 @@ def to_response_format(given: Any) -> Any:
     raise InvalidRequestError(f"response_format={given!r} is not of type 'text', 'json_object' or 'json_schema'.")
 
 
-def calls_as_data(message: ChatMessage) -> Iterator[tuple[str | None, str, str]]:
-    """Id, name and arguments of the calls in `additional_kwargs`, where messages of older classes have nothing else."""
-    legacy = as_mapping(message.additional_kwargs.get("function_call"))
-    if legacy:  # it had no id; its result goes by the name
-        yield legacy["name"], legacy["name"], legacy.get("arguments") or ""
-    calls: Sequence[Any] = message.additional_kwargs.get("tool_calls") or ()
-    for call in calls:
-        # Other classes keep objects of an SDK there.
-        data = as_mapping(call if isinstance(call, Mapping) else call.model_dump())
-        function = as_mapping(data.get("function")) or data
-        arguments = function.get("arguments", function.get("input"))
-        if not isinstance(arguments, str):
-            arguments = json.dumps(arguments, ensure_ascii=False)
-        yield data.get("id"), function.get("name") or "", arguments
-
-
 def tool_selections(message: ChatMessage) -> list[ToolSelection]:
     """The calls that may be run, or in a stream's middle be shown."""
     blocks = [block for block in message.blocks if isinstance(block, ToolCallBlock)]
-    calls = [(block.tool_call_id, block.tool_name, block.tool_kwargs) for block in blocks] or calls_as_data(message)
+    calls = [(block.tool_call_id, block.tool_name, block.tool_kwargs) for block in blocks] or stored_calls(message)
     return [
         ToolSelection(tool_id=id or f"call_{uuid.uuid4().hex}", tool_name=name, tool_kwargs=kwargs)
         for id, name, arguments in calls

@@ -1,6 +1,6 @@
 """Parts of LlamaIndex that have no types, or half of them, with types."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar, cast
 
 from llama_index.core.base.llms.types import ChatResponse
@@ -28,3 +28,8 @@ def response_kwargs(response: ChatResponse) -> dict[str, Any]:
 def parameters(metadata: ToolMetadata) -> dict[str, Any]:
     """The JSON Schema of a tool's arguments."""
     return cast("dict[str, Any]", metadata.get_parameters_dict())  # pyright: ignore[reportUnknownMemberType] - a bare `dict`
+
+
+def as_mapping(value: Any) -> Mapping[str, Any]:
+    """The value if it is a mapping, else an empty one."""
+    return cast("Mapping[str, Any]", value) if isinstance(value, Mapping) else {}

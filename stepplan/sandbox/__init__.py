@@ -21,7 +21,7 @@ __all__ = ["Dialect", "Fault", "RecordedRequest", "Sandbox", "ToolCall", "Turn",
 
 
 def __getattr__(name: str) -> object:
-    """Import the web server only when it is needed, and name the extra if it is missing."""
+    """Import the web server when a sandbox is made, so that scripts can be written without the extra."""
     if name == "Sandbox":
         try:
             from stepplan.sandbox.server import Sandbox  # noqa: PLC0415

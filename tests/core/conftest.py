@@ -7,7 +7,7 @@ import pytest
 
 from stepplan import RetryPolicy, transport
 from stepplan.sandbox import Sandbox
-from tests.core.asking import WAYS, Asker, Way, settings_for
+from tests.support.clients import WAYS, Asker, Way, settings_for
 
 
 @pytest.fixture

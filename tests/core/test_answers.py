@@ -14,8 +14,7 @@ from stepplan import (
     fold,
 )
 from stepplan.protocols import anthropic
-from tests.core.fixtures import COMPOSED, STREAMS, Answer, decode, essence
-from tests.core.scenarios import SCENARIOS
+from tests.support.fixtures import COMPOSED, SCENARIOS, STREAMS, Answer, decode, essence
 
 EVERY_STREAM = pytest.mark.parametrize("answer", STREAMS, ids=lambda answer: answer.name)
 

@@ -7,7 +7,7 @@ import pytest
 
 from stepplan import Event, Request, Tool, ToolCall, ToolCallDelta, ToolCallStart, fold
 from stepplan.names import wire_name
-from tests.core.fixtures import decode
+from tests.support.fixtures import decode
 
 Piece = dict[str, Any]
 PARIS, ROME = '{"city": "Paris"}', '{"city": "Rome"}'

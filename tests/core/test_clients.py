@@ -26,8 +26,8 @@ from stepplan import (
 from stepplan.sandbox import Dialect, Sandbox, Turn
 from stepplan.sandbox import ToolCall as Called
 from stepplan.sandbox import Usage as Counts
-from tests.core.asking import PROTOCOLS, Asker, Way, settings_for
-from tests.core.fixtures import essence
+from tests.support.clients import PROTOCOLS, Asker, Way, settings_for
+from tests.support.fixtures import essence
 
 ON_BOTH = pytest.mark.parametrize("protocol", PROTOCOLS)
 REQUEST = Request(messages=(Message.system("Be brief."), Message.user("What is the weather?")))

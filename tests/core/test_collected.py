@@ -9,8 +9,8 @@ import pytest
 
 from stepplan import Client, Message, Request, transport
 from stepplan.sandbox import Fault, Sandbox, Turn
-from tests.core.asking import PROTOCOLS, settings_for
 from tests.core.test_connections import hung_up
+from tests.support.clients import PROTOCOLS, settings_for
 
 REQUEST = Request(messages=(Message.user("Hello"),))
 

@@ -16,9 +16,9 @@ import pytest
 
 from stepplan import APIConnectionError, APIStatusError, AsyncClient, Client, Message, Request, Settings, fold
 from stepplan.sandbox import Fault, Sandbox, Turn
-from tests.core.asking import Asker, Way, settings_for
-from tests.core.fixtures import COMPOSED
-from tests.core.rawserver import STREAM_HEAD, RawServer, chunked, raw_server, response
+from tests.support.clients import Asker, Way, settings_for
+from tests.support.fixtures import COMPOSED
+from tests.support.servers import STREAM_HEAD, RawServer, chunked, raw_server, response
 
 REQUEST = Request(messages=(Message.user("Hello"),))
 WHOLE = next(answer.data for answer in COMPOSED if answer.path.name == "text.openai.json")

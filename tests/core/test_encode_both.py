@@ -22,7 +22,7 @@ from stepplan import (
 )
 from stepplan.exchange import encode_json
 from stepplan.names import wire_id, wire_name
-from tests.core.fixtures import decode
+from tests.support.fixtures import decode
 
 NAMES: tuple[ProtocolName, ...] = ("openai", "anthropic")
 ON_BOTH = pytest.mark.parametrize("protocol", NAMES)

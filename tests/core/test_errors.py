@@ -28,7 +28,7 @@ from stepplan import (
     StepPlanError,
 )
 from stepplan.refusals import Origin, error_from_frame, error_from_response
-from tests.core.driving import ORIGIN
+from tests.support.driver import ORIGIN
 
 BODIES: list[tuple[int, str, str, type[APIStatusError]]] = [
     (400, "input_invalid", "The input you provided is invalid", BadRequestError),

@@ -31,7 +31,7 @@ from stepplan import (
     fold,
 )
 from stepplan.sandbox import Fault, Sandbox, Turn
-from tests.core.asking import PROTOCOLS, Asker, Way, settings_for
+from tests.support.clients import PROTOCOLS, Asker, Way, settings_for
 
 ON_BOTH = pytest.mark.parametrize("protocol", PROTOCOLS)
 WHOLE_AND_STREAMED = pytest.mark.parametrize("streamed", [False, True])
@@ -267,8 +267,8 @@ def test_the_sentences_for_what_users_get_wrong(way: Way, protocol: ProtocolName
         settings = settings_for(plan)
         wrong = replace(settings_for(plan), base_url=plan.base_url.replace("step_plan", "nowhere"))
         assert sentence(plan, replace(REQUEST, model="step-9")) == (
-            '404 model_invalid: The model "step-9" does not exist or you do not have access to it. Check the model\'s name: '
-            "'step-9' was asked for."
+            '404 model_invalid: The model "step-9" does not exist or you do not have access to it. '
+            "Check the model's name: 'step-9' was asked for."
         )
         assert f"There is no such path: {wrong.root}/v1/" in sentence(plan, base_url=wrong.root)
         assert sentence(plan, replace(REQUEST, extra_body={"temperature": 3})).startswith(

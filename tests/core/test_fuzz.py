@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from stepplan import Event, ProtocolName, Response, StepPlanError, fold
 from stepplan.errors import ErrorResponse
 from stepplan.refusals import error_from_response
-from tests.core.asking import PROTOCOLS
-from tests.core.driving import ORIGIN, Reply, send, stream
-from tests.core.fixtures import COMPOSED, FAILING
+from tests.support.clients import PROTOCOLS
+from tests.support.driver import ORIGIN, Reply, send, stream
+from tests.support.fixtures import COMPOSED, FAILING
 
 _SCALARS = st.none() | st.booleans() | st.integers(-2, 2) | st.sampled_from(["", "x", "null", "{}", "error"])
 _WORDS = sorted({*"abc", "choices", "delta", "message", "content", "text", "error", "usage", "index", "type", "id"})

@@ -17,9 +17,9 @@ from blockbuster import blockbuster_ctx
 
 from stepplan import AsyncClient, Client, Message, Request, fold, transport
 from stepplan.sandbox import Fault, Sandbox, Turn
-from tests.core.asking import PROTOCOLS, settings_for
-from tests.core.fixtures import COMPOSED
-from tests.core.rawserver import RawServer, raw_server, response
+from tests.support.clients import PROTOCOLS, settings_for
+from tests.support.fixtures import COMPOSED
+from tests.support.servers import RawServer, raw_server, response
 
 REQUEST = Request(messages=(Message.user("Hello"),))
 WHOLE = next(answer.data for answer in COMPOSED if answer.path.name == "text.openai.json")

@@ -12,9 +12,9 @@ import pytest
 from pydantic import SecretStr
 
 from stepplan import APIConnectionError, AsyncClient, Client, InvalidRequestError, Message, Request, Settings, transport
-from tests.core.asking import WAYS, Asker, Way
-from tests.core.fixtures import COMPOSED
-from tests.core.rawserver import RawServer, raw_server, response
+from tests.support.clients import WAYS, Asker, Way
+from tests.support.fixtures import COMPOSED
+from tests.support.servers import RawServer, raw_server, response
 
 REQUEST = Request(messages=(Message.user("Hello"),))
 WHOLE = next(answer.data for answer in COMPOSED if answer.path.name == "text.openai.json")

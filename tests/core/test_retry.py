@@ -17,7 +17,7 @@ from stepplan import (
 )
 from stepplan.errors import ErrorResponse
 from stepplan.refusals import error_from_response
-from tests.core.driving import ORIGIN, Reply, send
+from tests.support.driver import ORIGIN, Reply, send
 
 LONGEST = RetryPolicy(max_retries=10, spread=lambda low, high: high)
 

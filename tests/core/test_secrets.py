@@ -20,7 +20,7 @@ from stepplan import (
     StepPlanError,
 )
 from stepplan.sandbox import Fault, Sandbox, Turn
-from tests.core.asking import PROTOCOLS, Asker, Way, settings_for
+from tests.support.clients import PROTOCOLS, Asker, Way, settings_for
 
 CANARY = "sk-canary-0123456789"
 REQUEST = Request(messages=(Message.user("Hello"),))

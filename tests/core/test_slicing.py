@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from stepplan import PROTOCOLS, IncompleteStreamError, fold
 from stepplan.sse import ServerSentEvent, SSEDecoder
-from tests.core.driving import Reply, stream
-from tests.core.fixtures import ASKED, FAILING, ROOT, STREAMS, Answer, decode
+from tests.support.driver import Reply, stream
+from tests.support.fixtures import ASKED, FAILING, ROOT, STREAMS, Answer, decode
 
 EVERY_STREAM = pytest.mark.parametrize("answer", STREAMS, ids=lambda answer: answer.name)
 EVERY_STREAM_AND_FAILURE = pytest.mark.parametrize("answer", [*STREAMS, *FAILING], ids=lambda answer: answer.name)

@@ -21,8 +21,8 @@ from stepplan import (
     TextDelta,
     fold,
 )
-from tests.core.driving import STREAM_TIMEOUT, Outcome, Reply, send, stream
-from tests.core.fixtures import COMPOSED, FAILING, Answer
+from tests.support.driver import STREAM_TIMEOUT, Outcome, Reply, send, stream
+from tests.support.fixtures import COMPOSED, FAILING, Answer
 
 EVERY_FAILURE = pytest.mark.parametrize("answer", FAILING, ids=lambda answer: answer.name)
 PROTOCOLS: tuple[ProtocolName, ...] = ("openai", "anthropic")

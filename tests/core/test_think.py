@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stepplan import PROTOCOLS, MessageEnd, MessageStart, ProtocolName, Reasoning, Request, Text, ToolCall, fold
-from tests.core.asking import PROTOCOLS as NAMES
-from tests.core.fixtures import decode
+from tests.support.clients import PROTOCOLS as NAMES
+from tests.support.fixtures import decode
 
 SPLITTING = Request(messages=(), think_tags=True)
 CASES: dict[str, tuple[tuple[str, str], ...]] = {

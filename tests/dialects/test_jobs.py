@@ -8,9 +8,11 @@ import pytest
 from stepplan import Message, ProtocolName, Request
 from tests.dialects import servers
 from tests.dialects.servers import Dialect
-from tests.llama_index.helpers import agents_use_old_pydantic
-from tests.recorded.jobs import JOBS, Job, Place, llama_index_query_engine
-from tests.recorded.ways import PROTOCOLS, TIME, WAYS, WEATHER, Way, ask
+from tests.recorded.tools import TIME, WEATHER
+from tests.support.clients import PROTOCOLS
+from tests.support.jobs import JOBS, Job, Place, llama_index_query_engine
+from tests.support.marks import agents_use_old_pydantic
+from tests.support.ways.core import WAYS, Way, ask
 
 pytestmark = [pytest.mark.live, agents_use_old_pydantic]
 

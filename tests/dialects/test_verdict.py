@@ -25,7 +25,9 @@ from stepplan import (
 )
 from tests.dialects import servers
 from tests.dialects.servers import Dialect
-from tests.recorded.ways import PROTOCOLS, WAYS, WEATHER, Way, ask
+from tests.recorded.tools import WEATHER
+from tests.support.clients import PROTOCOLS
+from tests.support.ways.core import WAYS, Way, ask
 
 pytestmark = [pytest.mark.live, pytest.mark.parametrize("protocol", PROTOCOLS)]
 every_way = pytest.mark.parametrize("way", WAYS)

@@ -1,6 +1,6 @@
 """A Step Plan on loopback, and models of it over both protocols."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -8,8 +8,7 @@ import pytest
 from langchain_stepplan import ChatStepPlan
 from stepplan import ProtocolName
 from stepplan.sandbox import Sandbox
-
-Models = Callable[..., ChatStepPlan]
+from tests.support.ways.langchain import Models
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,7 @@ from langchain_core.tools import tool
 
 from langchain_stepplan import ChatStepPlan
 from stepplan.sandbox import Sandbox, ToolCall, Turn
-from tests.langchain.agents import ask, create_agent, messages_of
+from tests.support.agents.langchain import ask, create_agent, messages_of
 
 
 @tool

@@ -8,8 +8,7 @@ from langchain_core.tools import tool
 from langchain_stepplan import ChatStepPlan
 from stepplan import ProtocolName
 from stepplan.sandbox import Sandbox, ToolCall, Turn, Usage
-from tests.langchain.conftest import Models
-from tests.langchain.ways import WAYS, Way, essence, total
+from tests.support.ways.langchain import WAYS, Models, Way, essence, total
 
 
 @tool

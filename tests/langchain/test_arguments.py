@@ -12,8 +12,7 @@ from pydantic import SecretStr
 import stepplan
 from langchain_stepplan import ChatStepPlan, InvalidRequestError
 from stepplan.sandbox import Sandbox
-from tests.langchain.conftest import Models
-from tests.langchain.ways import body_of
+from tests.support.ways.langchain import Models, body_of
 
 
 @pytest.mark.parametrize(

@@ -23,8 +23,8 @@ from langchain_stepplan._profile import profile_of
 from langchain_stepplan.data._profiles import PROFILES
 from stepplan import MODELS, ProtocolName
 from stepplan.sandbox import Sandbox, Turn, Usage
-from tests.langchain.agents import create_agent
-from tests.langchain.conftest import Models
+from tests.support.agents.langchain import create_agent
+from tests.support.ways.langchain import Models
 
 # ------------------------------------------------------------------------------------------------------------- profile
 

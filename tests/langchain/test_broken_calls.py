@@ -14,9 +14,8 @@ from langchain_stepplan import ChatStepPlan, ResponseDecodeError
 from langchain_stepplan._messages import to_messages
 from stepplan import Message, ProtocolName, Text
 from stepplan.sandbox import Sandbox, ToolCall, Turn
-from tests.langchain.agents import ask, create_agent, messages_of
-from tests.langchain.conftest import Models
-from tests.langchain.ways import WAYS, Way, v3
+from tests.support.agents.langchain import ask, create_agent, messages_of
+from tests.support.ways.langchain import WAYS, Models, Way, v3
 
 GOOD = ToolCall("look", {"place": "x"}, "good")
 

@@ -12,8 +12,8 @@ from langchain_core.messages import AIMessage, ToolMessage
 
 from stepplan import ProtocolName
 from stepplan.sandbox import Sandbox, ToolCall, Turn
-from tests.langchain.conftest import Models
-from tests.langchain.conversation import PIXEL, Report, go_on
+from tests.support.programs.conversation import PIXEL, Report, go_on
+from tests.support.ways.langchain import Models
 
 pytestmark = pytest.mark.filterwarnings("ignore:Messages documents no tool_choice")
 
@@ -61,7 +61,7 @@ def in_a_new_process(database: Path, protocol: ProtocolName, plan: Sandbox) -> A
     command = [
         sys.executable,
         "-m",
-        "tests.langchain.conversation",
+        "tests.support.programs.conversation",
         str(database),
         protocol,
         plan.base_url,

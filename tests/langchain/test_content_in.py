@@ -8,7 +8,7 @@ from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, Tool
 
 from langchain_stepplan import ChatStepPlan
 from stepplan import InvalidRequestError, ProtocolName
-from tests.langchain.ways import body_of
+from tests.support.ways.langchain import body_of
 
 URL = "https://example.org/a.png"
 DATA = "AAAA"

@@ -6,7 +6,7 @@ import pytest
 
 from langchain_stepplan import ChatStepPlan
 from stepplan.sandbox import Sandbox, ToolCall, Turn
-from tests.langchain.agents import ask, messages_of
+from tests.support.agents.langchain import ask, messages_of
 
 deepagents: Any = pytest.importorskip("deepagents", reason="deepagents is not installed: see `make compare-langchain`")
 

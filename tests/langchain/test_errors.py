@@ -14,9 +14,8 @@ import stepplan
 from langchain_stepplan import ChatStepPlan
 from langchain_stepplan._errors import to_langchain
 from stepplan.sandbox import Fault, Sandbox, Turn
-from tests.langchain.agents import create_agent
-from tests.langchain.conftest import Models
-from tests.langchain.ways import WAYS, Way
+from tests.support.agents.langchain import create_agent
+from tests.support.ways.langchain import WAYS, Models, Way
 
 OVERFLOW = {
     "error": {"type": "invalid_request_error", "message": "This model's maximum context length is 256000 tokens."}

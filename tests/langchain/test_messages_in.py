@@ -17,8 +17,8 @@ from langchain_core.messages import (
 
 from langchain_stepplan import ChatStepPlan
 from stepplan import InvalidRequestError, ProtocolName
-from tests.langchain.answering import Server
-from tests.langchain.ways import body_of
+from tests.support.servers import CannedServer
+from tests.support.ways.langchain import body_of, model_of
 
 CALL = ToolCall(type="tool_call", id="call_1", name="look", args={"place": "北京"})
 
@@ -243,8 +243,8 @@ def test_chinese_is_sent_as_it_is_and_halves_of_pairs_are_joined_or_replaced(pro
         ToolMessage(odd, tool_call_id="c"),
     ]
     answer: dict[str, Any] = {"choices": [{"message": {"content": "."}}], "content": []}
-    server = Server([answer])
-    server.model(protocol).bind_tools([tool]).invoke([*history, HumanMessage("再见")])
+    server = CannedServer([answer])
+    model_of(server, protocol).bind_tools([tool]).invoke([*history, HumanMessage("再见")])
     sent = server.requests[-1].content.decode("utf-8", "strict")
     assert "\\u" not in sent
     assert sent.count("北京 😀 \ufffd") >= 7

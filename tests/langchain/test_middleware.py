@@ -20,8 +20,8 @@ from pydantic import BaseModel
 
 from langchain_stepplan import ChatStepPlan, InvalidRequestError
 from stepplan.sandbox import Fault, Sandbox, ToolCall, Turn, Usage
-from tests.langchain.agents import ask, create_agent, messages_of
-from tests.langchain.conftest import Models
+from tests.support.agents.langchain import ask, create_agent, messages_of
+from tests.support.ways.langchain import Models
 
 pytestmark = pytest.mark.filterwarnings("ignore:Messages documents no tool_choice")
 

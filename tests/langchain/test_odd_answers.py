@@ -13,8 +13,8 @@ from langchain_stepplan._chunks import Chunks
 from langchain_stepplan._v3_events import V3Events
 from stepplan import ProtocolName
 from tests.core.test_calls import SHAPES, events
-from tests.langchain.answering import Server
-from tests.langchain.ways import WAYS, Way, total
+from tests.support.servers import CannedServer
+from tests.support.ways.langchain import WAYS, Way, model_of, total
 
 STREAMED = {"stream", "astream"}
 
@@ -96,8 +96,8 @@ NULL_DETAILS: dict[str, Any] = {
 async def test_nothing_where_words_arguments_or_counts_belong_is_nothing(
     way: Way, nothing: dict[str, Any], protocol: ProtocolName
 ) -> None:
-    server = Server([empty(protocol, way.__name__ in STREAMED, nothing)])
-    message = await way(server.model(protocol), "go")
+    server = CannedServer([empty(protocol, way.__name__ in STREAMED, nothing)])
+    message = await way(model_of(server, protocol), "go")
     assert message.content == ""
     assert message.tool_calls == [{"type": "tool_call", "id": "a", "name": "now", "args": {}}]
     if message.usage_metadata is not None:
@@ -134,8 +134,8 @@ def streamed(blocks: list[dict[str, Any]]) -> bytes:
 async def test_what_messages_sent_goes_back_to_it_block_for_block(way: Way, version: str) -> None:
     """Order, signatures, redacted thinking, blocks that are signed but empty: what came is what goes out."""
     whole = {"content": THINKING, "stop_reason": "tool_use"}
-    server = Server([streamed(THINKING) if way.__name__ in STREAMED else whole, {**whole, "content": []}])
-    model = server.model("anthropic", output_version=version)
+    server = CannedServer([streamed(THINKING) if way.__name__ in STREAMED else whole, {**whole, "content": []}])
+    model = model_of(server, "anthropic", output_version=version)
     said = await way(model, "go")
     model.invoke([HumanMessage("go"), said, ToolMessage("晴", tool_call_id="call_1")])
     sent = server.requests[-1].content.decode()
@@ -171,9 +171,9 @@ def frames_with_an_error(protocol: ProtocolName, place: int, shape: str) -> byte
 async def test_an_error_anywhere_in_a_stream_is_raised_with_its_message(
     way: Way, shape: str, place: int, protocol: ProtocolName
 ) -> None:
-    server = Server([frames_with_an_error(protocol, place, shape)])
+    server = CannedServer([frames_with_an_error(protocol, place, shape)])
     with pytest.raises(StepPlanError, match="The engine is overloaded"):
-        await way(server.model(protocol), "go")
+        await way(model_of(server, protocol), "go")
 
 
 # --------------------------------------------------------------------------------------------------- tags in the words
@@ -200,9 +200,9 @@ def words(protocol: ProtocolName, streamed: bool, text: str) -> dict[str, Any] |
 @pytest.mark.parametrize("protocol", ["openai", "anthropic"])
 async def test_think_tags_are_words_unless_they_are_asked_to_be_reasoning(way: Way, protocol: ProtocolName) -> None:
     text = "<think>Hm.</think>\n\nYes."
-    server = Server([words(protocol, way.__name__ in STREAMED, text) for _ in range(2)])
-    message = await way(server.model(protocol), "go")
+    server = CannedServer([words(protocol, way.__name__ in STREAMED, text) for _ in range(2)])
+    message = await way(model_of(server, protocol), "go")
     assert (message.content, message.additional_kwargs) == (text, {})
-    message = await way(server.model(protocol, think_tags=True), "go")
+    message = await way(model_of(server, protocol, think_tags=True), "go")
     assert (message.content, message.additional_kwargs) == ("Yes.", {"reasoning_content": "Hm."})
     assert [block["type"] for block in message.content_blocks] == ["reasoning", "text"]

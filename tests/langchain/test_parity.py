@@ -13,7 +13,7 @@ from langchain_stepplan._chunks import Chunks
 from langchain_stepplan._messages import to_messages
 from langchain_stepplan._v3_events import V3Events
 from stepplan import Event, Message, ToolCall, fold, parse_arguments
-from tests.core.fixtures import STREAMS, Answer, decode
+from tests.support.fixtures import STREAMS, Answer, decode
 
 EVERY_STREAM = pytest.mark.parametrize("answer", STREAMS, ids=lambda answer: answer.name)
 FIELDS = (

@@ -13,7 +13,7 @@ from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
 from langchain_stepplan import ChatStepPlan
 from stepplan.sandbox import Sandbox, ToolCall, Turn
 from tests.langchain.features import CONTENDERS, OURS, Contender
-from tests.langchain.ways import body_of, total
+from tests.support.ways.langchain import body_of, total
 
 pytest.importorskip("langchain_openai", reason="LangChain's own are not installed: see `make compare-langchain`")
 

@@ -38,8 +38,7 @@ from stepplan import (
 )
 from stepplan.sandbox import Sandbox, Turn
 from stepplan.sandbox import ToolCall as ScriptedCall
-from tests.langchain.conftest import Models
-from tests.langchain.ways import WAYS, Way, total
+from tests.support.ways.langchain import WAYS, Models, Way, total
 
 # Thinking between words and calls, in every shape that Messages has: signed, unsigned, redacted, signed but empty.
 EVENTS: tuple[Event, ...] = (

@@ -16,8 +16,8 @@ from pydantic import SecretStr
 from langchain_stepplan import APIConnectionError, ChatStepPlan, OverloadedError
 from stepplan import ProtocolName
 from stepplan.sandbox import Fault, Sandbox, Turn
-from tests.core.rawserver import RawServer, raw_server, response
-from tests.langchain.conftest import Models
+from tests.support.servers import RawServer, raw_server, response
+from tests.support.ways.langchain import Models
 
 
 def settle(plan: Sandbox) -> int:

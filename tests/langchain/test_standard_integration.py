@@ -19,7 +19,7 @@ from typing_extensions import override
 from langchain_stepplan import ChatStepPlan
 from stepplan import ProtocolName
 from stepplan.sandbox import Sandbox, Turn, Usage
-from tests.langchain.ways import total
+from tests.support.ways.langchain import total
 
 PIXEL = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8z8BQDwAEhQGAhKmMIQAAAABJRU5ErkJggg=="

@@ -18,9 +18,8 @@ from langchain_stepplan import ChatStepPlan, InvalidRequestError
 from langchain_stepplan._structured import Method, StructuredOutputParser
 from stepplan import ProtocolName
 from stepplan.sandbox import Sandbox, ToolCall, Turn
-from tests.langchain.conftest import Models
 from tests.langchain.test_tools import assert_resolves, offered
-from tests.langchain.ways import body_of
+from tests.support.ways.langchain import Models, body_of
 
 pytestmark = pytest.mark.filterwarnings("ignore:Messages documents no tool_choice")
 

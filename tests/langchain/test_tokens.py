@@ -11,7 +11,7 @@ from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, System
 
 from langchain_stepplan import AuthenticationError, ChatStepPlan
 from stepplan.sandbox import Sandbox
-from tests.langchain.conftest import Models
+from tests.support.ways.langchain import Models
 
 MODEL = ChatStepPlan()
 

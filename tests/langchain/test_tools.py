@@ -15,9 +15,8 @@ from typing_extensions import TypedDict
 from langchain_stepplan import ChatStepPlan
 from stepplan import InvalidRequestError, StepPlanWarning
 from stepplan.sandbox import Sandbox
-from tests.langchain.agents import ask, create_agent, messages_of
-from tests.langchain.conftest import Models
-from tests.langchain.ways import body_of
+from tests.support.agents.langchain import ask, create_agent, messages_of
+from tests.support.ways.langchain import Models, body_of
 
 
 @tool

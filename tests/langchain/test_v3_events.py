@@ -27,7 +27,7 @@ from stepplan import (
 )
 from stepplan.sandbox import Fault, Sandbox, ToolCall, Turn
 from stepplan.sandbox import Usage as ScriptedUsage
-from tests.langchain.conftest import Models
+from tests.support.ways.langchain import Models
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:The (method|function) .*stream.* is in beta", "ignore:`?.*stream_events.*is in beta"

@@ -9,7 +9,9 @@ from llama_index_instrumentation import root_dispatcher
 from llama_index_stepplan import StepPlan
 from stepplan import ProtocolName, transport
 from stepplan.sandbox import Sandbox
-from tests.llama_index.helpers import PROTOCOLS, Recorder, make_llm
+from tests.support.clients import PROTOCOLS
+from tests.support.instrumentation import Recorder
+from tests.support.ways.llama_index import make_llm
 
 
 @pytest.fixture

@@ -17,7 +17,8 @@ from llama_index.core.agent.workflow import (
 
 from llama_index_stepplan import StepPlan
 from stepplan.sandbox import Sandbox, ToolCall, Turn
-from tests.llama_index.helpers import agents_use_old_pydantic, run
+from tests.support.agents.llama_index import run
+from tests.support.marks import agents_use_old_pydantic
 
 pytestmark = agents_use_old_pydantic
 

@@ -12,8 +12,8 @@ from llama_index_stepplan import StepPlan
 from llama_index_stepplan._messages import to_messages
 from llama_index_stepplan._untyped import response_kwargs
 from stepplan import Block, Reasoning, Response, StepPlanError, Text, ToolCall
-from tests.core.fixtures import COMPOSED, FAILING, STREAMS, Answer
-from tests.llama_index.helpers import ask
+from tests.support.fixtures import COMPOSED, FAILING, STREAMS, Answer
+from tests.support.ways.llama_index import ask
 
 ANSWERS = list({answer.name: answer for answer in (*COMPOSED, *STREAMS)}.values())
 

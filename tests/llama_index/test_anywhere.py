@@ -31,13 +31,9 @@ from llama_index.core.workflow import Context, JsonPickleSerializer
 
 from llama_index_stepplan import StepPlan
 from stepplan.sandbox import Sandbox, ToolCall, Turn
-from tests.llama_index.helpers import (
-    agents_use_old_pydantic,
-    forced_choice_is_asked_for,
-    leaves_loops_open,
-    retriever,
-    run,
-)
+from tests.support.agents.llama_index import run
+from tests.support.corpus import retriever
+from tests.support.marks import agents_use_old_pydantic, forced_choice_is_asked_for, leaves_loops_open
 
 pytestmark = [agents_use_old_pydantic, forced_choice_is_asked_for]
 

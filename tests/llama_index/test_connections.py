@@ -10,9 +10,9 @@ from llama_index.core.base.llms.types import ChatMessage
 from llama_index_stepplan import StepPlan
 from stepplan import APIConnectionError, InvalidRequestError, ProtocolName
 from stepplan.sandbox import Sandbox
-from tests.core.fixtures import COMPOSED
-from tests.core.rawserver import RawServer, raw_server, response
-from tests.llama_index.helpers import STREAMS, WAYS, Way, ask
+from tests.support.fixtures import COMPOSED
+from tests.support.servers import RawServer, raw_server, response
+from tests.support.ways.llama_index import STREAMS, WAYS, Way, ask
 
 HI = [ChatMessage("Hi")]
 

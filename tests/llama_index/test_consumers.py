@@ -37,7 +37,8 @@ from pydantic import BaseModel
 from llama_index_stepplan import StepPlan
 from stepplan import RateLimitError
 from stepplan.sandbox import Fault, Sandbox, ToolCall, Turn
-from tests.llama_index.helpers import WAYS, Way, ask, forced_choice_is_asked_for, leaves_loops_open
+from tests.support.marks import forced_choice_is_asked_for, leaves_loops_open
+from tests.support.ways.llama_index import WAYS, Way, ask
 
 pytestmark = [forced_choice_is_asked_for, pytest.mark.filterwarnings("ignore:.*deprecated:DeprecationWarning")]
 

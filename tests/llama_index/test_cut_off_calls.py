@@ -13,7 +13,9 @@ from llama_index_stepplan import StepPlan
 from llama_index_stepplan._untyped import response_kwargs
 from stepplan import ResponseDecodeError
 from stepplan.sandbox import Sandbox, ToolCall, Turn
-from tests.llama_index.helpers import STREAMS, WAYS, Way, agents_use_old_pydantic, ask, run
+from tests.support.agents.llama_index import run
+from tests.support.marks import agents_use_old_pydantic
+from tests.support.ways.llama_index import STREAMS, WAYS, Way, ask
 
 CUT_OFF = Turn(text="I pay.", tool_calls=[ToolCall("pay", '{"to": "bob", "amount": 25', "1")], finish_reason="length")
 

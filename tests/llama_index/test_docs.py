@@ -7,7 +7,7 @@ import pytest
 from llama_index.core import Settings
 
 from stepplan.sandbox import Sandbox
-from tests.llama_index.helpers import agents_use_old_pydantic, leaves_loops_open
+from tests.support.marks import agents_use_old_pydantic, leaves_loops_open
 
 _PAGE = (Path(__file__).parents[2] / "docs" / "llamaindex.md").read_text("utf-8")
 _EXAMPLES = re.findall(r"```python\n(.*?)```", _PAGE, re.DOTALL)

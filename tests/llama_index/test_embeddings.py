@@ -20,7 +20,8 @@ from llama_index.core.tools import QueryEngineTool
 
 from llama_index_stepplan import StepPlan
 from stepplan.sandbox import Sandbox, ToolCall, Turn
-from tests.llama_index.helpers import agents_use_old_pydantic, run
+from tests.support.agents.llama_index import run
+from tests.support.marks import agents_use_old_pydantic
 
 wordllama: Any = pytest.importorskip("wordllama", reason="the word vectors are installed by `make embeddings` alone")
 

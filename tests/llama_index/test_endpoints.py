@@ -8,7 +8,7 @@ from llama_index.core.base.llms.types import ChatMessage, MessageRole, TextBlock
 from llama_index_stepplan import StepPlan
 from llama_index_stepplan._untyped import response_kwargs
 from stepplan.sandbox import Sandbox, ToolCall, Turn, Usage
-from tests.llama_index.helpers import STREAMS, WAYS, Way, ask
+from tests.support.ways.llama_index import STREAMS, WAYS, Way, ask
 
 TURN = Turn(
     reasoning="Two and two… four.",

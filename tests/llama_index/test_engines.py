@@ -22,12 +22,8 @@ from pydantic import BaseModel
 
 from llama_index_stepplan import StepPlan
 from stepplan.sandbox import Sandbox, ToolCall, Turn
-from tests.llama_index.helpers import (
-    agents_use_old_pydantic,
-    forced_choice_is_asked_for,
-    leaves_loops_open,
-    retriever,
-)
+from tests.support.corpus import retriever
+from tests.support.marks import agents_use_old_pydantic, forced_choice_is_asked_for, leaves_loops_open
 
 pytestmark = forced_choice_is_asked_for
 

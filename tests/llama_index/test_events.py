@@ -19,7 +19,8 @@ from llama_index.core.instrumentation.events.llm import (
 from llama_index_stepplan import StepPlan
 from stepplan import InternalServerError, ProtocolName
 from stepplan.sandbox import Fault, Sandbox, Turn, Usage
-from tests.llama_index.helpers import Recorder, make_llm
+from tests.support.instrumentation import Recorder
+from tests.support.ways.llama_index import make_llm
 
 ENDPOINTS = (
     "chat",

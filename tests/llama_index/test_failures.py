@@ -20,7 +20,7 @@ from stepplan import (
     StepPlanError,
 )
 from stepplan.sandbox import Fault, Sandbox, Turn
-from tests.llama_index.helpers import STREAMS, WAYS, Way, ask, make_llm
+from tests.support.ways.llama_index import STREAMS, WAYS, Way, ask, make_llm
 
 HI = [ChatMessage("Hi")]
 

@@ -9,7 +9,9 @@ from pydantic import BaseModel
 
 from llama_index_stepplan import StepPlan
 from stepplan.sandbox import Sandbox
-from tests.llama_index.helpers import agents_use_old_pydantic, forced_choice_is_asked_for, retriever, run
+from tests.support.agents.llama_index import run
+from tests.support.corpus import retriever
+from tests.support.marks import agents_use_old_pydantic, forced_choice_is_asked_for
 
 
 def get_weather(city: str) -> str:

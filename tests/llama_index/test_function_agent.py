@@ -14,8 +14,9 @@ from pydantic import BaseModel
 
 from llama_index_stepplan import StepPlan
 from stepplan.sandbox import Sandbox, ToolCall, Turn
-from tests.llama_index.helpers import agents_use_old_pydantic, forced_choice_is_asked_for, run
 from tests.llama_index.test_blocks import PNG, PNG_URL
+from tests.support.agents.llama_index import run
+from tests.support.marks import agents_use_old_pydantic, forced_choice_is_asked_for
 
 pytestmark = [agents_use_old_pydantic, forced_choice_is_asked_for]
 

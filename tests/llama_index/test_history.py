@@ -10,7 +10,8 @@ from llama_index.core.base.llms.types import ChatMessage, MessageRole, TextBlock
 from llama_index_stepplan import StepPlan
 from stepplan import InvalidRequestError, ProtocolName
 from stepplan.sandbox import Sandbox, ToolCall, Turn
-from tests.llama_index.helpers import STREAMS, WAYS, Way, ask, canned, make_llm
+from tests.support.servers import canned
+from tests.support.ways.llama_index import STREAMS, WAYS, Way, ask, make_llm
 
 
 def sent(llm: StepPlan, plan: Sandbox, messages: Sequence[ChatMessage]) -> list[dict[str, Any]]:

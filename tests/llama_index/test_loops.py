@@ -15,7 +15,7 @@ from llama_index.core.response_synthesizers import TreeSummarize
 from llama_index_stepplan import StepPlan
 from stepplan import transport
 from stepplan.sandbox import Fault, Sandbox, Turn
-from tests.llama_index.helpers import leaves_loops_open
+from tests.support.marks import leaves_loops_open
 
 HI = [ChatMessage("Hi")]
 

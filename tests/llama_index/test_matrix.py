@@ -3,10 +3,10 @@
 import pytest
 
 from stepplan.sandbox import Sandbox
-from tests.llama_index.helpers import agents_use_old_pydantic, forced_choice_is_asked_for
 from tests.llama_index.matrix.bench import BEHAVIORS, Behavior, Bench, Candidate
 from tests.llama_index.matrix.candidates import ACCEPTED, OURS
 from tests.llama_index.matrix.run import table
+from tests.support.marks import agents_use_old_pydantic, forced_choice_is_asked_for
 
 CELLS = [(ours, behavior) for ours in OURS for behavior in BEHAVIORS if ours.protocol in behavior.protocols]
 

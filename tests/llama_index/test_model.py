@@ -26,7 +26,8 @@ import llama_index_stepplan
 from llama_index_stepplan import StepPlan
 from stepplan import InvalidRequestError, ProtocolName
 from stepplan.sandbox import Sandbox
-from tests.llama_index.helpers import forced_choice_is_asked_for, make_llm
+from tests.support.marks import forced_choice_is_asked_for
+from tests.support.ways.llama_index import make_llm
 
 CANARY = "sk-canary-0123456789"
 

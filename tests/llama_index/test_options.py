@@ -8,7 +8,7 @@ from llama_index.core.base.llms.types import ChatMessage, ThinkingBlock
 from llama_index_stepplan import StepPlan
 from stepplan import APITimeoutError, InvalidRequestError, ProtocolName
 from stepplan.sandbox import Fault, Sandbox, Turn
-from tests.llama_index.helpers import STREAMS, WAYS, Way, ask, make_llm
+from tests.support.ways.llama_index import STREAMS, WAYS, Way, ask, make_llm
 
 HI = [ChatMessage("Hi")]
 

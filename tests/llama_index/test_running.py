@@ -10,7 +10,7 @@ from llama_index.core.base.llms.types import ChatMessage
 from llama_index_stepplan import StepPlan
 from stepplan import APITimeoutError, ContextOverflowError, ProtocolName
 from stepplan.sandbox import Fault, Sandbox, Turn
-from tests.llama_index.helpers import STREAMS, WAYS, Way, ask, make_llm
+from tests.support.ways.llama_index import STREAMS, WAYS, Way, ask, make_llm
 
 HI = [ChatMessage("Hi")]
 

@@ -10,7 +10,8 @@ from llama_index_stepplan._answers import Reading
 from llama_index_stepplan._chunks import ChunkBuilder
 from stepplan import MessageEnd, Request, ToolCallDelta, ToolCallStart, parse_partial_arguments
 from stepplan.sandbox import Sandbox, ToolCall, Turn
-from tests.llama_index.helpers import STREAMS, Way, ask, canned_stream
+from tests.support.servers import canned_stream
+from tests.support.ways.llama_index import STREAMS, Way, ask
 
 
 def pieces(*calls: dict[str, Any], finish: str | None = None) -> dict[str, Any]:

@@ -21,7 +21,9 @@ from llama_index_stepplan import StepPlan, StructuredOutputError
 from llama_index_stepplan._structured import object_schema
 from stepplan import ProtocolName
 from stepplan.sandbox import Sandbox, ToolCall, Turn
-from tests.llama_index.helpers import Recorder, agents_use_old_pydantic, forced_choice_is_asked_for, make_llm
+from tests.support.instrumentation import Recorder
+from tests.support.marks import agents_use_old_pydantic, forced_choice_is_asked_for
+from tests.support.ways.llama_index import make_llm
 
 pytestmark = forced_choice_is_asked_for
 

@@ -10,7 +10,8 @@ from pydantic import BaseModel
 from llama_index_stepplan import StepPlan
 from stepplan import InvalidRequestError, StepPlanWarning, Tool
 from stepplan.sandbox import Sandbox, ToolCall, Turn
-from tests.llama_index.helpers import WAYS, Way, forced_choice_is_asked_for
+from tests.support.marks import forced_choice_is_asked_for
+from tests.support.ways.llama_index import WAYS, Way
 
 T = TypeVar("T")
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from stepplan.sandbox import Sandbox, ToolCall, Turn, Usage
-from tests.llama_index.helpers import WAYS
+from tests.support.ways.llama_index import WAYS
 
 ROOT = Path(__file__).parents[2]
 USAGE = Usage(input_tokens=20, output_tokens=10, cached_tokens=8, reasoning_tokens=4)
@@ -29,7 +29,7 @@ def traced(tracer: str, plan: Sandbox) -> list[tuple[int, dict[str, Any]]]:
     # The namespace that is installed with us; one of the tracers imports it.
     folders = os.pathsep.join(map(str, (ROOT, ROOT / "distributions" / "llama-index-llms-stepplan")))
     done = subprocess.run(
-        [sys.executable, "-m", "tests.llama_index.traced", tracer, json.dumps(models)],
+        [sys.executable, "-m", "tests.support.programs.traced", tracer, json.dumps(models)],
         env={**os.environ, "PYTHONPATH": folders},
         cwd=ROOT,
         capture_output=True,

@@ -26,15 +26,9 @@ from llama_index_stepplan import StepPlan
 from llama_index_stepplan._untyped import response_kwargs
 from stepplan import InvalidRequestError, ProtocolName
 from stepplan.sandbox import Sandbox, ToolCall, Turn, Usage
-from tests.llama_index.helpers import (
-    STREAMS,
-    Way,
-    ask,
-    canned,
-    canned_stream,
-    forced_choice_is_asked_for,
-    make_llm,
-)
+from tests.support.marks import forced_choice_is_asked_for
+from tests.support.servers import canned, canned_stream
+from tests.support.ways.llama_index import STREAMS, Way, ask, make_llm
 
 pytestmark = forced_choice_is_asked_for
 

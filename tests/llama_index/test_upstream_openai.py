@@ -28,16 +28,9 @@ from llama_index_stepplan import StepPlan
 from llama_index_stepplan._untyped import response_kwargs
 from stepplan import APITimeoutError, InvalidRequestError, ProtocolName, RateLimitError
 from stepplan.sandbox import Fault, Sandbox, ToolCall, Turn, Usage
-from tests.llama_index.helpers import (
-    STREAMS,
-    WAYS,
-    Way,
-    ask,
-    canned,
-    canned_stream,
-    forced_choice_is_asked_for,
-    make_llm,
-)
+from tests.support.marks import forced_choice_is_asked_for
+from tests.support.servers import canned, canned_stream
+from tests.support.ways.llama_index import STREAMS, WAYS, Way, ask, make_llm
 
 pytestmark = forced_choice_is_asked_for
 

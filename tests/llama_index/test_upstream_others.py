@@ -21,14 +21,8 @@ from llama_index_stepplan import StepPlan
 from llama_index_stepplan._untyped import response_kwargs
 from stepplan import ProtocolName
 from stepplan.sandbox import Sandbox, ToolCall, Turn
-from tests.llama_index.helpers import (
-    STREAMS,
-    WAYS,
-    Way,
-    ask,
-    forced_choice_is_asked_for,
-    make_llm,
-)
+from tests.support.marks import forced_choice_is_asked_for
+from tests.support.ways.llama_index import STREAMS, WAYS, Way, ask, make_llm
 
 pytestmark = forced_choice_is_asked_for
 

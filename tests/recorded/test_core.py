@@ -24,7 +24,9 @@ from stepplan import (
     ToolResult,
     parse_arguments,
 )
-from tests.recorded.ways import PROTOCOLS, TIME, WAYS, WEATHER, Way, ask
+from tests.recorded.tools import TIME, WEATHER
+from tests.support.clients import PROTOCOLS
+from tests.support.ways.core import WAYS, Way, ask
 
 pytestmark = pytest.mark.vcr
 both_protocols = pytest.mark.parametrize("protocol", PROTOCOLS)

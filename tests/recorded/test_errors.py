@@ -15,7 +15,8 @@ from stepplan import (
     Request,
     Settings,
 )
-from tests.recorded.ways import PROTOCOLS, Way, ask
+from tests.support.clients import PROTOCOLS
+from tests.support.ways.core import Way, ask
 
 pytestmark = [
     pytest.mark.vcr,

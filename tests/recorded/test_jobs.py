@@ -3,9 +3,10 @@
 import pytest
 
 from stepplan import ProtocolName, Settings
-from tests.llama_index.helpers import agents_use_old_pydantic
-from tests.recorded.jobs import JOBS, Job, Place, llama_index_query_engine
-from tests.recorded.ways import PROTOCOLS, Way
+from tests.support.clients import PROTOCOLS
+from tests.support.jobs import JOBS, Job, Place, llama_index_query_engine
+from tests.support.marks import agents_use_old_pydantic
+from tests.support.ways.core import Way
 
 pytestmark = [pytest.mark.vcr, agents_use_old_pydantic]
 

@@ -14,9 +14,10 @@ from pydantic import BaseModel
 
 from llama_index_stepplan import StepPlan
 from stepplan import ProtocolName, Settings
-from tests.llama_index.helpers import WAYS, Way, ask, forced_choice_is_asked_for
-from tests.recorded.jobs import Place
-from tests.recorded.ways import PROTOCOLS
+from tests.support.clients import PROTOCOLS
+from tests.support.jobs import Place
+from tests.support.marks import forced_choice_is_asked_for
+from tests.support.ways.llama_index import WAYS, Way, ask
 
 pytestmark = pytest.mark.vcr
 every_way = pytest.mark.parametrize("way", WAYS)

@@ -28,7 +28,7 @@ from tests.recorded.cassettes import (
 from tests.recorded.compare import lasting
 from tests.recorded.conftest import FOLDER
 from tests.recorded.record import STREAMS, raw_streams
-from tests.recorded.ways import ask
+from tests.support.ways.core import ask
 
 # Without types; named here once.
 VCR: Any = importlib.import_module("vcr").VCR

@@ -3,7 +3,7 @@
 import pytest
 
 from stepplan.sandbox import Dialect, Sandbox, ToolCall, Turn, Usage
-from tests.sandbox.helpers import JSON, MESSAGES, ask, data, fold_messages, messages
+from tests.support.wire import JSON, MESSAGES, ask, data, fold_messages, messages
 
 LIVE = Dialect()
 CALLS = Turn(

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from stepplan.sandbox import Sandbox
-from tests.sandbox.helpers import CHAT, CITY, JSON, MESSAGES, WEATHER, ask, body_for, chat, fold_chat, messages, tools
+from tests.support.wire import CHAT, CITY, JSON, MESSAGES, WEATHER, ask, body_for, chat, fold_chat, messages, tools
 
 BOTH = pytest.mark.parametrize("path", [CHAT, MESSAGES])
 EMPTY: JSON = {"type": "object", "properties": {}}

@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from stepplan.sandbox import Fault, Sandbox, ToolCall, Turn
-from tests.sandbox.helpers import CHAT, MESSAGES, ask, auth, body_for, chat, data, messages, post
+from tests.support.wire import CHAT, MESSAGES, ask, auth, body_for, chat, data, messages, post
 
 BOTH = pytest.mark.parametrize("path", [CHAT, MESSAGES])
 TURN = Turn(reasoning="Zwölf Boxkämpfer 你好.", text="Grüße 🙂 there.", tool_calls=[ToolCall("f", {"ü": "é"})])
@@ -189,7 +189,7 @@ def test_a_silent_stall(plan: Sandbox, path: str, stream: bool) -> None:
     plan.script(Turn(text="Partial answer.", fault=Fault(stall_after=2)))
     pieces: list[bytes] = []
     with (
-        httpx.Client(timeout=httpx.Timeout(5, read=0.2), trust_env=False, headers=auth()) as client,
+        httpx.Client(timeout=httpx.Timeout(5, read=1), trust_env=False, headers=auth()) as client,
         client.stream("POST", f"{plan.base_url}{path}", json=body_for(path, stream=stream)) as response,
         pytest.raises(httpx.ReadTimeout),
     ):

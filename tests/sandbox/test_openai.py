@@ -3,7 +3,7 @@
 import pytest
 
 from stepplan.sandbox import Dialect, Sandbox, ToolCall, Turn, Usage
-from tests.sandbox.helpers import CHAT, JSON, ask, chat, data, fold_chat
+from tests.support.wire import CHAT, JSON, ask, chat, data, fold_chat
 
 LIVE = Dialect()
 CALLS = Turn(

@@ -7,7 +7,7 @@ import pytest
 
 from stepplan.sandbox import Sandbox, Turn
 from stepplan.sandbox.models import MODELS
-from tests.sandbox.helpers import CHAT, CITY, JSON, MESSAGES, ask, auth, body_for, chat, messages, post, tools
+from tests.support.wire import CHAT, CITY, JSON, MESSAGES, ask, auth, body_for, chat, messages, post, tools
 
 BOTH = pytest.mark.parametrize("path", [CHAT, MESSAGES])
 IMAGE: JSON = {"type": "image_url", "image_url": {"url": "https://example.com/a.png"}}

@@ -1,4 +1,4 @@
-"""Using the sandbox: start and stop, scripts, recorded requests, the fixture, the command."""
+"""Using the sandbox: start and stop, scripts, recorded requests, the command."""
 
 import contextlib
 import os
@@ -9,14 +9,13 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import httpx
 import pytest
 
 import stepplan.sandbox
 from stepplan.sandbox import Dialect, Fault, RecordedRequest, Sandbox, ToolCall, Turn, Usage
-from tests.sandbox.helpers import CHAT, MESSAGES, ask, auth, body_for, chat, messages, post
+from tests.support.wire import CHAT, MESSAGES, ask, auth, body_for, chat, messages, post
 
 
 def test_it_starts_quickly_and_stops_cleanly() -> None:
@@ -172,63 +171,6 @@ def test_values_can_be_compared() -> None:
 def test_unknown_names_are_attribute_errors() -> None:
     with pytest.raises(AttributeError, match="no attribute 'Sandbag'"):
         getattr(stepplan.sandbox, "Sandbag")  # noqa: B009 - checkers know that it is not there
-
-
-SUITE = """
-import httpx
-from stepplan.sandbox import Turn
-
-def ask(plan):
-    body = {"model": "step-3.7-flash", "messages": [{"role": "user", "content": "Hi"}]}
-    headers = {"Authorization": f"Bearer {plan.api_key}"}
-    return httpx.post(f"{plan.base_url}/v1/chat/completions", json=body, headers=headers, trust_env=False)
-
-def test_one(stepplan_sandbox):
-    stepplan_sandbox.script(Turn(text="One."), Turn(text="left"))
-    assert "One." in ask(stepplan_sandbox).text
-
-def test_two(stepplan_sandbox):
-    assert stepplan_sandbox.requests == []
-    assert stepplan_sandbox.pending == ()
-    assert "Hi" in ask(stepplan_sandbox).text
-"""
-
-
-def run(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    # Other plugins would be loaded too, and have warnings of their own.
-    environment = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
-    return subprocess.run(
-        [sys.executable, "-W", "error", *arguments],
-        cwd=cwd,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-
-
-def test_the_fixture_serves_other_suites(tmp_path: Path) -> None:
-    (tmp_path / "test_suite.py").write_text(SUITE)
-    done = run("-m", "pytest", "-q", "-p", "stepplan.sandbox.pytest_plugin", cwd=tmp_path)
-    assert "2 passed" in done.stdout, done.stdout + done.stderr
-
-
-NO_SERVER = """
-import sys
-sys.modules["starlette"] = sys.modules["uvicorn"] = None
-import stepplan.sandbox.pytest_plugin
-from stepplan.sandbox import Turn
-try:
-    from stepplan.sandbox import Sandbox
-except ImportError as error:
-    print(error)
-"""
-
-
-def test_without_a_web_server_only_the_sandbox_is_missing(tmp_path: Path) -> None:
-    done = run("-c", NO_SERVER, cwd=tmp_path)
-    assert "pip install 'stepplan[sandbox]'" in done.stdout, done.stderr
 
 
 @contextlib.contextmanager

@@ -3,7 +3,7 @@
 import pytest
 
 from stepplan.sandbox import Dialect, Fault, Sandbox, Turn
-from tests.sandbox.helpers import CITY
+from tests.support.wire import CITY
 
 openai = pytest.importorskip("openai")
 anthropic = pytest.importorskip("anthropic")

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from stepplan.sandbox import Dialect, Fault, Sandbox, ToolCall, Turn
-from tests.sandbox.helpers import CHAT, MESSAGES, ask, body_for
+from tests.support.wire import CHAT, MESSAGES, ask, body_for
 
 SAMPLES = Path(__file__).parents[1] / "fixtures" / "composed"
 PARIS, ROME = (ToolCall("get_weather", {"city": city}) for city in ("Paris", "Rome"))

@@ -18,8 +18,8 @@ from langchain_core.load import dumpd, load
 
 import langchain_stepplan
 from stepplan.sandbox import Fault, Sandbox, Turn
-from tests.core.rawserver import RawServer, raw_server, response
 from tests.langchain.features import Contender, feature
+from tests.support.servers import RawServer, raw_server, response
 
 
 @feature("Object", "is made in less than a quarter of a millisecond")

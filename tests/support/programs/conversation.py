@@ -1,6 +1,6 @@
 """An agent whose conversation is kept in SQLite; run as a program, it goes on with one in a process of its own.
 
-python -m tests.langchain.conversation DATABASE PROTOCOL BASE_URL API_KEY FIRST_TURN LAST_TURN
+python -m tests.support.programs.conversation DATABASE PROTOCOL BASE_URL API_KEY FIRST_TURN LAST_TURN
 """
 
 import json
@@ -15,7 +15,7 @@ from langgraph.checkpoint.sqlite import SqliteSaver
 from pydantic import BaseModel, SecretStr
 
 from langchain_stepplan import ChatStepPlan
-from tests.langchain.agents import create_agent, messages_of
+from tests.support.agents.langchain import create_agent, messages_of
 
 PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8z8BQDwAEhQGAhKmMIQAAAABJRU5ErkJggg=="
 THREAD: Any = {"configurable": {"thread_id": "journey"}}

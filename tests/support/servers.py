@@ -1,11 +1,14 @@
-"""A server that does with its connections what a test says: for what no web framework would do."""
+"""Servers that answer what a test tells them to, byte for byte: on raw sockets, and in place of httpx's transport."""
 
 import contextlib
+import json
 import socket
 import threading
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
+import httpx
 from pydantic import SecretStr
 
 from stepplan import Settings
@@ -84,3 +87,46 @@ STREAM_HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-E
 def chunked(data: bytes) -> bytes:
     """One chunk of a streamed response; of nothing, the last."""
     return f"{len(data):x}\r\n".encode() + data + b"\r\n"
+
+
+@dataclass
+class CannedServer:
+    """Gives its answers in turn: an object as JSON, bytes as a stream."""
+
+    answers: list[dict[str, Any] | bytes]
+    requests: list[httpx.Request] = field(default_factory=list[httpx.Request])
+
+    def answer(self, request: httpx.Request) -> httpx.Response:
+        self.requests.append(request)
+        answer = self.answers.pop(0)
+        if isinstance(answer, bytes):
+            return httpx.Response(200, content=answer, headers={"content-type": "text/event-stream"})
+        return httpx.Response(200, json=answer)
+
+    def clients(self) -> dict[str, Any]:
+        """The clients, by the name of a model's argument, that ask here."""
+        transport = httpx.MockTransport(self.answer)
+        return {
+            "http_client": httpx.Client(transport=transport),
+            "http_async_client": httpx.AsyncClient(transport=transport),
+        }
+
+
+def canned(*bodies: dict[str, Any]) -> tuple[httpx.Client, list[dict[str, Any]]]:
+    """A client that gives these answers, in turn, and the bodies of the requests that it got."""
+    answers, requests = iter(bodies), list[dict[str, Any]]()
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        requests.append(json.loads(request.content))
+        return httpx.Response(200, json=next(answers))
+
+    return httpx.Client(transport=httpx.MockTransport(answer)), requests
+
+
+def canned_stream(chunks: Sequence[dict[str, Any]]) -> httpx.Client:
+    """A client that answers every request with these events."""
+    text = "".join(f"data: {json.dumps(chunk)}\n\n" for chunk in chunks) + "data: [DONE]\n\n"
+    headers = {"content-type": "text/event-stream"}
+    return httpx.Client(
+        transport=httpx.MockTransport(lambda _: httpx.Response(200, text=text, headers=headers)),
+    )

@@ -20,9 +20,9 @@ from typing_extensions import override
 from langchain_stepplan import ChatStepPlan
 from llama_index_stepplan import StepPlan
 from stepplan import ProtocolName, Settings
-from tests.langchain.agents import create_agent
-from tests.llama_index.helpers import run
-from tests.recorded.ways import WAYS, Way
+from tests.support.agents.langchain import create_agent
+from tests.support.agents.llama_index import run
+from tests.support.ways.core import WAYS, Way
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,28 +13,11 @@ from stepplan import (
     Request,
     Response,
     Settings,
-    Tool,
     fold,
 )
 
 Way = Literal["send", "stream", "async-send", "async-stream"]
 WAYS: tuple[Way, ...] = get_args(Way)
-PROTOCOLS: tuple[ProtocolName, ...] = ("openai", "anthropic")
-
-WEATHER = Tool(
-    "get_weather",
-    "The weather in a city.",
-    {
-        "type": "object",
-        "properties": {"city": {"type": "string"}, "unit": {"type": "string", "enum": ["celsius", "fahrenheit"]}},
-        "required": ["city"],
-    },
-)
-TIME = Tool(
-    "get_time",
-    "The time in a city.",
-    {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]},
-)
 
 
 def ask(way: Way, settings: Settings, protocol: ProtocolName, request: Request) -> Response:

@@ -9,7 +9,11 @@ from langchain_core.messages import AIMessage, AIMessageChunk, convert_to_messag
 from langchain_core.runnables import Runnable
 
 from langchain_stepplan import ChatStepPlan
-from stepplan import PROTOCOLS
+from stepplan import PROTOCOLS, ProtocolName
+from tests.support.servers import CannedServer
+
+Models = Callable[..., ChatStepPlan]
+"""Makes a model of the sandbox over a protocol; keyword arguments are its fields."""
 
 Way = Callable[[Runnable[Any, Any], Any], Coroutine[Any, Any, AIMessage]]
 
@@ -62,3 +66,9 @@ def body_of(model: ChatStepPlan, messages: Any, /, *, stream: bool = False, **ca
     """The JSON body that would be sent."""
     request = model._request(convert_to_messages(messages), None, call)
     return dict(PROTOCOLS[model.protocol].encode(request, stream=stream))
+
+
+def model_of(server: CannedServer, protocol: ProtocolName, **fields: Any) -> ChatStepPlan:
+    """A model whose answers a test wrote down."""
+    known: dict[str, Any] = {"api_key": "sk-test", "max_retries": 0, **server.clients(), **fields}
+    return ChatStepPlan(protocol=protocol, **known)

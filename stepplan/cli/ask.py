@@ -1,0 +1,103 @@
+"""`stepplan ask`: one prompt, one streamed answer."""
+
+import base64
+import json
+import mimetypes
+import sys
+import time
+from pathlib import Path
+from typing import Annotated, TypeVar
+
+import typer
+
+from stepplan.cli import options
+from stepplan.cli.console import err, friendly_errors, summary, write, write_reasoning
+from stepplan.client import Client
+from stepplan.errors import InvalidRequestError
+from stepplan.events import Event, MessageStart, ReasoningDelta, TextDelta, fold
+from stepplan.integration.raw import to_chat_completion
+from stepplan.messages import Image, Message, Video
+from stepplan.models import DEFAULT_MODEL
+from stepplan.requests import Request
+from stepplan.responses import Response
+
+M = TypeVar("M", Image, Video)
+
+
+def ask(
+    prompt: Annotated[str | None, typer.Argument(help="The prompt; text from a pipe is added to it.")] = None,
+    *,
+    model: options.Model = DEFAULT_MODEL,
+    effort: options.Effort = None,
+    protocol: options.Protocol = "openai",
+    system: options.System = None,
+    image: Annotated[list[str] | None, typer.Option("--image", "-i", help="An image: a file or a URL.")] = None,
+    video: Annotated[list[str] | None, typer.Option("--video", help="A video: a file or a URL.")] = None,
+    max_tokens: options.MaxTokens = None,
+    reasoning: Annotated[bool, typer.Option(help="Show the reasoning, dimmed, on stderr.")] = True,
+    region: options.RegionName = None,
+    base_url: options.BaseURL = None,
+    as_json: options.JSON = False,
+) -> None:
+    """Ask one question; the answer is printed as it streams.
+
+    Example: `git diff | stepplan ask "Review this change."`
+    """
+    with friendly_errors():
+        request = Request(
+            messages=_messages(prompt, system, image or [], video or []),
+            model=model,
+            reasoning_effort=effort,
+            max_tokens=max_tokens,
+        )
+        client = Client(options.settings(region, base_url), protocol=options.protocol_name(protocol))
+        if as_json:
+            typer.echo(json.dumps(to_chat_completion(client.send(request)), ensure_ascii=False))
+            return
+        started = time.monotonic()
+        response = stream(client, request, reasoning=reasoning)
+        err.print(summary(response, time.monotonic() - started), style="dim", markup=False)
+
+
+def stream(client: Client, request: Request, *, reasoning: bool) -> Response:
+    """Print the answer to a request while it streams, and return it."""
+    events: list[Event] = []
+    last: type = MessageStart
+    for event in client.stream(request):
+        events.append(event)
+        match event:
+            case ReasoningDelta(text=text) if reasoning:
+                write_reasoning(text)
+            case TextDelta(text=text):
+                if last is ReasoningDelta and reasoning:
+                    err.print("\n")
+                write(text)
+            case _:
+                pass
+        last = type(event)
+    write("\n")
+    return fold(events)
+
+
+def _messages(prompt: str | None, system: str | None, images: list[str], videos: list[str]) -> tuple[Message, ...]:
+    piped = "" if sys.stdin is None or sys.stdin.isatty() else sys.stdin.read()
+    text = "\n\n".join(part for part in (prompt, piped.strip()) if part)
+    if not text:
+        raise InvalidRequestError("There is no prompt: give it as an argument, or pipe it in.")
+    media: list[Image | Video] = [_media(Image, source) for source in images]
+    media += [_media(Video, source) for source in videos]
+    question = Message.user(*media, text)
+    return (Message.system(system), question) if system else (question,)
+
+
+def _media(kind: type[M], source: str) -> M:
+    """An image or a video, from a URL or a file."""
+    if source.startswith(("http://", "https://", "data:")):
+        return kind(source)
+    media_type = mimetypes.guess_type(source)[0] or ""
+    name = kind.__name__.lower()
+    if not media_type.startswith(name):
+        raise InvalidRequestError(
+            f"{source} is not a file of type {name}: it looks like {media_type or 'no known type'}."
+        )
+    return kind(f"data:{media_type};base64,{base64.b64encode(Path(source).read_bytes()).decode()}")

@@ -1,0 +1,63 @@
+"""What the commands print: answers to stdout, everything else to stderr, and errors as a sentence."""
+
+import sys
+from collections.abc import Generator
+from contextlib import contextmanager
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from stepplan.errors import StepPlanError
+from stepplan.responses import Response
+
+out = Console(highlight=False, soft_wrap=True)
+err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+FAILED = 1
+"""The exit code of a command that failed; 2 is wrong usage, 130 is Ctrl-C."""
+
+
+@contextmanager
+def friendly_errors() -> Generator[None]:
+    """Print an error of ours as one sentence and end with its exit code; no traceback for what a user can mend."""
+    try:
+        yield
+    except StepPlanError as error:
+        fail(str(error), trace_id=error.trace_id)
+    except OSError as error:
+        fail(f"{error.strerror or error}: {error.filename}" if error.filename else str(error))
+    except KeyboardInterrupt:
+        err.print("Interrupted.", style="yellow")
+        raise typer.Exit(130) from None
+
+
+def fail(message: str, *, trace_id: str | None = None) -> None:
+    """Print an error and exit with `FAILED`."""
+    err.print(Text("Error: ", style="bold red").append(message, style="default"))
+    if trace_id:
+        err.print(f"Trace id, for StepFun's support: {trace_id}", style="dim", markup=False)
+    raise typer.Exit(FAILED)
+
+
+def summary(response: Response, seconds: float) -> str:
+    """One line on an answer: its tokens, how it ended, how long it took."""
+    parts = [f"{seconds:.1f} s"]
+    if usage := response.usage:
+        reasoning = f", {usage.reasoning_tokens} of them reasoning" if usage.reasoning_tokens else ""
+        parts.append(f"{usage.input_tokens} tokens in, {usage.output_tokens} out{reasoning}")
+    if response.finish_reason not in {"stop", "tool_calls"}:
+        parts.append(f"ended with {response.finish_reason}")
+    return " · ".join([response.model or "", *parts]).strip(" ·")
+
+
+def write(text: str) -> None:
+    """A piece of an answer, as it came: no markup, no wrapping, shown at once."""
+    sys.stdout.write(text)
+    sys.stdout.flush()
+
+
+def write_reasoning(text: str) -> None:
+    """A piece of reasoning, dimmed, on stderr: a pipe gets the answer alone."""
+    err.print(Text(text, style="dim"), end="")
+    err.file.flush()

@@ -1,0 +1,45 @@
+"""`stepplan doctor`: what is wrong between this machine and the plan, and how to fix it."""
+
+import json
+from dataclasses import asdict
+
+import typer
+from rich.text import Text
+
+from stepplan.cli import options
+from stepplan.cli.console import FAILED, friendly_errors, out
+from stepplan.cli.diagnosis import Finding, diagnose
+from stepplan.models import DEFAULT_MODEL
+
+_MARKS = {"ok": ("✓", "green"), "warning": ("!", "yellow"), "failed": ("✗", "bold red"), "skipped": ("-", "dim")}
+
+
+def doctor(
+    *,
+    model: options.Model = DEFAULT_MODEL,
+    region: options.RegionName = None,
+    base_url: options.BaseURL = None,
+    as_json: options.JSON = False,
+) -> None:
+    """Check the key, the address, the proxy, the clock and the models, and make one small call over each protocol.
+
+    Exits with 0 if everything works, with 1 if something failed. The calls cost a few tokens.
+    """
+    findings: list[Finding] = []
+    with friendly_errors():
+        for finding in diagnose(options.settings(region, base_url), model):
+            findings.append(finding)
+            if not as_json:
+                _show(finding)
+    if as_json:
+        typer.echo(json.dumps([asdict(finding) for finding in findings], ensure_ascii=False))
+    if any(finding.status == "failed" for finding in findings):
+        raise typer.Exit(FAILED)
+
+
+def _show(finding: Finding) -> None:
+    mark, style = _MARKS[finding.status]
+    line = Text(f"{mark} ", style=style).append(f"{finding.name:<10} ", style="bold").append(finding.detail)
+    out.print(line)
+    if finding.fix:
+        out.print(Text(f"  {'':<10} {finding.fix}", style=style))

@@ -1,0 +1,44 @@
+"""An answer as plain data in the shape of Chat Completions, on either protocol: what tracers and batch files expect."""
+
+from typing import Any
+
+from stepplan.messages import ToolCall
+from stepplan.responses import Response, Usage
+
+
+def to_chat_completion(response: Response) -> dict[str, Any]:
+    """The answer as a Chat Completions body: JSON values only."""
+    message: dict[str, Any] = {"role": "assistant", "content": response.text or None}
+    if response.reasoning:
+        message["reasoning_content"] = response.reasoning
+    calls = [block for block in response.content if isinstance(block, ToolCall)]
+    if calls:
+        message["tool_calls"] = [call_data(call.id, call.name, call.arguments) for call in calls]
+    extra = {"stop_sequence": response.stop_sequence, "trace_id": response.trace_id}
+    return {
+        "id": response.id,
+        "object": "chat.completion",
+        "model": response.model,
+        "choices": [{"index": 0, "message": message, "finish_reason": response.finish_reason}],
+        "usage": response.usage and usage_data(response.usage),
+        **{name: value for name, value in extra.items() if value is not None},
+    }
+
+
+def call_data(id: str, name: str, arguments: str) -> dict[str, Any]:
+    """A tool call as plain data; the arguments are the model's own text."""
+    return {"id": id, "type": "function", "function": {"name": name, "arguments": arguments or "{}"}}
+
+
+def usage_data(usage: Usage) -> dict[str, Any]:
+    """Token counts as plain data."""
+    data: dict[str, Any] = {
+        "prompt_tokens": usage.input_tokens,
+        "completion_tokens": usage.output_tokens,
+        "total_tokens": usage.total_tokens,
+        "prompt_tokens_details": {"cached_tokens": usage.cache_read_tokens},
+        "completion_tokens_details": {"reasoning_tokens": usage.reasoning_tokens},
+    }
+    if usage.cache_creation_tokens:
+        data["cache_creation_input_tokens"] = usage.cache_creation_tokens
+    return data

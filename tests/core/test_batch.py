@@ -1,0 +1,200 @@
+"""Batches: one line out for each line in, whatever happens in between."""
+
+import asyncio
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stepplan import InvalidRequestError, QuotaExceededError, Settings, batch
+from stepplan.sandbox import Fault, Sandbox, Turn
+
+
+@pytest.fixture
+def plan(stepplan_sandbox: Sandbox) -> Sandbox:
+    return stepplan_sandbox
+
+
+def write(path: Path, lines: list[Any]) -> Path:
+    path.write_text("".join((line if isinstance(line, str) else json.dumps(line)) + "\n" for line in lines))
+    return path
+
+
+def read(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def settings(plan: Sandbox) -> Settings:
+    return Settings(api_key=plan.api_key, base_url=plan.base_url)
+
+
+def run(plan: Sandbox, source: Path, target: Path, **options: Any) -> batch.Summary:
+    return batch.run(source, target, settings=settings(plan), **options)
+
+
+def test_each_line_has_one_output_line(plan: Sandbox, tmp_path: Path) -> None:
+    source = write(tmp_path / "in.jsonl", [{"prompt": f"Prompt {number}"} for number in range(30)])
+    summary = run(plan, source, tmp_path / "out.jsonl")
+    out = read(tmp_path / "out.jsonl")
+    assert sorted(line["line"] for line in out) == list(range(1, 31))
+    assert all(line["error"] is None for line in out)
+    assert all(line["response"]["body"]["choices"][0]["message"]["content"] for line in out)
+    assert (summary.total, summary.answered, summary.failed, summary.stopped) == (30, 30, 0, None)
+    assert summary.output_tokens > 0
+
+
+def test_a_body_is_sent_as_it_is(plan: Sandbox, tmp_path: Path) -> None:
+    body = {"model": "step-3.5-flash", "messages": [{"role": "user", "content": "Hi."}], "temperature": 0.1}
+    lines = [
+        {"custom_id": "a", "method": "POST", "url": "/v1/chat/completions", "body": {**body, "stream": True}},
+        {"custom_id": "b", "method": "POST", "url": "/v1/messages", "body": {**body, "max_tokens": 100}},
+    ]
+    run(plan, write(tmp_path / "in.jsonl", lines), tmp_path / "out.jsonl", concurrency=1)
+    assert [request.protocol for request in plan.requests] == ["openai", "anthropic"]
+    assert [dict(request.body) for request in plan.requests] == [body, {**body, "max_tokens": 100}]
+    assert {line["custom_id"] for line in read(tmp_path / "out.jsonl")} == {"a", "b"}
+
+
+def test_a_prompt_may_bring_its_options(plan: Sandbox, tmp_path: Path) -> None:
+    line = {"prompt": "Hi.", "system": "Be short.", "max_tokens": 50, "model": "step-3.5-flash"}
+    source = write(tmp_path / "in.jsonl", [line, {"prompt": "Ho."}])
+    run(plan, source, tmp_path / "out.jsonl", concurrency=1, options={"temperature": 0.5}, model="step-3.7-flash")
+    first, second = (request.body for request in plan.requests)
+    assert first["messages"][0] == {"role": "system", "content": "Be short."}
+    assert (first["max_tokens"], first["model"], first["temperature"]) == (50, "step-3.5-flash", 0.5)
+    assert ("max_tokens" in second, second["model"]) == (False, "step-3.7-flash")
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ("not JSON", "not a JSON object"),
+        ("[1]", "not a JSON object"),
+        ({"body": {}}, 'neither a "prompt"'),
+        ({"prompt": 1}, 'neither a "prompt"'),
+        ({"prompt": "x", "tools": []}, "tools"),
+        ({"prompt": "x", "temperature": 9}, "temperature"),
+        ({"url": "/v1/embeddings", "body": {"messages": [{}]}}, "/v1/embeddings"),
+    ],
+)
+def test_a_line_that_cannot_be_sent_becomes_an_error_line(
+    plan: Sandbox, tmp_path: Path, line: object, reason: str
+) -> None:
+    summary = run(plan, write(tmp_path / "in.jsonl", [line, {"prompt": "Hi."}]), tmp_path / "out.jsonl")
+    failed, answered = sorted(read(tmp_path / "out.jsonl"), key=lambda out: out["line"])
+    assert failed["error"]["code"] == "InvalidRequestError"
+    assert reason in failed["error"]["message"]
+    assert failed["response"] is None
+    assert answered["error"] is None
+    assert (summary.answered, summary.failed) == (1, 1)
+
+
+def test_a_refused_line_holds_what_the_server_sent(plan: Sandbox, tmp_path: Path) -> None:
+    source = write(tmp_path / "in.jsonl", [{"prompt": "Hi.", "model": "no-such-model"}])
+    run(plan, source, tmp_path / "out.jsonl")
+    [line] = read(tmp_path / "out.jsonl")
+    assert line["error"]["code"] == "NotFoundError"
+    assert line["response"]["status_code"] == 404
+    assert line["response"]["body"]["error"]["message"]
+
+
+def test_a_second_run_sends_only_what_is_left(plan: Sandbox, tmp_path: Path) -> None:
+    source = write(tmp_path / "in.jsonl", [{"prompt": f"Prompt {number}"} for number in range(6)])
+    target = tmp_path / "out.jsonl"
+    run(plan, source, target)
+    whole = target.read_bytes()
+    lines = whole.splitlines(keepends=True)
+    target.write_bytes(b"".join(lines[:3]) + lines[3][:20])  # killed while it wrote the fourth
+    plan.reset()
+    summary = run(plan, source, target)
+    assert (len(plan.requests), summary.skipped, summary.answered) == (3, 3, 3)
+    assert sorted(line["line"] for line in read(target)) == [1, 2, 3, 4, 5, 6]
+
+
+def test_a_finished_batch_sends_nothing(plan: Sandbox, tmp_path: Path) -> None:
+    source = write(tmp_path / "in.jsonl", [{"prompt": "Hi."}, "", "broken"])
+    run(plan, source, tmp_path / "out.jsonl")
+    plan.reset()
+    summary = run(plan, source, tmp_path / "out.jsonl")
+    assert (plan.requests, summary.total, summary.skipped, summary.done) == ([], 2, 2, 2)
+
+
+def test_an_output_of_another_input_is_refused(plan: Sandbox, tmp_path: Path) -> None:
+    target = tmp_path / "out.jsonl"
+    run(plan, write(tmp_path / "in.jsonl", [{"prompt": "Hi."}]), target)
+    with pytest.raises(InvalidRequestError, match="Line 1 of the input is not the one"):
+        run(plan, write(tmp_path / "in.jsonl", [{"prompt": "Ho."}]), target)
+    target.write_text('{"some": "notes"}\n')
+    with pytest.raises(InvalidRequestError, match="not the output of a batch"):
+        run(plan, write(tmp_path / "in.jsonl", [{"prompt": "Ho."}]), target)
+    assert target.read_text() == '{"some": "notes"}\n'
+
+
+def test_a_used_up_quota_stops_the_run_and_leaves_the_rest(tmp_path: Path) -> None:
+    source = write(tmp_path / "in.jsonl", [{"prompt": f"Prompt {number}"} for number in range(20)])
+    with Sandbox(script=[Turn(text="One."), Turn(text="Two."), Turn(fault=Fault(status=402, times=99))]) as plan:
+        summary = run(plan, source, tmp_path / "out.jsonl", concurrency=1)
+        assert isinstance(summary.stopped, QuotaExceededError)
+        assert len(plan.requests) == 3
+        plan.reset()
+        later = run(plan, source, tmp_path / "out.jsonl")
+    assert (summary.answered, later.skipped, later.answered, later.stopped) == (2, 2, 18, None)
+
+
+def test_progress_is_reported_after_each_line(plan: Sandbox, tmp_path: Path) -> None:
+    seen: list[batch.Progress] = []
+    source = write(tmp_path / "in.jsonl", [{"prompt": "Hi."}, "broken"])
+    run(plan, source, tmp_path / "out.jsonl", on_progress=seen.append, concurrency=1)
+    assert [(now.done, now.total, now.failed) for now in seen] == [(1, 2, 0), (2, 2, 1)]
+
+
+async def test_cancelling_keeps_what_has_come(plan: Sandbox, tmp_path: Path) -> None:
+    plan.script(Turn(text="Quick."), Turn(text="Late.", fault=Fault(delay=30)))
+    source = write(tmp_path / "in.jsonl", [{"prompt": "One."}, {"prompt": "Two."}])
+    first = asyncio.Event()
+    running = batch.arun(
+        source, tmp_path / "out.jsonl", settings=settings(plan), concurrency=1, on_progress=lambda _: first.set()
+    )
+    task = asyncio.create_task(running)
+    await asyncio.wait_for(first.wait(), 20)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert [line["line"] for line in read(tmp_path / "out.jsonl")] == [1]
+
+
+@pytest.mark.parametrize("concurrency", [0, -1])
+def test_concurrency_out_of_range_is_refused(plan: Sandbox, tmp_path: Path, concurrency: int) -> None:
+    with pytest.raises(InvalidRequestError, match="concurrency"):
+        run(plan, write(tmp_path / "in.jsonl", []), tmp_path / "out.jsonl", concurrency=concurrency)
+
+
+PROGRAM = """
+import sys
+from stepplan import Settings, batch
+batch.run(sys.argv[1], sys.argv[2], settings=Settings(api_key=sys.argv[3], base_url=sys.argv[4]))
+"""
+
+
+def test_a_killed_run_loses_and_doubles_nothing(tmp_path: Path) -> None:
+    count, kills = 300, 3
+    source = write(tmp_path / "in.jsonl", [{"prompt": f"Prompt {number}"} for number in range(count)])
+    target = tmp_path / "out.jsonl"
+    with Sandbox() as plan:
+        arguments = [sys.executable, "-c", PROGRAM, str(source), str(target), plan.api_key, plan.base_url]
+        for kill in range(1, kills + 1):
+            with subprocess.Popen(arguments) as process:
+                deadline = time.monotonic() + 60
+                while time.monotonic() < deadline and process.poll() is None:
+                    if target.exists() and target.read_bytes().count(b"\n") >= kill * count // (kills + 2):
+                        break
+                    time.sleep(0.002)
+                process.send_signal(signal.SIGKILL)
+        subprocess.run(arguments, check=True, timeout=60)
+        assert len(plan.requests) <= count + kills * 8
+    assert sorted(line["line"] for line in read(target)) == list(range(1, count + 1))

@@ -1,0 +1,234 @@
+"""The command line, against the sandbox: what it prints where, and with which exit code."""
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from stepplan.cli.app import app
+from stepplan.sandbox import Fault, Sandbox, ToolCall, Turn
+
+PNG = bytes.fromhex("89504e470d0a1a0a0000000d49484452")
+
+
+@pytest.fixture
+def plan(stepplan_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Sandbox:
+    monkeypatch.setenv("STEP_API_KEY", stepplan_sandbox.api_key)
+    monkeypatch.setenv("STEP_BASE_URL", stepplan_sandbox.base_url)
+    return stepplan_sandbox
+
+
+def run(*arguments: str, input: str | None = None) -> Any:
+    return CliRunner().invoke(app, arguments, input=input)
+
+
+PROTOCOLS = pytest.mark.parametrize("protocol", ["openai", "anthropic"])
+
+
+@PROTOCOLS
+def test_ask_prints_the_answer_to_stdout_and_the_rest_to_stderr(plan: Sandbox, protocol: str) -> None:
+    plan.script(Turn(reasoning="Two and two.", text="4"))
+    result = run("ask", "What is 2 + 2?", "--protocol", protocol, "--effort", "low", "--system", "Be short.")
+    assert (result.exit_code, result.stdout) == (0, "4\n")
+    assert "Two and two." in result.stderr
+    assert "tokens in" in result.stderr
+    assert plan.requests[-1].body["stream"] is True
+
+
+def test_ask_hides_the_reasoning_where_asked_to(plan: Sandbox) -> None:
+    plan.script(Turn(reasoning="Two and two.", text="4"))
+    assert "Two and two." not in run("ask", "What is 2 + 2?", "--no-reasoning").stderr
+
+
+def test_ask_adds_what_is_piped_in(plan: Sandbox) -> None:
+    run("ask", "Review this.", input="a diff\n")
+    assert plan.requests[-1].body["messages"][-1]["content"] == "Review this.\n\na diff"
+    run("ask", input="only piped")
+    assert plan.requests[-1].body["messages"][-1]["content"] == "only piped"
+
+
+def test_ask_sends_images_and_videos(plan: Sandbox, tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(PNG)
+    result = run("ask", "What is it?", "-i", str(tmp_path / "a.png"), "--video", "https://x.test/v.mp4")
+    assert result.exit_code == 0
+    content = plan.requests[-1].body["messages"][-1]["content"]
+    assert [part["type"] for part in content] == ["image_url", "video_url", "text"]
+    assert content[0]["image_url"]["url"].startswith("data:image/png;base64,")
+
+
+def test_ask_prints_json_for_scripts(plan: Sandbox) -> None:
+    plan.script(Turn(reasoning="Hm.", text="4"))
+    answer = json.loads(run("ask", "What is 2 + 2?", "--json").stdout)
+    assert answer["choices"][0]["message"] == {"role": "assistant", "content": "4", "reasoning_content": "Hm."}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (["ask"], "There is no prompt"),
+        (["ask", "x", "--model", "none-such"], "none-such"),
+        (["ask", "x", "--image", "notes.txt"], "notes.txt is not a file of type image"),
+        (["ask", "x", "--image", "missing.png"], "missing.png"),
+        (["ask", "x", "--region", "moon"], "moon"),
+        (["ask", "x", "--protocol", "soap"], "soap"),
+        (["ask", "x", "--effort", "huge"], "huge"),
+        (["batch", "missing.jsonl", "out.jsonl"], "missing.jsonl"),
+        (["chat", "--tools", "missing.py"], "missing.py"),
+    ],
+)
+def test_what_a_user_got_wrong_is_one_sentence(
+    plan: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], reason: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = run(*arguments)
+    assert result.exit_code == 1
+    assert result.stderr.startswith("Error: ")
+    assert reason in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_without_a_key_every_command_says_how_to_get_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    for command in (["ask", "x"], ["models"]):
+        result = run(*command)
+        assert result.exit_code == 1
+        assert "STEP_API_KEY" in result.stderr
+
+
+@PROTOCOLS
+def test_chat_runs_the_tools_of_a_file(plan: Sandbox, tmp_path: Path, protocol: str) -> None:
+    tools = tmp_path / "tools.py"
+    tools.write_text('def weather(city: str) -> str:\n    """The weather in a city."""\n    return f"18 in {city}"\n')
+    plan.script(
+        Turn(tool_calls=[ToolCall("weather", {"city": "Paris"})]),
+        Turn(text="It is 18 degrees."),
+        Turn(text="Goodbye."),
+    )
+    result = run("chat", "--tools", str(tools), "--protocol", protocol, input="Weather in Paris?\nThanks.\n\n")
+    assert result.exit_code == 0
+    assert "It is 18 degrees." in result.stdout
+    assert "Goodbye." in result.stdout
+    assert "18 in Paris" in json.dumps(plan.requests[1].body)
+    assert "It is 18 degrees." in json.dumps(plan.requests[2].body)
+
+
+def test_chat_tells_the_model_when_a_tool_fails_and_goes_on_after_an_error(plan: Sandbox, tmp_path: Path) -> None:
+    tools = tmp_path / "tools.py"
+    tools.write_text('def fail(x: int) -> str:\n    """Fails."""\n    raise RuntimeError("broken")\n')
+    plan.script(
+        Turn(tool_calls=[ToolCall("fail", {"x": 1})]),
+        Turn(text="It failed."),
+        Turn(fault=Fault(status=451)),
+        Turn(text="Still here."),
+    )
+    result = run("chat", "--tools", str(tools), input="Try.\nBad.\nAgain.\n\n")
+    assert "RuntimeError: broken" in json.dumps(plan.requests[1].body)
+    assert "451" in result.stderr
+    assert "Still here." in result.stdout
+    assert "Bad." not in json.dumps(plan.requests[3].body)
+
+
+def test_models_lists_what_the_server_lists(plan: Sandbox) -> None:
+    result = run("models")
+    assert result.exit_code == 0
+    assert "step-3.7-flash" in result.stdout
+    assert {model["id"] for model in json.loads(run("models", "--json").stdout)} >= {"step-3.7-flash"}
+
+
+def test_batch_answers_a_file_and_resumes(plan: Sandbox, tmp_path: Path) -> None:
+    source, target = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
+    source.write_text('{"prompt": "One."}\n{"prompt": "Two."}\nbroken\n')
+    first = run("batch", str(source), str(target))
+    assert first.exit_code == 0
+    assert "2 answered, 1 errors, 0 from earlier runs" in first.stderr
+    assert "0 answered, 0 errors, 3 from earlier runs" in run("batch", str(source), str(target)).stderr
+    assert len(target.read_text().splitlines()) == 3
+
+
+def test_batch_names_what_is_left_when_the_quota_is_used_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "in.jsonl").write_text('{"prompt": "One."}\n' * 3)
+    with Sandbox(quota=False) as plan:
+        monkeypatch.setenv("STEP_API_KEY", plan.api_key)
+        monkeypatch.setenv("STEP_BASE_URL", plan.base_url)
+        result = run("batch", str(tmp_path / "in.jsonl"), str(tmp_path / "out.jsonl"))
+    assert result.exit_code == 1
+    assert "Stopped with 3 lines left" in result.stderr
+
+
+# -------------------------------------------------------------------------------------------------------------- doctor
+
+
+def findings(*arguments: str) -> dict[str, dict[str, str]]:
+    return {found["name"]: found for found in json.loads(run("doctor", "--json", *arguments).stdout)}
+
+
+def test_doctor_finds_nothing_wrong_with_a_plan_that_works(plan: Sandbox) -> None:
+    result = run("doctor")
+    assert result.exit_code == 0
+    assert result.stdout.count("✓") == 6
+    found = findings()
+    assert list(found) == ["key", "address", "models", "clock", "openai", "anthropic"]
+    assert {one["status"] for one in found.values()} == {"ok"}
+
+
+@pytest.mark.parametrize(
+    ("terms", "arguments", "environment", "name", "detail", "fix"),
+    [
+        ({}, [], {"STEP_API_KEY": ""}, "key", "no usable key", "STEP_API_KEY"),
+        ({}, [], {"STEP_API_KEY": "wrong"}, "models", "status 401", "The key came from STEP_API_KEY"),
+        ({"subscription": False}, [], {}, "models", "status 400", "Subscribe to a Step Plan"),
+        ({"quota": False}, [], {}, "openai", "status 402", "credits are used up"),
+        ({}, ["--model", "none-such"], {}, "models", "none-such is not listed", "step-3.7-flash"),
+        ({}, ["--model", "none-such"], {}, "openai", "status 404", "none-such"),
+        ({}, ["--base-url", "http://127.0.0.1:9/step_plan"], {}, "models", "no connection", "Check the network"),
+        (
+            {},
+            ["--base-url", "http://127.0.0.2:9/step_plan"],
+            {"HTTP_PROXY": "http://127.0.0.1:9"},
+            "models",
+            "no connection",
+            "the proxy set by HTTP_PROXY",
+        ),
+    ],
+)
+def test_doctor_names_the_fault_and_the_fix(  # noqa: PLR0917 - a row of the table
+    monkeypatch: pytest.MonkeyPatch,
+    terms: dict[str, Any],
+    arguments: list[str],
+    environment: dict[str, str],
+    name: str,
+    detail: str,
+    fix: str,
+) -> None:
+    with Sandbox(**terms) as plan:
+        for variable, value in {
+            "STEP_API_KEY": plan.api_key,
+            "STEP_BASE_URL": plan.base_url,
+            **environment,
+        }.items():
+            monkeypatch.setenv(variable, value)
+        found = findings(*arguments)[name]
+        assert run("doctor", *arguments).exit_code == (0 if found["status"] == "warning" and name != "models" else 1)
+    assert found["status"] in {"failed", "warning"}
+    assert detail in found["detail"]
+    assert fix in found["fix"]
+
+
+@pytest.mark.filterwarnings("ignore::stepplan.StepPlanWarning")
+def test_doctor_names_the_pay_as_you_go_platform(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("STEP_API_KEY", raising=False)
+    found = findings("--base-url", "https://api.stepfun.ai/v1")["address"]
+    assert found["status"] == "warning"
+    assert "bill the balance" in found["detail"]
+
+
+@pytest.mark.parametrize(("minutes", "relation"), [(90, "ahead of"), (-90, "behind")])
+def test_doctor_names_a_wrong_clock(
+    plan: Sandbox, monkeypatch: pytest.MonkeyPatch, minutes: int, relation: str
+) -> None:
+    now = time.time
+    monkeypatch.setattr("stepplan.cli.diagnosis.time.time", lambda: now() + minutes * 60)
+    found = findings()["clock"]
+    assert (found["status"], found["detail"]) == ("warning", f"90 minutes {relation} the server's")
