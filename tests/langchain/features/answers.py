@@ -210,7 +210,7 @@ def cut_streams(contender: Contender, plan: Sandbox) -> None:
 @feature("Errors", "an error inside a stream raises, typed")
 def errors_in_streams(contender: Contender, plan: Sandbox) -> None:
     overloaded = {"type": "overloaded_error", "message": "overloaded"}
-    plan.script(Turn(text="Some words.", fault=Fault(error_after=4, error=overloaded)))
+    plan.script(Turn(text="Some words, and then some more.", fault=Fault(error_after=4, error=overloaded)))
     error = failure(contender.make(plan), stream=True)
     assert isinstance(error, lc.ModelError), f"it is a {type(error).__name__}"
 
@@ -229,7 +229,7 @@ def resets(contender: Contender, plan: Sandbox) -> None:
 
 @feature("Errors", "a stream that brings nothing but pings times out, async and sync")
 def stalls(contender: Contender, plan: Sandbox) -> None:
-    stalled = Turn(text="a b c d", fault=Fault(stall_after=4, pings=True, ping_interval=0.05))
+    stalled = Turn(text="a b c d e f g h", fault=Fault(stall_after=4, pings=True, ping_interval=0.05))
     plan.script(stalled, stalled)
     limits = {"ChatStepPlan": ("stream_timeout",), "ChatAnthropic": ("timeout",)}
     names = limits.get(contender.cls, ("timeout", "stream_chunk_timeout"))

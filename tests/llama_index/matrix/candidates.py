@@ -4,7 +4,7 @@ import importlib
 from collections.abc import Mapping
 from typing import Any
 
-from stepplan.sandbox.checks import MODELS
+from stepplan.sandbox.models import MODELS
 from tests.llama_index.matrix.bench import Candidate
 
 STEP = "step-3.7-flash"
