@@ -1,9 +1,12 @@
 """What is sent: a request with its messages, tools and options. A request that exists is valid."""
 
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
+from stepplan import arguments
+from stepplan.arguments import flag, label, number, sequence, text, whole_number
 from stepplan.errors import InvalidRequestError
 from stepplan.messages import Message
 from stepplan.models import DEFAULT_MODEL, MODELS
@@ -21,12 +24,22 @@ class Tool:
         description: What it does, for the model.
         parameters: A JSON Schema of type `object`.
         strict: Ask the server to hold the arguments to the schema. Chat Completions only; sent only when set.
+
+    Raises:
+        InvalidRequestError: A value is of the wrong type.
     """
 
     name: str
     description: str = ""
     parameters: Mapping[str, Any] = field(default_factory=dict[str, Any])
     strict: bool | None = None
+
+    def __post_init__(self) -> None:
+        text("A tool's name", self.name)
+        text(f"The description of the tool {self.name!r}", self.description)
+        arguments.fields(f"The parameters of the tool {self.name!r}", self.parameters)
+        if self.strict is not None:
+            flag(f"strict of the tool {self.name!r}", self.strict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +54,26 @@ ToolChoice = Literal["auto", "none", "required"] | NamedTool
 
 @dataclass(frozen=True, slots=True)
 class JSONSchema:
-    """A response format: the answer is JSON that satisfies `schema`. Chat Completions only."""
+    """A response format: the answer is JSON that satisfies `schema`. Chat Completions only.
+
+    Attributes:
+        name: The schema's name.
+        schema: A JSON Schema.
+        strict: Ask the server to hold the answer to the schema strictly; sent only when set.
+
+    Raises:
+        InvalidRequestError: A value is of the wrong type.
+    """
 
     name: str
     schema: Mapping[str, Any]
     strict: bool | None = None
+
+    def __post_init__(self) -> None:
+        text("A response format's name", self.name)
+        arguments.fields("A response format's schema", self.schema)
+        if self.strict is not None:
+            flag("A response format's strict", self.strict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +102,8 @@ class Request:
         extra_headers: Headers for this request only; they win over ours.
 
     Raises:
-        InvalidRequestError: A value is outside its documented range.
+        InvalidRequestError: A value is of the wrong type or out of its documented range, or `tool_choice` asks for a
+            tool that is not among `tools`.
     """
 
     messages: tuple[Message, ...]
@@ -98,23 +127,54 @@ class Request:
     extra_headers: Mapping[str, str] = field(default_factory=dict[str, str])
 
     def __post_init__(self) -> None:
-        for name, value, valid, allowed in (
-            ("temperature", self.temperature, self.temperature is None or 0 <= self.temperature <= 2, "from 0 to 2"),
-            ("top_p", self.top_p, self.top_p is None or 0 < self.top_p <= 1, "over 0 and at most 1"),
-            ("top_k", self.top_k, self.top_k is None or 0 <= self.top_k <= 500, "from 0 to 500"),
-            ("max_tokens", self.max_tokens, self.max_tokens is None or self.max_tokens > 0, "over 0"),
-            (
-                "frequency_penalty",
-                self.frequency_penalty,
-                self.frequency_penalty is None or -2 <= self.frequency_penalty <= 2,
-                "from -2 to 2",
-            ),
-        ):
-            if not valid:
-                raise InvalidRequestError(f"{name}={value!r} is out of range: it must be {allowed}.")
+        for name, check in _CHECKS.items():
+            value = getattr(self, name)
+            if value is not _DEFAULTS[name]:
+                object.__setattr__(self, name, check(name, value))
         known = MODELS.get(self.model)
         if self.reasoning_effort is not None and known and self.reasoning_effort not in known.reasoning_efforts:
             accepted = ", ".join(known.reasoning_efforts)
             raise InvalidRequestError(
                 f"reasoning_effort={self.reasoning_effort!r} is not known to {self.model}, which accepts: {accepted}."
             )
+        self._check_tool_choice()
+
+    def _check_tool_choice(self) -> None:
+        choice, names = self.tool_choice, [tool.name for tool in self.tools]
+        if isinstance(choice, NamedTool):
+            if choice.name not in names:
+                there = ", ".join(names) or "none"
+                raise InvalidRequestError(f"tool_choice names {choice.name!r}, but the tools are: {there}.")
+        elif choice not in ("auto", "none", "required"):
+            raise arguments.wrong_type("tool_choice", choice, "'auto', 'none', 'required' or a NamedTool")
+        elif choice == "required" and not names:
+            raise InvalidRequestError("tool_choice='required' needs tools to choose from.")
+
+
+def _response_format(name: str, value: Any) -> Any:
+    if value != "json_object" and not isinstance(value, JSONSchema):
+        raise arguments.wrong_type(name, value, "'json_object' or a JSONSchema")
+    return value
+
+
+_CHECKS: Mapping[str, arguments.Check] = {
+    "messages": sequence(Message, "Messages"),
+    "model": label,
+    "tools": sequence(Tool, "Tools"),
+    "parallel_tool_calls": flag,
+    "max_tokens": whole_number("over 0", lambda value: 0 < value < math.inf),
+    "temperature": number("from 0 to 2", lambda value: 0 <= value <= 2),
+    "top_p": number("over 0 and at most 1", lambda value: 0 < value <= 1),
+    "top_k": whole_number("from 0 to 500", lambda value: 0 <= value <= 500),
+    "frequency_penalty": number("from -2 to 2", lambda value: -2 <= value <= 2),
+    "stop": sequence(str, "strings"),
+    "reasoning_effort": label,
+    "response_format": _response_format,
+    "replay_reasoning": flag,
+    "stream_usage": flag,
+    "repair_history": flag,
+    "think_tags": flag,
+    "extra_body": arguments.fields,
+    "extra_headers": arguments.headers,
+}
+_DEFAULTS = {option.name: option.default for option in fields(Request)}

@@ -5,12 +5,14 @@ import math
 import os
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Literal
 from urllib.parse import SplitResult, urlsplit
 
 from pydantic import SecretStr
 
+from stepplan import arguments
+from stepplan.arguments import SECONDS, text, whole_number
 from stepplan.errors import InvalidRequestError, StepPlanWarning
 from stepplan.retry import RetryPolicy
 
@@ -42,7 +44,8 @@ class Settings:
         verify: False leaves TLS certificates unchecked; a path names a file of accepted authorities.
 
     Raises:
-        InvalidRequestError: The key is empty or not ASCII, the base URL cannot be right, or a number is out of range.
+        InvalidRequestError: The key is empty or not ASCII, the base URL cannot be right, or a value is of the wrong
+            type or out of range.
     """
 
     api_key: SecretStr | str | None = None
@@ -57,16 +60,15 @@ class Settings:
     verify: bool | str = True
 
     def __post_init__(self) -> None:
+        for name, check in _CHECKS.items():
+            value = getattr(self, name)
+            if value is not _DEFAULTS[name]:
+                object.__setattr__(self, name, check(name, value))
         if isinstance(self.api_key, str):
             object.__setattr__(self, "api_key", SecretStr(self.api_key))
         if isinstance(self.api_key, SecretStr):
             _checked(self.api_key.get_secret_value(), "api_key")
         _root(self.region, self.base_url)
-        for name in ("connect_timeout", "timeout", "stream_timeout"):
-            if not 0 < getattr(self, name) < math.inf:
-                raise InvalidRequestError(f"{name}={getattr(self, name)!r} is out of range: it is seconds, over 0.")
-        if self.max_retries < 0:
-            raise InvalidRequestError(f"max_retries={self.max_retries!r} is out of range: it must be at least 0.")
 
     @property
     def root(self) -> str:
@@ -113,6 +115,33 @@ class Settings:
                 f"Keys are made on {'platform.stepfun.com' if self.region == 'china' else 'platform.stepfun.ai'}."
             )
         return _checked(os.environ[source], source)
+
+
+def _key(name: str, value: object) -> object:
+    if not isinstance(value, str | SecretStr):
+        raise arguments.wrong_type(name, value, "a string or a SecretStr")
+    return value
+
+
+def _verify(name: str, value: object) -> object:
+    if not isinstance(value, bool | str):
+        raise arguments.wrong_type(name, value, "True, False or the path of a file")
+    return value
+
+
+_CHECKS: Mapping[str, arguments.Check] = {
+    "api_key": _key,
+    "region": text,
+    "base_url": text,
+    "max_retries": whole_number("at least 0", lambda value: 0 <= value < math.inf),
+    "connect_timeout": SECONDS,
+    "timeout": SECONDS,
+    "stream_timeout": SECONDS,
+    "headers": arguments.headers,
+    "proxy": text,
+    "verify": _verify,
+}
+_DEFAULTS = {option.name: option.default for option in fields(Settings)}
 
 
 def _checked(key: str, source: str) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 from stepplan.errors import InvalidRequestError
 from stepplan.messages import Block, Image, Message, Role, Text, ToolCall, ToolResult, Video
 from stepplan.models import models_taking, takes
-from stepplan.requests import NamedTool, Request, Tool
+from stepplan.requests import Request, Tool
 from stepplan.responses import parse_arguments
 
 
@@ -29,22 +29,6 @@ def misplaced(block: Block, role: Role) -> InvalidRequestError:
 def offered_tools(request: Request) -> tuple[Tool, ...]:
     """The tools to put on the wire. `none` is said by leaving them out: neither protocol documents the word."""
     return () if request.tool_choice == "none" else request.tools
-
-
-def check_tool_choice(request: Request) -> None:
-    """Refuse a choice that names a tool that is not there.
-
-    Raises:
-        InvalidRequestError: As said.
-    """
-    choice = request.tool_choice
-    names = [tool.name for tool in request.tools]
-    if isinstance(choice, NamedTool) and choice.name not in names:
-        raise InvalidRequestError(
-            f"tool_choice names {choice.name!r}, but the tools are: {', '.join(names) or 'none'}."
-        )
-    if choice == "required" and not names:
-        raise InvalidRequestError("tool_choice='required' needs tools to choose from.")
 
 
 def check_input(request: Request, block: Image | Video) -> None:

@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+from typing import Any
 
 import pytest
 from pydantic import SecretStr
@@ -165,6 +166,27 @@ def test_fewer_than_no_retries_are_refused() -> None:
     assert Settings(max_retries=0).max_retries == 0
     with pytest.raises(InvalidRequestError, match="max_retries=-1 is out of range"):
         Settings(max_retries=-1)
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong", "expected"),
+    [
+        ("api_key", 5, "a string or a SecretStr"),
+        ("region", 5, "a string"),
+        ("base_url", 5, "a string"),
+        ("max_retries", True, "a whole number at least 0"),
+        ("connect_timeout", "sk-canary", "a number of seconds, over 0"),
+        ("timeout", None, "a number of seconds, over 0"),
+        ("stream_timeout", [1], "a number of seconds, over 0"),
+        ("headers", "sk-canary", "a mapping whose keys are strings"),
+        ("proxy", 5, "a string"),
+        ("verify", 5, "True, False or the path of a file"),
+    ],
+)
+def test_a_setting_of_the_wrong_type_is_refused_by_its_name_and_not_shown(name: str, wrong: Any, expected: str) -> None:
+    with pytest.raises(InvalidRequestError, match=f"{name} must be {expected}, not ") as caught:
+        Settings(**{name: wrong})
+    assert "sk-canary" not in str(caught.value)
 
 
 def test_the_number_of_retries_is_the_policys() -> None:

@@ -3,6 +3,7 @@
 import copy
 import pickle
 from dataclasses import FrozenInstanceError, replace
+from fractions import Fraction
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from stepplan import (
     Event,
     Image,
     InvalidRequestError,
+    JSONSchema,
     Message,
     MessageEnd,
     MessageStart,
@@ -22,6 +24,7 @@ from stepplan import (
     Response,
     Text,
     TextDelta,
+    Tool,
     ToolCall,
     ToolCallDelta,
     ToolCallStart,
@@ -54,6 +57,92 @@ def test_a_value_out_of_its_range_is_refused_with_the_range(
         with pytest.raises(InvalidRequestError) as caught:
             Request(messages=HI, **{name: value})
         assert str(caught.value) == f"{name}={value!r} is out of range: it must be {words}."
+
+
+class NotANumber:
+    """Shows a secret in its repr."""
+
+    def __repr__(self) -> str:
+        return "sk-canary"
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong", "expected"),
+    [
+        ("temperature", (True, "hot", [1], NotANumber()), "a number from 0 to 2"),
+        ("top_p", ("0.5", False), "a number over 0 and at most 1"),
+        ("top_k", ("5", True), "a whole number from 0 to 500"),
+        ("max_tokens", (True, "sk-canary", {}), "a whole number over 0"),
+        ("frequency_penalty", ("1", 1j), "a number from -2 to 2"),
+        ("model", (None, 5), "a string"),
+        ("reasoning_effort", (5, True), "a string"),
+        ("parallel_tool_calls", (0, "no"), "True or False"),
+        ("replay_reasoning", (None, 1), "True or False"),
+        ("stream_usage", ("yes",), "True or False"),
+        ("repair_history", (1,), "True or False"),
+        ("think_tags", (1,), "True or False"),
+        ("stop", ("sk-canary", 5, None, {"a"}), "a sequence of strings"),
+        ("tools", (Tool("f"), "f"), "a sequence of Tools"),
+        ("messages", ("Hi", None), "a sequence of Messages"),
+        ("tool_choice", ("always", True, ["auto"]), "'auto', 'none', 'required' or a NamedTool"),
+        ("response_format", ("json", {"type": "json_object"}), "'json_object' or a JSONSchema"),
+        ("extra_body", ("a", [("a", 1)], {1: 2}), "a mapping whose keys are strings"),
+        ("extra_headers", ("a", {1: "a"}), "a mapping whose keys are strings"),
+    ],
+)
+def test_a_value_of_the_wrong_type_is_refused_by_the_arguments_name_and_not_shown(
+    name: str, wrong: tuple[Any, ...], expected: str
+) -> None:
+    for value in wrong:
+        with pytest.raises(InvalidRequestError) as caught:
+            Request(**{"messages": HI, name: value})
+        assert str(caught.value).startswith(f"{name} must be {expected}, not ")
+        assert "sk-canary" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong", "expected"),
+    [
+        ("messages", ["Hi"], "messages may hold Messages only, not a value of type str."),
+        ("tools", [{"name": "f"}], "tools may hold Tools only, not a value of type dict."),
+        ("stop", ["a", 5], "stop may hold strings only, not a value of type int."),
+        ("extra_headers", {"x": 5}, "extra_headers['x'] must be a string, not of type int."),
+        ("max_tokens", 1.5, "max_tokens=1.5 is not a whole number."),
+        ("max_tokens", float("inf"), "max_tokens=inf is out of range: it must be over 0."),
+        ("top_k", float("nan"), "top_k=nan is out of range: it must be from 0 to 500."),
+        ("model", "", "model must not be empty."),
+    ],
+)
+def test_what_is_wrong_within_a_value_is_named(name: str, wrong: Any, expected: str) -> None:
+    with pytest.raises(InvalidRequestError) as caught:
+        Request(**{"messages": HI, name: wrong})
+    assert str(caught.value) == expected
+
+
+def test_numbers_of_other_types_are_taken_as_what_they_are() -> None:
+    request = Request(messages=list(HI), max_tokens=100.0, temperature=Fraction(1, 2), stop=["a"])  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType] - what is tested
+    assert (request.messages, request.stop) == (HI, ("a",))
+    assert repr((request.max_tokens, request.temperature)) == "(100, 0.5)"
+
+
+@pytest.mark.parametrize(
+    ("kind", "wrong", "said"),
+    [
+        (Tool, {"name": 5}, "A tool's name must be a string"),
+        (Tool, {"name": "f", "description": None}, "The description of the tool 'f' must be a string, not None"),
+        (Tool, {"name": "f", "parameters": "{}"}, "The parameters of the tool 'f' must be a mapping"),
+        (Tool, {"name": "f", "strict": "yes"}, "strict of the tool 'f' must be True or False"),
+        (JSONSchema, {"name": None, "schema": {}}, "A response format's name must be a string, not None"),
+        (JSONSchema, {"name": "a", "schema": "{}"}, "A response format's schema must be a mapping"),
+        (JSONSchema, {"name": "a", "schema": {}, "strict": 1}, "A response format's strict must be True or False"),
+    ],
+)
+def test_a_tool_or_a_schema_of_wrong_types_is_refused_where_it_is_made(
+    kind: type[Any], wrong: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(InvalidRequestError) as caught:
+        kind(**wrong)
+    assert said in str(caught.value)
 
 
 @pytest.mark.parametrize("model", MODELS)

@@ -81,7 +81,6 @@ def _forces_a_call(request: Request) -> bool:
 
 
 def _encode_prompt(request: Request) -> _Prompt:
-    _encoding.check_tool_choice(request)
     paired = pair_tool_results(request.messages, repair=request.repair_history)
     # The wire has one system text, before all turns: later system messages join it, in their order.
     system = [_encoding.words(message) for message in paired if message.role == "system"]

@@ -48,7 +48,6 @@ def encode(request: Request, *, stream: bool) -> dict[str, Any]:
         InvalidRequestError: Something in the request is not documented for Chat Completions.
     """
     _encoding.refuse_set(request, ("top_k",), "Chat Completions", "anthropic")
-    _encoding.check_tool_choice(request)
     messages = pair_tool_results(request.messages, repair=request.repair_history)
     body: dict[str, Any] = {
         "model": request.model,

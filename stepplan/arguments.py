@@ -1,0 +1,97 @@
+"""Checks of the arguments that callers pass: each error is one sentence that names the argument and what it may be."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from numbers import Real
+from typing import Any
+
+from stepplan.errors import InvalidRequestError
+
+Check = Callable[[str, Any], Any]
+"""Takes an argument's name and its value, and returns the value to use. Raises `InvalidRequestError`."""
+
+
+def number(limits: str, valid: Callable[[Any], bool], noun: str = "a number") -> Check:
+    """A number for which `valid` is true; `limits` describes those numbers."""
+
+    def check(name: str, value: Any) -> Any:
+        if not _is_number(value):
+            raise wrong_type(name, value, f"{noun} {limits}")
+        if not valid(value):
+            raise InvalidRequestError(f"{name}={value!r} is out of range: it must be {limits}.")
+        return value if isinstance(value, int | float) else float(value)
+
+    return check
+
+
+def _is_number(value: object) -> bool:
+    return not isinstance(value, bool) and isinstance(value, Real)
+
+
+def whole_number(limits: str, valid: Callable[[Any], bool]) -> Check:
+    """A whole number for which `valid` is true; `limits` describes those numbers."""
+    in_range = number(limits, valid, "a whole number")
+
+    def check(name: str, value: Any) -> int:
+        if in_range(name, value) != int(value):
+            raise InvalidRequestError(f"{name}={value!r} is not a whole number.")
+        return int(value)
+
+    return check
+
+
+SECONDS = number("seconds, over 0", lambda value: 0 < value < math.inf, "a number of")
+
+
+def flag(name: str, value: Any) -> bool:
+    """True or False."""
+    if not isinstance(value, bool):
+        raise wrong_type(name, value, "True or False")
+    return value
+
+
+def text(name: str, value: Any) -> str:
+    """A string."""
+    if not isinstance(value, str):
+        raise wrong_type(name, value, "a string")
+    return value
+
+
+def label(name: str, value: Any) -> str:
+    """A string that is not empty."""
+    if given := text(name, value):
+        return given
+    raise InvalidRequestError(f"{name} must not be empty.")
+
+
+def sequence(kind: type, noun: str) -> Check:
+    """A sequence of values of one type, as a tuple."""
+
+    def check(name: str, value: Any) -> tuple[Any, ...]:
+        if isinstance(value, str) or not isinstance(value, Sequence):
+            raise wrong_type(name, value, f"a sequence of {noun}")
+        items = tuple[Any, ...](value)  # pyright: ignore[reportUnknownArgumentType] - checked below
+        for item in items:
+            if not isinstance(item, kind):
+                raise InvalidRequestError(f"{name} may hold {noun} only, not a value of type {type(item).__name__}.")
+        return items
+
+    return check
+
+
+def fields(name: str, value: Any) -> Mapping[str, Any]:
+    """A mapping whose keys are strings."""
+    if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):  # pyright: ignore[reportUnknownVariableType] - checked here
+        raise wrong_type(name, value, "a mapping whose keys are strings")
+    return value  # pyright: ignore[reportUnknownVariableType] - see above
+
+
+def headers(name: str, value: Any) -> Mapping[str, str]:
+    """A mapping from strings to strings."""
+    return {header: text(f"{name}[{header!r}]", content) for header, content in fields(name, value).items()}
+
+
+def wrong_type(name: str, value: Any, expected: str) -> InvalidRequestError:
+    """The error for a value of the wrong type. It shows no text, which may be a key in the wrong argument."""
+    shown = repr(value) if value is None or isinstance(value, bool) else f"of type {type(value).__name__}"
+    return InvalidRequestError(f"{name} must be {expected}, not {shown}.")
