@@ -10,7 +10,9 @@ import httpx
 from llama_index.core.base.llms.types import ChatMessage, ThinkingBlock, ToolCallBlock
 
 from stepplan.sandbox import Fault, Turn, Usage
-from tests.llama_index.matrix.bench import Bench, behavior, call_piece, chat_chunk, message_events, plain, replay
+from tests.peers.features import Bench
+from tests.peers.features import for_llama_index as feature
+from tests.peers.wire import call_piece, chat_chunk, message_events, plain, replay
 
 HI = [ChatMessage("Hi")]
 
@@ -23,7 +25,7 @@ def thinking(response: Any) -> str:
     return "".join(block.content or "" for block in response.message.blocks if isinstance(block, ThinkingBlock))
 
 
-@behavior("text is there while it streams, and deltas add up to it")
+@feature("Streams", "text is there while it streams, and deltas add up to it")
 def text_accumulates(it: Bench) -> None:
     it.plan.script(Turn(text="One two three four five."))
     text = ""
@@ -34,7 +36,11 @@ def text_accumulates(it: Bench) -> None:
     assert text == "One two three four five."
 
 
-@behavior("the first piece of thinking is not lost when streamed async", ("openai",))
+@feature(
+    "Streams",
+    "the first piece of thinking is not lost when streamed async",
+    absent={"anthropic": "Messages begins thinking with an event of its own"},
+)
 def first_thinking_kept(it: Bench) -> None:
     chunks = [
         chat_chunk({"role": "assistant", "content": None, "reasoning_content": "FIRST "}),
@@ -59,13 +65,19 @@ def called(it: Bench, *deltas: list[dict[str, Any]]) -> list[tuple[str, Any]]:
 EXPECTED = [("add", {"n": 1}), ("sub", {"n": 2})]
 
 
-@behavior("two tool calls in one chunk are two calls", ("openai",))
+@feature(
+    "Streams", "two tool calls in one chunk are two calls", absent={"anthropic": "an event of Messages holds one block"}
+)
 def two_in_one(it: Bench) -> None:
     got = called(it, [call_piece(0, '{"n": 1}', "add", "a"), call_piece(1, '{"n": 2}', "sub", "b")])
     assert got == EXPECTED, f"got {got}"
 
 
-@behavior("interleaved pieces are sorted into their calls", ("openai",))
+@feature(
+    "Streams",
+    "interleaved pieces are sorted into their calls",
+    absent={"anthropic": "blocks of Messages come one after the other"},
+)
 def interleaved(it: Bench) -> None:
     got = called(
         it,
@@ -77,7 +89,11 @@ def interleaved(it: Bench) -> None:
     assert got == EXPECTED, f"got {got}"
 
 
-@behavior("a name and an id that are repeated are not glued together", ("openai",))
+@feature(
+    "Streams",
+    "a name and an id that are repeated are not glued together",
+    absent={"anthropic": "Messages names a call once"},
+)
 def repeated_names(it: Bench) -> None:
     got = called(
         it,
@@ -88,13 +104,13 @@ def repeated_names(it: Bench) -> None:
     assert got == EXPECTED, f"got {got}"
 
 
-@behavior("a stream asks for token counts", ("openai",))
+@feature("Streams", "a stream asks for token counts", absent={"anthropic": "Messages always sends them"})
 def asks_for_usage(it: Bench) -> None:
     list(it.llm().stream_chat(HI))
     assert it.body().get("stream_options") == {"include_usage": True}, "stream_options is not sent"
 
 
-@behavior("the last chunk has counts, cached ones too, and the finish reason")
+@feature("Streams", "the last chunk has counts, cached ones too, and the finish reason")
 def last_chunk_is_complete(it: Bench) -> None:
     it.plan.script(Turn(text="Hello.", usage=Usage(input_tokens=20, output_tokens=5, cached_tokens=8)))
     last = list(it.llm().stream_chat(HI))[-1]
@@ -106,7 +122,11 @@ def last_chunk_is_complete(it: Bench) -> None:
     assert '"stop"' in written or "end_turn" in written, "raw has no finish reason"
 
 
-@behavior("a chunk of token counts alone does not wipe the finish reason", ("openai",))
+@feature(
+    "Streams",
+    "a chunk of token counts alone does not wipe the finish reason",
+    absent={"anthropic": "Messages has no such event"},
+)
 def counts_alone(it: Bench) -> None:
     counts = {"prompt_tokens": 20, "completion_tokens": 5, "total_tokens": 25}
     chunks = [
@@ -120,7 +140,11 @@ def counts_alone(it: Bench) -> None:
     assert [choice["finish_reason"] for choice in raw["choices"]] == ["stop"], f"choices are {raw['choices']}"
 
 
-@behavior("cached tokens that only the start of a stream tells of are counted", ("anthropic",))
+@feature(
+    "Streams",
+    "cached tokens that only the start of a stream tells of are counted",
+    absent={"openai": "Chat Completions counts at the end"},
+)
 def cached_at_start(it: Bench) -> None:
     usage = {"input_tokens": 20, "cache_read_input_tokens": 70_001, "output_tokens": 1}
     events = message_events({"type": "text", "text": ""}, [{"type": "text_delta", "text": "Hello."}], usage)
@@ -130,21 +154,21 @@ def cached_at_start(it: Bench) -> None:
     assert "70001" in told, "the last chunk does not tell of them"
 
 
-@behavior("what a memory keeps of an answer has no token counts or deltas in it")
+@feature("Streams", "what a memory keeps of an answer has no token counts or deltas in it")
 def nothing_but_the_message(it: Bench) -> None:
     it.plan.script(Turn(reasoning="Hm.", text="Hello."))
     kept = list(it.llm().stream_chat(HI))[-1].message.additional_kwargs
     assert kept == {}, f"it keeps {sorted(kept)}"
 
 
-@behavior("every chunk can be written as JSON")
+@feature("Streams", "every chunk can be written as JSON")
 def chunks_are_json(it: Bench) -> None:
     for chunk in it.llm().stream_chat(HI):
         chunk.model_dump_json()
         json.dumps(chunk.raw)
 
 
-@behavior("a stream that just ends is an error, not a short answer")
+@feature("Streams", "a stream that just ends is an error, not a short answer")
 def cut_stream(it: Bench) -> None:
     it.plan.script(Turn(text="A long answer. " * 100, fault=Fault(cut_at=3000)))
     try:
@@ -155,7 +179,7 @@ def cut_stream(it: Bench) -> None:
     raise AssertionError(f"{len(last.message.content or '')} characters passed for the whole answer")
 
 
-@behavior("streams that are left leave room in a small pool")
+@feature("Streams", "streams that are left leave room in a small pool")
 def small_pool(it: Bench) -> None:
     it.plan.script(*[Turn(text="Word. " * 500, fault=Fault(delay=0.01))] * 3, Turn(text="Hello."))
 
@@ -171,7 +195,7 @@ def small_pool(it: Bench) -> None:
     assert asyncio.run(leave()) == "Hello."
 
 
-@behavior("streams that are left are closed")
+@feature("Streams", "streams that are left are closed")
 def left_streams(it: Bench) -> None:
     it.plan.script(*[Turn(text="Word. " * 500, fault=Fault(delay=0.01))] * 3)
 
@@ -201,7 +225,7 @@ def long_call(it: Bench, pieces: int) -> list[dict[str, Any]]:
     return [*(chat_chunk({"tool_calls": [call]}) for call in calls), chat_chunk({}, "tool_calls")]
 
 
-@behavior("tool arguments take linear time, with an agent looking at every chunk")
+@feature("Streams", "tool arguments take linear time, with an agent looking at every chunk")
 def linear_arguments(it: Bench) -> None:
     """Five times the pieces should take five times as long; twenty-five times is quadratic."""
 
@@ -218,7 +242,7 @@ def linear_arguments(it: Bench) -> None:
     assert large < 10 * small, f"5 times the text took {large / small:.0f} times as long"
 
 
-@behavior("chunks do not share one list of calls")
+@feature("Streams", "chunks do not share one list of calls")
 def chunks_apart(it: Bench) -> None:
     from stepplan.sandbox import ToolCall
 

@@ -7,7 +7,6 @@ import pickle
 import socket
 import time
 from collections.abc import Callable
-from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 
@@ -17,40 +16,41 @@ from langchain.chat_models import init_chat_model
 from langchain_core.load import dumpd, load
 
 import langchain_stepplan
-from stepplan.sandbox import Fault, Sandbox, Turn
-from tests.langchain.features import Contender, feature
+from stepplan.sandbox import Fault, Turn
+from tests.peers.features import Bench
+from tests.peers.features import for_langchain as feature
 from tests.support.servers import RawServer, raw_server, response
 
 
 @feature("Object", "is made in less than a quarter of a millisecond")
-def made_quickly(contender: Contender, plan: Sandbox) -> None:
-    contender.make(plan)
+def made_quickly(it: Bench) -> None:
+    it.llm()
     best = float("inf")
     for _ in range(5):
         began = time.process_time()
         for _ in range(5):
-            contender.make(plan)
+            it.llm()
         best = min(best, (time.process_time() - began) / 5)
     assert best < 250e-6, f"takes {best * 1e6:,.0f} us"
 
 
 @feature("Object", "pickles and deep-copies after use")
-def copies(contender: Contender, plan: Sandbox) -> None:
-    model = contender.make(plan)
+def copies(it: Bench) -> None:
+    model = it.llm()
     model.invoke("hi")
     assert copy.deepcopy(model).invoke("hi").text
     assert pickle.loads(pickle.dumps(model)).invoke("hi").text
 
 
 @feature("Object", "works in one event loop after another, without retries that hide it")
-def loops(contender: Contender, plan: Sandbox) -> None:
-    model = contender.make(plan)
+def loops(it: Bench) -> None:
+    model = it.llm()
     for _ in range(3):
         assert asyncio.run(model.ainvoke("hi")).text
 
 
 @feature("Object", "shares a connection with its equals")
-def shared_connections(contender: Contender, plan: Sandbox) -> None:
+def shared_connections(it: Bench) -> None:
     answer = {
         "id": "a",
         "object": "chat.completion",
@@ -69,39 +69,40 @@ def shared_connections(contender: Contender, plan: Sandbox) -> None:
             connection.sendall(response(json.dumps(answer).encode()))
 
     with raw_server(serve) as server:
-        there: Any = SimpleNamespace(base_url=f"http://127.0.0.1:{server.port}", api_key="sk")
         for _ in range(3):
-            assert contender.make(there).invoke("hi").text
+            assert it.llm(url=f"http://127.0.0.1:{server.port}").invoke("hi").text
     assert server.connections == 1, f"{server.connections} models opened {server.connections}"
 
 
 @feature("Object", "is made of a string by `init_chat_model` (ours after `register()`)")
-def made_of_a_string(contender: Contender, plan: Sandbox) -> None:
-    provider = contender.module.removeprefix("langchain_")
+def made_of_a_string(it: Bench) -> None:
+    provider = it.candidate.module.removeprefix("langchain_")
     with patch.dict(chat_models._BUILTIN_PROVIDERS):
         if provider == "stepplan":
             langchain_stepplan.register()
-        made = init_chat_model(f"{provider}:step-3.7-flash", api_key=plan.api_key, **contender.fields(plan))
+        made = init_chat_model(
+            f"{provider}:step-3.7-flash", api_key=it.plan.api_key, **it.candidate.address(it.plan.base_url)
+        )
     chat_models._get_chat_model_creator.cache_clear()
-    assert type(made).__name__ == contender.cls
+    assert type(made).__name__ == it.candidate.cls
     assert made.invoke("hi").text
 
 
 @feature("Object", "takes an httpx client of one's own")
-def own_client(contender: Contender, plan: Sandbox) -> None:
+def own_client(it: Bench) -> None:
     seen: list[str] = []
 
     def note(request: httpx.Request) -> None:
         seen.append(request.url.path)
 
     with httpx.Client(event_hooks={"request": [note]}) as client:
-        contender.make(plan, http_client=client).invoke("hi")
+        it.llm(http_client=client).invoke("hi")
     assert seen, "it is not used"
 
 
 @feature("Object", "a misspelt argument raises, with what was perhaps meant")
-def misspelt(contender: Contender, plan: Sandbox) -> None:
-    error = raised(lambda: contender.make(plan, temprature=0))
+def misspelt(it: Bench) -> None:
+    error = raised(lambda: it.llm(temprature=0))
     assert error is not None, "it is taken, with a warning or in silence"
     assert "temperature" in str(error), "no word of what was meant"
 
@@ -116,28 +117,28 @@ def raised(run: Callable[[], object]) -> Exception | None:
 
 
 @feature("Object", "a dump holds no key, and comes back")
-def dumps(contender: Contender, plan: Sandbox) -> None:
-    model = contender.make(plan)
+def dumps(it: Bench) -> None:
+    model = it.llm()
     dumped = dumpd(model)
-    assert plan.api_key not in str(dumped)
+    assert it.plan.api_key not in str(dumped)
     assert dumped["type"] == "constructor", "it is not dumped"
     options: dict[str, Any] = {
         "allowed_objects": [type(model)],
-        "valid_namespaces": [contender.module],
-        "secrets_map": dict.fromkeys(("STEP_API_KEY", "OPENAI_API_KEY", "ANTHROPIC_API_KEY"), plan.api_key),
+        "valid_namespaces": [it.candidate.module],
+        "secrets_map": dict.fromkeys(("STEP_API_KEY", "OPENAI_API_KEY", "ANTHROPIC_API_KEY"), it.plan.api_key),
     }
     assert load(dumped, **options).invoke("hi").text
 
 
 @feature("Object", "retries what may pass, and heeds Retry-After")
-def retries(contender: Contender, plan: Sandbox) -> None:
-    plan.script(Turn(text="At last.", fault=Fault(status=429, headers={"Retry-After": "1"})))
+def retries(it: Bench) -> None:
+    it.plan.script(Turn(text="At last.", fault=Fault(status=429, headers={"Retry-After": "1"})))
     began = time.monotonic()
-    assert contender.make(plan, max_retries=2).invoke("hi").text == "At last."
+    assert it.llm(max_retries=2).invoke("hi").text == "At last."
     assert time.monotonic() - began >= 0.9, "it does not wait"
 
 
 @feature("Object", "has a profile of the plan's models")
-def profile(contender: Contender, plan: Sandbox) -> None:
-    known = contender.make(plan).profile or {}
+def profile(it: Bench) -> None:
+    known = it.llm().profile or {}
     assert known.get("max_input_tokens"), "there is none"

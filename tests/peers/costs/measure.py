@@ -1,4 +1,4 @@
-"""One candidate in one fresh interpreter: prints what each task costs in CPU time (user and system), as JSON."""
+"""One contender in one fresh interpreter: prints what each task costs in CPU time (user and system), as JSON."""
 
 import asyncio
 import gc
@@ -10,7 +10,8 @@ from functools import partial
 from importlib import import_module
 from typing import Any
 
-from benchmarks.candidates import CANDIDATES, LangChain
+from tests.peers.costs.contenders import CONTENDERS
+from tests.peers.costs.drivers import DRIVERS, LangChain
 
 EVENTS = 2000
 REQUESTS = 100
@@ -18,13 +19,13 @@ TURNS = 200
 
 
 def main(name: str, port: int) -> dict[str, float]:
-    """The tasks one after the other, each warmed up; a task that the candidate does not know is left out."""
-    [candidate] = [candidate for candidate in CANDIDATES if candidate.name == name]
-    costs = {"import, ms": _cost(lambda: import_module(candidate.module), 1) / 1e3}
-    root, driver = f"http://127.0.0.1:{port}", candidate.driver
+    """The tasks one after the other, each warmed up; a task that the framework does not have is left out."""
+    [contender] = [contender for contender in CONTENDERS if contender.name == name]
+    costs = {"import, ms": _cost(lambda: import_module(contender.module), 1) / 1e3}
+    root, driver = f"http://127.0.0.1:{port}", DRIVERS[contender.framework]()
 
     def at(task: str, count: int, how: str = "each") -> Any:
-        return candidate.new(f"{root}/{task}/{count}/{how}")
+        return contender.new(f"{root}/{task}/{count}/{how}")
 
     at("whole", 1)
     costs["construct, us"] = _cost(lambda: at("whole", 1), 50)

@@ -23,7 +23,8 @@ from llama_index.core.tools import FunctionTool
 from pydantic import BaseModel
 
 from stepplan.sandbox import ToolCall, Turn
-from tests.llama_index.matrix.bench import Bench, behavior
+from tests.peers.features import Bench
+from tests.peers.features import for_llama_index as feature
 
 T = TypeVar("T")
 HI = [ChatMessage("Hi")]
@@ -47,13 +48,13 @@ async def run(agent: FunctionAgent, question: str) -> tuple[str, list[Any]]:
     return str(await handler), events
 
 
-@behavior("agents take it as it comes")
+@feature("Tools and messages", "agents take it as it comes")
 def agents_take_it(it: Bench) -> None:
     answer, _ = asyncio.run(run(FunctionAgent(tools=[get_weather], llm=it.bare()), "The weather in 'Rome'?"))
     assert "Sunny in Rome." in answer, f"the agent said {answer!r}"
 
 
-@behavior("agents show thinking as it streams")
+@feature("Tools and messages", "agents show thinking as it streams")
 def agents_show_thinking(it: Bench) -> None:
     it.plan.script(Turn(reasoning="Let me see.", text="Sunny."))
     _, events = asyncio.run(run(FunctionAgent(tools=[get_weather], llm=it.llm()), "Well?"))
@@ -61,7 +62,7 @@ def agents_show_thinking(it: Bench) -> None:
     assert shown == "Let me see.", f"the events show {shown!r}"
 
 
-@behavior("a tool call that was cut off is not run")
+@feature("Tools and messages", "a tool call that was cut off is not run")
 def cut_off_call(it: Bench) -> None:
     paid: list[int] = []
 
@@ -78,7 +79,7 @@ def cut_off_call(it: Bench) -> None:
     assert paid == [], f"paid {paid}"
 
 
-@behavior("the first tool of an agent can be chosen")
+@feature("Tools and messages", "the first tool of an agent can be chosen")
 def initial_tool_choice(it: Bench) -> None:
     it.plan.script(Turn(text="Sunny."))
     agent = FunctionAgent(tools=[get_weather], llm=it.llm(), initial_tool_choice="get_weather")
@@ -88,7 +89,7 @@ def initial_tool_choice(it: Bench) -> None:
     assert asked, f"tool_choice is {choice!r}"
 
 
-@behavior("thinking is sent back with the results of tools")
+@feature("Tools and messages", "thinking is sent back with the results of tools")
 def thinking_is_replayed(it: Bench) -> None:
     it.plan.script(Turn(reasoning="I need the weather.", tool_calls=[ToolCall("get_weather", {"city": "Rome"}, "1")]))
     llm = it.llm()
@@ -98,14 +99,14 @@ def thinking_is_replayed(it: Bench) -> None:
     assert "I need the weather." in str(it.body()), "it is not in the request"
 
 
-@behavior("the caller's history stays as it is")
+@feature("Tools and messages", "the caller's history stays as it is")
 def history_is_not_changed(it: Bench) -> None:
     history = [ChatMessage("Hello"), ChatMessage("Hi.", role="assistant")]
     it.llm().chat_with_tools([WEATHER], user_msg="Weather?", chat_history=history)
     assert len(history) == 2, f"it has {len(history)} messages"
 
 
-@behavior("the caller's messages stay as they are, with the server's cache in use")
+@feature("Tools and messages", "the caller's messages stay as they are, with the server's cache in use")
 def messages_are_not_changed(it: Bench) -> None:
     question = ChatMessage("Hello")
     before = question.model_dump()
@@ -113,7 +114,7 @@ def messages_are_not_changed(it: Bench) -> None:
     assert question.model_dump() == before, f"it added {question.additional_kwargs}"
 
 
-@behavior("a question given as a message is asked")
+@feature("Tools and messages", "a question given as a message is asked")
 def message_as_question(it: Bench) -> None:
     it.llm().chat_with_tools([WEATHER], user_msg=ChatMessage("Weather?"), chat_history=[ChatMessage("Hello")])
     assert "Weather?" in str(it.body()), "it is not in the request"
@@ -125,7 +126,7 @@ class Box(BaseModel, Generic[T]):
     content: T
 
 
-@behavior("a tool whose name has brackets is found again")
+@feature("Tools and messages", "a tool whose name has brackets is found again")
 def bracketed_name(it: Bench) -> None:
     tool = FunctionTool.from_defaults(get_weather, name=Box[int].__name__)
     answer = it.llm().predict_and_call([tool], "The weather in 'Rome'?")
@@ -136,7 +137,7 @@ def history_of(call: ToolCallBlock, result: ChatMessage) -> list[ChatMessage]:
     return [*HI, ChatMessage(role="assistant", blocks=[call]), result]
 
 
-@behavior("arguments given as text are sent as the wire wants them")
+@feature("Tools and messages", "arguments given as text are sent as the wire wants them")
 def text_arguments(it: Bench) -> None:
     call = ToolCallBlock(tool_call_id="1", tool_name="look", tool_kwargs='{"city": "Rome"}')
     it.llm().chat(history_of(call, ChatMessage("ok", role="tool", additional_kwargs={"tool_call_id": "1"})))
@@ -145,7 +146,7 @@ def text_arguments(it: Bench) -> None:
         assert block["input"] == {"city": "Rome"}, f"input is {block['input']!r}"
 
 
-@behavior("arguments that broke off are sent as an object all the same")
+@feature("Tools and messages", "arguments that broke off are sent as an object all the same")
 def broken_arguments(it: Bench) -> None:
     call = ToolCallBlock(tool_call_id="1", tool_name="look", tool_kwargs='{"city": "Ro')
     it.llm().chat(history_of(call, ChatMessage("what?", role="tool", additional_kwargs={"tool_call_id": "1"})))
@@ -160,7 +161,7 @@ def parsed(text: str) -> Any:
     return None
 
 
-@behavior("a call without an id gets one")
+@feature("Tools and messages", "a call without an id gets one")
 def call_without_id(it: Bench) -> None:
     call = ToolCallBlock(tool_name="look", tool_kwargs={"city": "Rome"})
     it.llm().chat(history_of(call, ChatMessage("ok", role="tool")))
@@ -174,14 +175,14 @@ def call_without_id(it: Bench) -> None:
     assert ids[0] == ids[1], f"it sent {ids}"
 
 
-@behavior("a tool that is required is asked for, whatever else is not said")
+@feature("Tools and messages", "a tool that is required is asked for, whatever else is not said")
 def required_tool(it: Bench) -> None:
     it.llm().chat_with_tools([WEATHER], user_msg="Hi", tool_required=True, tool_choice=None)
     asked = it.body().get("tool_choice") or "You must call" in str(it.body().get("system"))
     assert asked, f"tool_choice is {it.body().get('tool_choice')!r}"
 
 
-@behavior("a picture in a tool's result reaches the model")
+@feature("Tools and messages", "a picture in a tool's result reaches the model")
 def picture_in_result(it: Bench) -> None:
     call = ToolCallBlock(tool_call_id="1", tool_name="look", tool_kwargs={})
     result = ChatMessage(
@@ -193,33 +194,33 @@ def picture_in_result(it: Bench) -> None:
     assert "iVBORw0KGgo" in str(it.body()), "it is not in the request"
 
 
-@behavior("a video can be sent", ("openai",))
+@feature("Tools and messages", "a video can be sent", absent={"anthropic": "Messages has no video"})
 def video(it: Bench) -> None:
     it.llm().chat([ChatMessage(role="user", blocks=[VideoBlock(url="https://example.invalid/a.mp4")])])
     assert "video_url" in str(it.body()), "it is not in the request"
 
 
-@behavior("the URL of a picture is passed on, and the event loop is not held up by loading it")
+@feature("Tools and messages", "the URL of a picture is passed on, and the event loop is not held up by loading it")
 def picture_url(it: Bench) -> None:
     picture = ImageBlock(url="http://127.0.0.1:9/never.png")
     asyncio.run(it.llm().achat([ChatMessage(role="user", blocks=[picture])]))
     assert "127.0.0.1:9/never.png" in str(it.body()), "it is not in the request"
 
 
-@behavior("a cache point is no obstacle")
+@feature("Tools and messages", "a cache point is no obstacle")
 def cache_point(it: Bench) -> None:
     point = CachePoint(cache_control=CacheControl(type="ephemeral"))
     it.llm().chat([ChatMessage(role="user", blocks=[TextBlock(text="Hi"), point])])
 
 
-@behavior("content that can be cited is sent")
+@feature("Tools and messages", "content that can be cited is sent")
 def citable(it: Bench) -> None:
     passage = CitableBlock(title="Atlas", source="p. 3", content=[TextBlock(text="It is round.")])
     it.llm().chat([ChatMessage(role="user", blocks=[TextBlock(text="What is round?"), passage])])
     assert "It is round." in str(it.body()), "it is not in the request"
 
 
-@behavior("a citation in the history is no obstacle")
+@feature("Tools and messages", "a citation in the history is no obstacle")
 def citation(it: Bench) -> None:
     cited = CitationBlock(
         cited_content=TextBlock(text="x"), source="s", title="t", additional_location_info={"start": 1}
@@ -228,21 +229,21 @@ def citation(it: Bench) -> None:
     it.llm().chat([*HI, answer, ChatMessage("And?")])
 
 
-@behavior("an empty assistant turn is not sent as an empty list")
+@feature("Tools and messages", "an empty assistant turn is not sent as an empty list")
 def empty_turn(it: Bench) -> None:
     it.llm().chat([*HI, ChatMessage(role="assistant"), ChatMessage("Still there?")])
     empty = [message for message in it.body()["messages"] if message.get("content") in ([], None)]
     assert empty == [], f"it sent {empty}"
 
 
-@behavior("the developer's role is put in words that the wire knows")
+@feature("Tools and messages", "the developer's role is put in words that the wire knows")
 def developer_role(it: Bench) -> None:
     it.llm().chat([ChatMessage("Be brief.", role="developer"), *HI])
     roles = {message["role"] for message in it.body()["messages"]}
     assert roles <= {"system", "user", "assistant", "tool"}, f"it sent {sorted(roles)}"
 
 
-@behavior("thinking of another provider is not sent as if it were ours")
+@feature("Tools and messages", "thinking of another provider is not sent as if it were ours")
 def foreign_thinking(it: Bench) -> None:
     answer = ChatMessage(role="assistant", blocks=[ThinkingBlock(content="Theirs."), TextBlock(text="Hello.")])
     it.llm().chat([*HI, answer, ChatMessage("And?")])

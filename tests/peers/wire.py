@@ -1,94 +1,11 @@
-"""The bench: a model to be looked at, a server for it, and the list of behaviors."""
+"""Streams of both protocols, and a server that replays one."""
 
 import json
 import threading
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
-
-from stepplan import ProtocolName
-from stepplan.sandbox import Sandbox
-
-BOTH: tuple[ProtocolName, ...] = ("openai", "anthropic")
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """An LLM class.
-
-    Attributes:
-        name: The column's title.
-        protocol: What it speaks.
-        build: Makes one, from the server's root, the key, and options.
-        model: A model's name that it accepts.
-        usual: Options that a user has to set for agents to work at all.
-        fresh: Options that make it open a client per call.
-        reasoner: A model's name for which it sends a reasoning effort, if that is another.
-        caching: Options that have it mark the last message for the server's cache.
-        key_variable: Where it looks for a key.
-    """
-
-    name: str
-    protocol: ProtocolName
-    build: Callable[..., Any]
-    model: str
-    usual: Mapping[str, Any] = field(default_factory=dict[str, Any])
-    fresh: Mapping[str, Any] = field(default_factory=dict[str, Any])
-    reasoner: str | None = None
-    caching: Mapping[str, Any] = field(default_factory=dict[str, Any])
-    key_variable: str = "STEP_API_KEY"
-
-
-@dataclass(frozen=True)
-class Bench:
-    """One candidate, and a sandbox for it."""
-
-    candidate: Candidate
-    plan: Sandbox
-
-    @property
-    def protocol(self) -> ProtocolName:
-        """What the candidate speaks."""
-        return self.candidate.protocol
-
-    def llm(self, *, url: str | None = None, **options: Any) -> Any:
-        """The candidate, set up as a user would for tools and agents, and not to try again."""
-        return self.bare(url=url, **{"max_retries": 0, **self.candidate.usual, **options})
-
-    def bare(self, *, url: str | None = None, **options: Any) -> Any:
-        """The candidate as it comes: only where to, with which key, and which model."""
-        options = {"model": self.candidate.model, **options}
-        return self.candidate.build(url or self.plan.base_url, self.plan.api_key, **options)
-
-    def body(self, index: int = -1) -> Mapping[str, Any]:
-        """What was sent."""
-        return self.plan.requests[index].body
-
-
-@dataclass(frozen=True)
-class Behavior:
-    """One thing that should hold, and on which protocols the question arises."""
-
-    name: str
-    check: Callable[[Bench], None]
-    protocols: tuple[ProtocolName, ...]
-
-
-BEHAVIORS: list[Behavior] = []
-
-
-def behavior(
-    name: str, protocols: tuple[ProtocolName, ...] = BOTH
-) -> Callable[[Callable[[Bench], None]], Callable[[Bench], None]]:
-    """Puts a check on the list."""
-
-    def add(check: Callable[[Bench], None]) -> Callable[[Bench], None]:
-        BEHAVIORS.append(Behavior(name, check, protocols))
-        return check
-
-    return add
 
 
 def plain(raw: Any) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from asyncio import StreamReader, StreamWriter
 from functools import cache
 from typing import cast
 
-from benchmarks.answers import Kind, Wire, stream, whole
+from tests.peers.costs.answers import Kind, Wire, stream, whole
 
 _HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: %s\r\n%s\r\n\r\n"
 
