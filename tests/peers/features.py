@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from stepplan import ProtocolName
 from stepplan.sandbox import Sandbox
-from stepplan.sandbox.checks import MODELS
+from stepplan.sandbox.models import MODELS
 from tests.peers.candidates import CLAUDE, GPT, O3, Candidate, Framework
 
 ACCEPTED = (*MODELS, "step-99-new", GPT, O3, CLAUDE)

@@ -211,7 +211,7 @@ def cut_streams(it: Bench) -> None:
 @feature("Errors", "an error inside a stream raises, typed")
 def errors_in_streams(it: Bench) -> None:
     overloaded = {"type": "overloaded_error", "message": "overloaded"}
-    it.plan.script(Turn(text="Some words.", fault=Fault(error_after=4, error=overloaded)))
+    it.plan.script(Turn(text="Some words, and then some more.", fault=Fault(error_after=4, error=overloaded)))
     error = failure(it.llm(), stream=True)
     assert isinstance(error, lc.ModelError), f"it is a {type(error).__name__}"
 
@@ -230,7 +230,7 @@ def resets(it: Bench) -> None:
 
 @feature("Errors", "a stream that brings nothing but pings times out, async and sync")
 def stalls(it: Bench) -> None:
-    stalled = Turn(text="a b c d", fault=Fault(stall_after=4, pings=True, ping_interval=0.05))
+    stalled = Turn(text="a b c d e f g h", fault=Fault(stall_after=4, pings=True, ping_interval=0.05))
     it.plan.script(stalled, stalled)
     limits = {"ChatStepPlan": ("stream_timeout",), "ChatAnthropic": ("timeout",)}
     names = limits.get(it.candidate.cls, ("timeout", "stream_chunk_timeout"))

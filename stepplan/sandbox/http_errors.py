@@ -1,4 +1,4 @@
-"""The documented refusals: a status and a body, the same on both protocols."""
+"""The documented error answers: a status and a body, the same over both protocols."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -12,14 +12,14 @@ _ERRORS: dict[int, tuple[str, str]] = {
     401: ("invalid_api_key", "Incorrect API key provided"),
     402: ("quota_exceeded", "You exceeded your current quota, please check your plan and billing details"),
     403: ("permission_denied", "You do not have permission to access this resource"),
-    404: ("model_not_found", "The model does not exist or you have no access to it"),
+    404: ("model_invalid", "The model does not exist or you do not have access to it."),
     429: ("rate_limited", "request limited RPM reached, current: 11, limit: 10. Please top up at the console"),
     451: ("censorship_blocked", "The content you provided or machine outputted is blocked."),
     500: ("engine_exception", "The engine failed to process the request"),
     503: ("service_unavailable", "The service is overloaded, please try again later"),
     504: ("gateway_timeout", "The upstream service did not answer in time"),
 }
-# What stands before the service answers in its own way.
+# The reverse proxy in front of the service sends plain bodies.
 _PLAIN: dict[int, tuple[str, str]] = {
     404: ("text/plain", "404 page not found"),
     502: ("text/html", "<html><head><title>502 Bad Gateway</title></head></html>"),
@@ -27,12 +27,12 @@ _PLAIN: dict[int, tuple[str, str]] = {
 
 
 class Refusal(Exception):  # noqa: N818 - the service refuses; the sandbox did not fail
-    """The service does not answer this request.
+    """The service refuses this request.
 
-    Attributes:
+    Args:
         status: The HTTP status.
-        message: The message of the error body; by default the documented one.
-        kind: The `type` of the error body; by default the documented one.
+        message: The error body's message; the documented one by default.
+        kind: The error body's `type`; the documented one by default.
     """
 
     def __init__(self, status: int, message: str = "", kind: str = "") -> None:
@@ -49,12 +49,12 @@ class Refusal(Exception):  # noqa: N818 - the service refuses; the sandbox did n
 
 
 def json_response(body: Mapping[str, Any], status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
-    """A JSON answer, with other scripts sent raw."""
+    """A JSON answer. Non-ASCII characters are sent as they are, not escaped."""
     return Response(dump(body), status, headers, media_type="application/json")
 
 
 def status_response(status: int, body: Mapping[str, Any] | str | None, headers: Mapping[str, str]) -> Response:
-    """The answer for a status on demand, with the documented body unless another is given."""
+    """The answer for a scripted status, with the documented body unless another is given."""
     if isinstance(body, str):
         return Response(body, status, headers, media_type="text/plain")
     if body is None and status in _PLAIN:
@@ -67,5 +67,5 @@ def status_response(status: int, body: Mapping[str, Any] | str | None, headers: 
 
 
 def not_found() -> Response:
-    """What any path that does not exist gets."""
+    """The answer for a path that does not exist."""
     return status_response(404, None, {})

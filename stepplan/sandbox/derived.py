@@ -1,4 +1,4 @@
-"""An answer derived from the request: always the same for the same words, and always what was asked for."""
+"""Derives an answer from the request: the same request always gets the same answer, of the form that it asks for."""
 
 import json
 import re
@@ -7,31 +7,32 @@ from collections.abc import Sequence
 from stepplan.sandbox.conversation import Conversation, Tool, ToolResult
 from stepplan.sandbox.hints import Hints, mentioned, quoted, significant
 from stepplan.sandbox.jsontools import JSON, as_object
+from stepplan.sandbox.models import model
 from stepplan.sandbox.schema import fill
 from stepplan.sandbox.script import ToolCall, Turn
 from stepplan.sandbox.tokens import fit
 
-# Prompts of question answering frameworks wrap what was asked.
+# Question answering frameworks wrap the question in a prompt.
 _LABELLED = re.compile(r"^\s*(?:query|question|user)\s*:\s*(\S.*)$", re.IGNORECASE | re.MULTILINE)
 _LONGEST_QUOTE = 200
 _THOUGHTS = {
-    "low": ("I can do this at once.",),
+    "low": ("This is a simple request.",),
     "medium": (
-        "Let me see what is asked, and what I have been given for it.",
-        "That settles how to go on.",
+        "Let me look at the request and at what I have for it.",
+        "That settles what to do.",
     ),
     "high": (
-        "Let me see what is asked, and what I have been given for it.",
+        "Let me look at the request and at what I have for it.",
         "There may be more than one way to read the request, so I compare them before I choose.",
-        "The plain reading is the likeliest, and nothing that was said before speaks against it.",
-        "I check it once more against the instructions: nothing is missing, and nothing is too much.",
-        "That settles how to go on.",
+        "The plain reading is the most likely, and nothing earlier in the conversation contradicts it.",
+        "I check it once more against the instructions: nothing is missing, and nothing is superfluous.",
+        "That settles what to do.",
     ),
 }
 
 
 def derive(conversation: Conversation) -> Turn:
-    """The turn that answers this request."""
+    """The answer to this request."""
     chosen = _chosen(conversation)
     calls = tuple(_call(tool, conversation) for tool in (chosen if conversation.parallel else chosen[:1]))
     turn = Turn(
@@ -43,7 +44,7 @@ def derive(conversation: Conversation) -> Turn:
 
 
 def _chosen(conversation: Conversation) -> Sequence[Tool]:
-    """The tools to call now: those the question names, once each."""
+    """The tools to call now: those that the question names, each once."""
     tools = conversation.tools
     if not tools or conversation.choice == "none":
         return ()
@@ -60,16 +61,16 @@ def _chosen(conversation: Conversation) -> Sequence[Tool]:
 
 
 def _named(tools: Sequence[Tool], question: str) -> Sequence[Tool]:
-    """The tools whose names have words of the question, apart from those that another fits better."""
-    said = mentioned(question)
-    hits = [tool for tool in tools if significant(tool.name) & said]
-    return [tool for tool in hits if not any(_fits_better(rival, tool, said) for rival in hits)]
+    """The tools whose names share words with the question, without those that another fits better."""
+    asked = mentioned(question)
+    hits = [tool for tool in tools if significant(tool.name) & asked]
+    return [tool for tool in hits if not any(_fits_better(rival, tool, asked) for rival in hits)]
 
 
-def _fits_better(rival: Tool, tool: Tool, said: frozenset[str]) -> bool:
-    """Whether the question has more of the rival's words, or the same and leaves fewer of them out."""
+def _fits_better(rival: Tool, tool: Tool, asked: frozenset[str]) -> bool:
+    """Whether the question names more of the rival's words, or as many of a shorter name."""
     ours, theirs = significant(tool.name), significant(rival.name)
-    return ours & said < theirs & said or (ours & said == theirs & said and len(theirs) < len(ours))
+    return ours & asked < theirs & asked or (ours & asked == theirs & asked and len(theirs) < len(ours))
 
 
 def _call(tool: Tool, conversation: Conversation) -> ToolCall:
@@ -78,7 +79,7 @@ def _call(tool: Tool, conversation: Conversation) -> ToolCall:
 
 
 def topic(question: str) -> str:
-    """What was asked, without the prompt around it."""
+    """The question without the prompt around it."""
     labelled = _LABELLED.findall(question)
     return str(labelled[-1]).strip() if labelled else question.strip()
 
@@ -96,11 +97,11 @@ def _answer(conversation: Conversation) -> str:
 
 
 def _sentence(conversation: Conversation) -> str:
-    told = [
+    reports = [
         f"{result.name} {'failed' if result.is_error else 'says'}: {result.text.strip()}"
         for result in conversation.results
     ]
-    answer = " ".join(told) or "This sandbox has no model; the sentence stands for its answer."
+    answer = " ".join(reports) or "This sandbox has no model; the sentence stands for its answer."
     return f'You asked: "{_quote(conversation.question)}" {answer}'
 
 
@@ -115,7 +116,7 @@ def _json(conversation: Conversation, schema: JSON) -> str:
 
 
 def _described_schema(conversation: Conversation) -> JSON:
-    """The schema of a JSON object that was only described: as a schema in the prompt, or by its quoted keys."""
+    """The schema of a JSON object that only the prompt describes: by a schema, or by quoted keys."""
     prompt = f"{conversation.instructions}\n{conversation.question}"
     decoder = json.JSONDecoder()
     for found in re.finditer(r"\{", prompt):
@@ -130,9 +131,10 @@ def _described_schema(conversation: Conversation) -> JSON:
 
 
 def _reasoning(conversation: Conversation, calls: Sequence[ToolCall]) -> str:
-    """Thoughts whose number depends on the effort."""
-    unset = "high" if conversation.model.startswith("step-3.5") else "medium"
-    opening, *others = _THOUGHTS.get(conversation.effort or unset, _THOUGHTS[unset])
+    """Reasoning whose length depends on the effort."""
+    known = model(conversation.model)
+    effort = conversation.effort if not known.is_router else None
+    opening, *others = _THOUGHTS.get(effort or known.unset_effort, _THOUGHTS[known.unset_effort])
     if calls:
         step = f"I will call {' and '.join(call.name for call in calls)}."
     elif conversation.results:

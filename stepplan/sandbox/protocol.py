@@ -1,4 +1,4 @@
-"""What the two protocols have in common: each is a module with these names."""
+"""What the modules of the two protocols have in common, and the values they work on."""
 
 import hashlib
 from collections.abc import Iterator, Mapping
@@ -12,20 +12,19 @@ from stepplan.sandbox.script import ToolCall, Turn, Usage
 
 ProtocolName = Literal["openai", "anthropic"]
 
-EPOCH = 1_790_303_487
-"""The time of all answers: the same on every run."""
+_EPOCH = 1_790_303_487
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
-    """A turn with everything that sending it needs.
+class Answer:
+    """A turn with everything needed to send it.
 
     Attributes:
-        turn: What is said.
-        usage: What it cost.
+        turn: The content.
+        usage: The token counts.
         model: The model that was asked.
-        dialect: The shapes to say it in.
-        number: The how-manieth reply of the sandbox this is; all ids follow from it.
+        dialect: The shapes to send it in.
+        number: The ordinal of this answer in the sandbox; all ids are derived from it.
     """
 
     turn: Turn
@@ -36,11 +35,11 @@ class Reply:
 
     @property
     def created(self) -> int:
-        """When the answer was made: a time, but the same on every run."""
-        return EPOCH + self.number
+        """A Unix time, the same in every run."""
+        return _EPOCH + self.number
 
     def hex(self, purpose: str, length: int) -> str:
-        """Hex digits that look random, and are the same on every run."""
+        """Hex digits that look random and are the same in every run."""
         return hashlib.sha256(f"{self.number}/{purpose}".encode()).hexdigest()[:length]
 
     def call_id(self, index: int, call: ToolCall) -> str:
@@ -52,8 +51,8 @@ class Reply:
         return f"chatcmpl-tool-{self.hex(f'call {index}', 16)}"
 
 
-class Wire(Protocol):
-    """One of the two protocols."""
+class ServerProtocol(Protocol):
+    """The server's side of one wire protocol; a module with these names."""
 
     @property
     def NAME(self) -> ProtocolName:  # noqa: N802 - a constant of the module
@@ -67,23 +66,23 @@ class Wire(Protocol):
 
     @property
     def PING(self) -> bytes:  # noqa: N802 - a constant of the module
-        """What keeps a stream alive."""
+        """The bytes that keep a stream alive."""
         ...
 
     def check(self, body: JSON) -> None:
-        """Refuse what only this protocol refuses."""
+        """Refuse what this protocol refuses."""
         ...
 
     def read(self, body: JSON) -> Conversation:
-        """The request in neutral words."""
+        """The request, independent of the protocol."""
         ...
 
-    def whole(self, reply: Reply) -> JSON:
-        """The answer in one object."""
+    def whole(self, answer: Answer) -> JSON:
+        """The body of an answer that is not streamed."""
         ...
 
-    def frames(self, reply: Reply) -> Iterator[bytes]:
-        """The answer as events, one at a time."""
+    def frames(self, answer: Answer) -> Iterator[bytes]:
+        """The events of a streamed answer, one at a time."""
         ...
 
     def error_frame(self, error: Mapping[str, Any], shape: Literal["typed", "bare"]) -> bytes:
