@@ -19,7 +19,7 @@ from llama_index.core.base.llms.types import (
     VideoBlock,
 )
 
-from llama_index_stepplan._media import UNTITLED, document_text, held_bytes, image_url, video_url
+from llama_index_stepplan._media import UNTITLED, document_text, held_size, image_url, video_url
 from llama_index_stepplan._untyped import as_mapping, as_sequence
 from stepplan import Image, InvalidRequestError, Text, Video
 from stepplan.placeholders import placeholder
@@ -158,6 +158,6 @@ def _describe(block: object) -> Text:
         find("block_type", "type") or type(block).__name__,
         title=title if title not in {None, UNTITLED} else path and Path(path).name,
         media_type=find("document_mimetype", "image_mimetype", "video_mimetype", "mimeType", "mime_type", "format"),
-        size=None if data is None else len(held_bytes("", data, None)),
+        size=held_size(data, path),
         uri=find("url", "uri"),
     )
