@@ -1,4 +1,4 @@
-"""A vector index over embeddings that are computed here, with an agent that searches it. Run by `make extra WHAT=embeddings`.
+"""A vector index over embeddings that are computed here, and an agent that searches it: `make extra WHAT=embeddings`.
 
 The model is a table of word vectors that comes inside its package, so that nothing is downloaded and no deep-learning
 framework is needed.
