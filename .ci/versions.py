@@ -60,15 +60,15 @@ def environment(run: Run, interpreter: Path) -> Path:
     python = folder / "bin" / "python"
     if not python.exists():
         subprocess.run([UV, "venv", "--quiet", "--python", interpreter, folder], check=True)
+    install: list[str | Path] = [UV, "pip", "install", "--quiet", "--python", python]
     constraints = ROOT / "constraints" / f"{run.constraints}.txt"
-    overrides = constraints.with_suffix(".overrides")
-    command: list[str | Path] = [
-        *(UV, "pip", "install", "--quiet", "--python", python, "--constraints", constraints),
-        *(("--overrides", overrides) if overrides.exists() else ()),
-        *(argument for group in run.groups for argument in ("--group", group)),
-        *("--all-extras", "--requirements", "pyproject.toml", "--editable", "."),
-    ]
-    subprocess.run(command, cwd=ROOT, check=True)
+    install += ["--constraints", constraints]
+    if (overrides := constraints.with_suffix(".overrides")).exists():
+        install += ["--overrides", overrides]
+    for group in run.groups:
+        install += ["--group", group]
+    install += ["--all-extras", "--requirements", "pyproject.toml", "--editable", "."]
+    subprocess.run(install, cwd=ROOT, check=True)
     return python
 
 
