@@ -90,7 +90,7 @@ def main(*names: str) -> None:
             told.append(f"{run.name}: skipped, there is no Python {' or '.join(run.pythons)}")
             continue
         python = environment(run, interpreter)
-        tests = [python, "-m", "pytest", "-n", os.environ.get("WORKERS", "2"), "-m", "not live"]
+        tests: list[str | Path] = [python, "-m", "pytest", "-n", os.environ.get("WORKERS", "2"), "-m", "not live"]
         began = time.monotonic()
         done = subprocess.run(tests, cwd=ROOT, check=False)
         failed = failed or done.returncode != 0
