@@ -1,7 +1,7 @@
 """Coding agents complete a tool loop on the sandbox: they are the strictest readers of both protocols that there are.
 
 Each has a home of its own, sees nothing of the environment but the path, and can reach nothing but loopback. Run by
-`make clients`.
+`make extra WHAT=clients`.
 """
 
 import json
