@@ -7,23 +7,25 @@ from typing import Any, cast
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
 from langchain_core.language_models import LanguageModelInput
 from langchain_core.messages import AIMessage, BaseMessage
-from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
+from langchain_core.outputs import ChatGenerationChunk, ChatResult
+from langchain_core.prompt_values import PromptValue
 from langchain_core.runnables import Runnable
 from typing_extensions import override
 
 from langchain_stepplan import _standard
-from langchain_stepplan._answers import to_ai_message
+from langchain_stepplan._answers import combined, to_result
 from langchain_stepplan._chunks import Chunks
 from langchain_stepplan._errors import langchain_errors
 from langchain_stepplan._fields import StepPlanFields
 from langchain_stepplan._messages import to_messages
+from langchain_stepplan._prompts import readable
 from langchain_stepplan._request import to_request
 from langchain_stepplan._structured import Method, Schema, structured_output
 from langchain_stepplan._tokens import estimate, estimate_text
 from langchain_stepplan._tools import to_openai_tool_choice, to_openai_tools, to_tool
 from langchain_stepplan._unvalidated import to_generation
 from langchain_stepplan._v3_events import V3Event, V3Events
-from stepplan import AsyncClient, Client, MessageEnd, Request, Response
+from stepplan import AsyncClient, Client, MessageEnd, Request, Response, wire_protocol
 from stepplan.integration.checks import CallCheck
 
 _standard.register()
@@ -45,12 +47,19 @@ class ChatStepPlan(StepPlanFields):
 
     # ----------------------------------------------------------------------------------------------------- answers
 
+    @override
+    def _convert_input(self, model_input: LanguageModelInput) -> PromptValue:
+        return readable(super()._convert_input(model_input))
+
     def _request(self, messages: list[BaseMessage], stop: list[str] | None, call: Mapping[str, Any]) -> Request:
         return to_request(self.__dict__, messages, stop, call)
 
     def _result(self, request: Request, response: Response) -> ChatResult:
-        message = to_ai_message(response, v1=self._v1, check=self._check(request))
-        return ChatResult(generations=[ChatGeneration(message=message)])
+        return to_result(response, v1=self._v1, check=self._check(request))
+
+    @override
+    def _combine_llm_outputs(self, llm_outputs: list[dict[str, Any] | None]) -> dict[str, Any]:
+        return combined(llm_outputs)
 
     def _check(self, request: Request) -> CallCheck:
         return CallCheck(has_tools=bool(request.tools), raises=self.raise_invalid_tool_calls)
@@ -221,7 +230,8 @@ class ChatStepPlan(StepPlanFields):
             InvalidRequestError: The arguments do not fit together.
         """
         if method is None:
-            method = "json_schema" if self.protocol == "openai" else "function_calling"
+            by_schema = wire_protocol(self.protocol).FACTS.documents("response_format")
+            method = "json_schema" if by_schema else "function_calling"
 
         def bind(tools: Sequence[Any], **more: Any) -> Runnable[LanguageModelInput, AIMessage]:
             return self.bind_tools(tools, **more, **kwargs)

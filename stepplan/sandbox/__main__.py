@@ -1,41 +1,96 @@
-"""Serve a sandbox until Ctrl-C: `python -m stepplan.sandbox`."""
+"""Serve a sandbox, a recorder or a replay until Ctrl-C: `python -m stepplan.sandbox`."""
 
 import argparse
 import signal
 import sys
 import threading
+from collections.abc import Sequence
 
-from stepplan.sandbox import Dialect, Sandbox
+from stepplan.sandbox import Dialect, Recorder, Replay, Sandbox
 
 
-def main(arguments: list[str] | None = None) -> None:
-    """Serve a sandbox, and say how to reach it."""
-    parser = argparse.ArgumentParser(prog="python -m stepplan.sandbox", description="A Step Plan on loopback.")
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Serve what the arguments ask for, and print how to use it."""
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    try:
+        server = _server(options)
+    except (OSError, ValueError) as error:
+        parser.error(str(error))
+    with server:
+        sys.stdout.write(_instructions(server))
+        sys.stdout.flush()
+        _wait_for_signal()
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m stepplan.sandbox", description="A local server that emulates the Step Plan."
+    )
     parser.add_argument("--port", type=int, default=0, help="the port to listen on (a free one by default)")
     parser.add_argument(
-        "--protocol-profile",
+        "--chat-profile",
+        choices=["live", "old", "openai"],
+        default="live",
+        help="Chat Completions streams as captured, as in StepFun's samples of 2024, or as OpenAI sends them",
+    )
+    parser.add_argument(
+        "--messages-profile",
         choices=["live", "docs"],
         default="live",
-        help="the shape of Messages streams: as seen live, or as in the documented sample",
+        help="Messages streams of Anthropic's shape, or of the documented sample's",
     )
-    options = parser.parse_args(arguments)
-    with Sandbox(dialect=Dialect(messages_profile=options.protocol_profile), port=options.port) as plan:
-        sys.stdout.write(
-            f"A Step Plan on loopback: {plan.base_url}\n\n"
-            f"export STEP_API_KEY={plan.api_key}\n"
-            f"export OPENAI_BASE_URL={plan.base_url}/v1 OPENAI_API_KEY={plan.api_key}\n"
-            f"export ANTHROPIC_BASE_URL={plan.base_url} ANTHROPIC_AUTH_TOKEN={plan.api_key}\n\n"
-            "Ctrl-C stops it.\n"
-        )
-        sys.stdout.flush()
-        stop = threading.Event()
+    recorded = parser.add_mutually_exclusive_group()
+    recorded.add_argument(
+        "--record", metavar="FILE", help="pass requests on to --upstream, and record its answers in a new file"
+    )
+    recorded.add_argument("--replay", metavar="FILE", help="answer from a recorded file, and refuse everything else")
+    parser.add_argument("--upstream", metavar="URL", help="the real server, such as https://api.stepfun.ai/step_plan")
+    return parser
 
-        def end(*_: object) -> None:
-            stop.set()
 
-        for number in (signal.SIGINT, signal.SIGTERM):  # set here, because a shell's background jobs ignore Ctrl-C's
-            signal.signal(number, end)
-        stop.wait()
+def _server(options: argparse.Namespace) -> Sandbox | Recorder | Replay:
+    if (options.record is None) != (options.upstream is None):
+        raise ValueError("--record and --upstream go together: a file, and the server whose answers it gets")
+    if options.record is not None:
+        return Recorder(options.record, options.upstream, port=options.port)
+    if options.replay is not None:
+        return Replay(options.replay, port=options.port)
+    dialect = Dialect(chat_profile=options.chat_profile, messages_profile=options.messages_profile)
+    return Sandbox(dialect=dialect, port=options.port)
+
+
+def _instructions(server: Sandbox | Recorder | Replay) -> str:
+    """Lines to paste into a shell.
+
+    Every address comes with a key, so that none is sent to it by accident; a recorder needs the real one.
+    """
+    url = server.base_url
+    key, header = "sk-sandbox", "A local server that emulates the Step Plan"
+    if isinstance(server, Recorder):
+        key, header = "$STEP_API_KEY", "A local server that records; requests need a key of the real server"
+    elif isinstance(server, Replay):
+        header = "A local server that replays a recording"
+    return (
+        f"# {header}: {url}\n\n"
+        "# ChatStepPlan, StepPlan, stepplan.Client\n"
+        f"export STEP_BASE_URL={url} STEP_API_KEY={key}\n"
+        "# OpenAI's and Anthropic's clients\n"
+        f"export OPENAI_BASE_URL={url}/v1 OPENAI_API_KEY={key}\n"
+        f"export ANTHROPIC_BASE_URL={url} ANTHROPIC_AUTH_TOKEN={key}\n\n"
+        "# Ctrl-C stops it.\n"
+    )
+
+
+def _wait_for_signal() -> None:
+    stop = threading.Event()
+
+    def end(*_: object) -> None:
+        stop.set()
+
+    for number in (signal.SIGINT, signal.SIGTERM):  # a shell's background jobs ignore SIGINT unless it is set
+        signal.signal(number, end)
+    stop.wait()
 
 
 if __name__ == "__main__":

@@ -1,16 +1,16 @@
-"""Values that satisfy a JSON Schema, taken from the question where it has something fitting."""
+"""Makes values that satisfy a JSON Schema, taken from the question where it holds something that fits."""
 
 import math
 import re
+import sys
 from typing import Any
 
 from stepplan.sandbox.hints import Hints
 from stepplan.sandbox.jsontools import JSON, as_list, as_object
-from stepplan.sandbox.pattern import example
 
-# Beyond this many references a recursive schema is brought to its end.
+# After this many references, recursive schemas are ended.
 _SHALLOW = 2
-# Where a schema that cannot end is cut.
+# Schemas that cannot end are cut at this depth.
 _DEEPEST = 24
 _FORMATS = {
     "date": (r"\d{4}-\d\d-\d\d", "2026-01-31"),
@@ -25,6 +25,7 @@ _FORMATS = {
     "url": (r"https?://[^\s\"'<>]*\w/?", "https://example.com/"),
     "uuid": (r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", "00000000-0000-4000-8000-000000000000"),
 }
+_NAMED_GROUP = re.compile(r"(?<!\\)\(\?<(?![=!])")
 
 
 def fill(schema: JSON, hints: Hints) -> Any:
@@ -38,11 +39,11 @@ class _Filler:
         self._hints = hints
 
     def value(self, schema: object, name: str, depth: int) -> Any:
-        """A value for one schema, which belongs to a property of this name."""
+        """A value for the schema of a property with this name."""
         rules, depth = self._resolve(as_object(schema), depth)
         for key in ("anyOf", "oneOf"):
             if options := as_list(rules.get(key)):
-                rest = {word: rule for word, rule in rules.items() if word not in (key, "default")}
+                rest = {other: rule for other, rule in rules.items() if other not in (key, "default")}
                 return self.value(_merge(rest, self._option(options, depth)), name, depth + 1)
         if "const" in rules:
             return rules["const"]
@@ -65,22 +66,22 @@ class _Filler:
         return None if kind == "null" else self._string(rules, name)
 
     def _resolve(self, schema: JSON, depth: int) -> tuple[JSON, int]:
-        """The schema with its references and `allOf` put in place; each reference is a level."""
+        """The schema with its references and `allOf` resolved, and the depth; each reference adds one."""
         rules = schema
         while "$ref" in rules and depth < _DEEPEST:
             target: Any = self._root
             for step in str(rules["$ref"]).removeprefix("#").strip("/").split("/"):
                 target = target if not step else as_object(target).get(step.replace("~1", "/").replace("~0", "~"))
-            siblings = {word: rule for word, rule in rules.items() if word != "$ref"}
+            siblings = {key: rule for key, rule in rules.items() if key != "$ref"}
             rules = _merge(as_object(target), siblings)
             depth += 1
         for part in as_list(rules.get("allOf")):
             resolved, depth = self._resolve(as_object(part), depth)
-            rules = _merge({word: rule for word, rule in rules.items() if word != "allOf"}, resolved)
+            rules = _merge({key: rule for key, rule in rules.items() if key != "allOf"}, resolved)
         return rules, depth
 
     def _option(self, options: list[Any], depth: int) -> JSON:
-        """The first option with something to say; deep down, the one that ends."""
+        """The first option that is not null; at depth, one that ends."""
         resolved = [as_object(option) for option in options]
         empty = [option for option in resolved if _kind(option) == "null"]
         full = [option for option in resolved if option not in empty]
@@ -93,7 +94,7 @@ class _Filler:
         return rules.get("default", allowed[0]) if named is None else named
 
     def _object(self, rules: JSON, depth: int) -> JSON:
-        """The required properties; all of them where the schema does not say which those are."""
+        """The required properties, or all of them if the schema has no `required`."""
         properties = as_object(rules.get("properties"))
         if "required" in rules:
             wanted = [str(name) for name in as_list(rules["required"])]
@@ -115,7 +116,7 @@ class _Filler:
         return items
 
     def _another(self, rules: JSON, item: Any, items: list[Any]) -> Any:
-        """A value unlike those the array has."""
+        """A value that the array does not hold yet."""
         schema, _ = self._resolve(as_object(rules.get("items")), 0)
         unused = [value for value in as_list(schema.get("enum")) if value not in items]
         if unused:
@@ -123,7 +124,7 @@ class _Filler:
         return item + len(items) if isinstance(item, int | float) else f"{item} {len(items) + 1}"
 
     def _number(self, rules: JSON, *, whole: bool) -> float:
-        """The next number of the question, brought between the bounds."""
+        """The question's next number, moved between the bounds."""
         low, high = _bounds(rules, whole=whole)
         found = self._hints.number(whole=whole)
         value = min(max(1.0 if found is None else found, low), high)
@@ -133,28 +134,49 @@ class _Filler:
 
     def _string(self, rules: JSON, name: str) -> str:
         if "pattern" in rules:
-            return self._matching(str(rules["pattern"]))
+            return self._matching(str(rules["pattern"]), rules, name)
         if rules.get("format") in _FORMATS:
             shape, sample = _FORMATS[rules["format"]]
             return self._hints.match(re.compile(shape)) or sample
         text = self._hints.phrase(name)
-        least = int(rules.get("minLength", 0))
+        least, most = _lengths(rules)
         if len(text) < least:
             text = (f"{text} " * least)[: least - 1] + "."
-        return text[: int(rules.get("maxLength", len(text)))]
+        return text[:most]
 
-    def _matching(self, pattern: str) -> str:
-        """A passage of the question that matches the pattern, or an example of one."""
+    def _matching(self, pattern: str, rules: JSON, name: str) -> str:
+        """A passage of the question that matches the pattern, or a made-up string that does."""
+        least, most = _lengths(rules)
+        # Named groups are spelled differently outside Python.
+        spelled = _NAMED_GROUP.sub("(?P<", pattern)
         try:
-            found = self._hints.match(re.compile(pattern.removeprefix("^").removesuffix("$")))
-            return found if found and re.search(pattern, found) else example(pattern)
-        except re.error:
-            # Another language's regular expression: nothing here can judge it.
-            return self._hints.phrase("")
+            whole, part = re.compile(spelled), re.compile(spelled.removeprefix("^").removesuffix("$"))
+        except (re.error, FutureWarning):  # FutureWarning: an ambiguous set, where warnings are errors
+            # Another language's regular expression cannot be checked here.
+            return self._hints.phrase(name)
+
+        def accepts(text: str) -> bool:
+            # In JSON Schema `$` does not match before a final newline, so one more must make no difference.
+            ending = "\n" if text.endswith("\n") else ""
+            return least <= len(text) <= most and whole.search(text + ending) is not None
+
+        found = self._hints.match(part, accepts)
+        if found is not None:
+            return found
+        # Imported here: it takes half a second, and few schemas have a pattern.
+        from stepplan.sandbox.pattern import example  # noqa: PLC0415
+
+        made = example(whole, accepts)
+        return self._hints.phrase(name) if made is None else made
+
+
+def _lengths(rules: JSON) -> tuple[int, int]:
+    """The smallest and the largest accepted length of a string."""
+    return int(rules.get("minLength", 0)), int(rules.get("maxLength", sys.maxsize))
 
 
 def _merge(first: JSON, second: JSON) -> JSON:
-    """Both schemas at once: their properties and requirements together, else the second's word."""
+    """Both schemas in one: properties and requirements together, otherwise the second's value."""
     merged = {**first, **second}
     if "properties" in first and "properties" in second:
         merged["properties"] = {**as_object(first["properties"]), **as_object(second["properties"])}
@@ -164,7 +186,7 @@ def _merge(first: JSON, second: JSON) -> JSON:
 
 
 def _kind(rules: JSON) -> str:
-    """The type of a schema's values, inferred where it is not said."""
+    """The type of a schema's values, inferred if it is missing."""
     kind = rules.get("type")
     if kinds := as_list(kind):
         return str(next((name for name in kinds if name != "null"), "null"))
@@ -177,7 +199,7 @@ def _kind(rules: JSON) -> str:
 
 
 def _bounds(rules: JSON, *, whole: bool) -> tuple[float, float]:
-    """The smallest and the greatest number that are allowed."""
+    """The smallest and the largest accepted number."""
     low, high = float(rules.get("minimum", -math.inf)), float(rules.get("maximum", math.inf))
     above, below = float(rules.get("exclusiveMinimum", -math.inf)), float(rules.get("exclusiveMaximum", math.inf))
     gap = (min(below, high) - max(above, low)) / 2

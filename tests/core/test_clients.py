@@ -41,9 +41,10 @@ WORDS = (Reasoning("想一想 2+2."), Text("Let me see 🎉\u2028."))
 
 DIALECTS = [
     Dialect(),
-    Dialect(chat_reasoning_fields="reasoning", chat_idle_finish=None, chat_idle_role="absent", chat_usage="last"),
+    Dialect(chat_profile="openai", chat_reasoning_fields="reasoning", chat_usage="last"),
     Dialect(chat_reasoning_fields="reasoning_content", chat_usage="trailing_empty_choices", chat_tool_finish="stop"),
-    Dialect(chat_tool_pieces="whole", chat_idle_role="assistant", tool_ids="call", ping=True),
+    Dialect(chat_tool_pieces="whole", chat_profile="old", tool_ids="call", ping=True),
+    Dialect(chat_profile="old"),
     Dialect(messages_profile="docs", messages_signature=None, messages_model_field=False),
     Dialect(messages_signature="absent", messages_trailing_done=True, ping=True),
 ]
@@ -180,7 +181,7 @@ def test_what_is_wrong_with_a_request_is_said_before_anything_is_sent(asker: Ask
 
 def test_a_forced_choice_on_messages_warns_once_a_request(asker: Asker) -> None:
     request = replace(REQUEST, tools=(Tool("f"),), tool_choice="required")
-    with pytest.warns(StepPlanWarning, match="Messages documents no tool_choice") as warned:
+    with pytest.warns(StepPlanWarning, match="Messages does not document tool_choice") as warned:
         replace(asker, protocol="anthropic").send(request)
     assert len(warned) == 1
 

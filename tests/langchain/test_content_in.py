@@ -40,6 +40,12 @@ VIDEOS: list[tuple[dict[str, Any], str]] = [
     ({"type": "video", "base64": DATA, "mime_type": "video/mp4"}, f"data:video/mp4;base64,{DATA}"),
     ({"type": "video_url", "video_url": {"url": FILM}}, FILM),
     ({"type": "video_url", "video_url": FILM}, FILM),
+    ({"type": "video", "source": {"type": "url", "url": FILM}}, FILM),
+    (
+        {"type": "video", "source": {"type": "base64", "media_type": "video/webm", "data": DATA}},
+        f"data:video/webm;base64,{DATA}",
+    ),
+    ({"type": "video", "source": {"type": "base64", "data": DATA}}, f"data:video/mp4;base64,{DATA}"),
     ({"type": "media", "mime_type": "video/mp4", "file_uri": FILM}, FILM),
 ]
 TEXTS: list[dict[str, Any] | str] = [
@@ -133,7 +139,7 @@ def test_a_tool_message_in_the_shape_of_messages_loses_nothing(model: ChatStepPl
 
 
 def test_a_picture_for_a_model_that_takes_none_is_refused_with_those_that_do(model: ChatStepPlan) -> None:
-    with pytest.raises(InvalidRequestError, match=r"step-3\.5-flash takes no image.*step-3\.7-flash"):
+    with pytest.raises(InvalidRequestError, match=r"step-3\.5-flash does not accept images.*step-3\.7-flash"):
         body_of(model, [HumanMessage([IMAGES[0][0]])], model="step-3.5-flash")
 
 
@@ -159,7 +165,7 @@ def test_marks_for_a_cache_are_never_sent(model: ChatStepPlan) -> None:
 def test_every_spelling_of_a_video_arrives_where_it_can(model: ChatStepPlan, block: dict[str, Any], url: str) -> None:
     messages = [HumanMessage([block])]
     if model.protocol == "anthropic":
-        with pytest.raises(InvalidRequestError, match=r"Video.*protocol='openai'"):
+        with pytest.raises(InvalidRequestError, match=r"videos.*protocol='openai'"):
             body_of(model, messages)
     else:
         [turn] = body_of(model, messages)["messages"]
@@ -184,11 +190,9 @@ def test_every_spelling_of_text_arrives_as_a_string(
 def test_what_no_protocol_takes_is_refused_before_sending(
     model: ChatStepPlan, block: dict[str, Any], named: str
 ) -> None:
-    with pytest.raises(InvalidRequestError, match=named):
-        body_of(model, [HumanMessage([block])])
-    call = {"type": "tool_call", "id": "c", "name": "look", "args": {}}
-    with pytest.raises(InvalidRequestError, match=named):
-        body_of(model, [AIMessage("", tool_calls=[call]), ToolMessage([block], tool_call_id="c")])
+    for kind in (HumanMessage, SystemMessage):
+        with pytest.raises(InvalidRequestError, match=named):
+            body_of(model, [kind(["look", block]), HumanMessage("and?")])
 
 
 def test_the_detail_of_an_image_goes_over_chat_completions(model: ChatStepPlan) -> None:

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
-from pydantic import SecretStr
 
 from stepplan import Settings
 
@@ -22,8 +21,8 @@ class RawServer:
     requests: list[bytes] = field(default_factory=list[bytes])
     connections: int = 0
 
-    def settings(self, **fields: object) -> Settings:
-        return Settings(api_key=SecretStr("sk-raw"), base_url=f"http://127.0.0.1:{self.port}", **fields)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType] - passed on
+    def settings(self, **fields: Any) -> Settings:
+        return Settings(**{"api_key": "sk-raw", "base_url": f"http://127.0.0.1:{self.port}", **fields})
 
     def read_request(self, connection: socket.socket) -> bytes:
         """The next request on a connection, head and body; empty if there is none."""
@@ -49,6 +48,7 @@ def raw_server(serve: Callable[[RawServer, socket.socket, int], None]) -> Genera
     listener = socket.create_server(("127.0.0.1", 0))
     server = RawServer(listener.getsockname()[1])
     threads: list[threading.Thread] = []
+    connections: list[socket.socket] = []
 
     def handle(connection: socket.socket, number: int) -> None:
         with connection, contextlib.suppress(OSError):
@@ -59,6 +59,7 @@ def raw_server(serve: Callable[[RawServer, socket.socket, int], None]) -> Genera
         with contextlib.suppress(OSError):
             while True:
                 connection, _ = listener.accept()
+                connections.append(connection)
                 threads.append(threading.Thread(target=handle, args=(connection, server.connections)))
                 server.connections += 1
                 threads[-1].start()
@@ -71,6 +72,9 @@ def raw_server(serve: Callable[[RawServer, socket.socket, int], None]) -> Genera
         listener.shutdown(socket.SHUT_RDWR)
         listener.close()
         accepting.join()
+        for connection in connections:  # no more requests come: whoever waits for one need not wait on
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RD)
         for thread in threads:
             thread.join()
 
