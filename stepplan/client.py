@@ -13,9 +13,11 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from stepplan import transport
-from stepplan.errors import InvalidRequestError, StepPlanError
+from stepplan.driver import AsyncDriver, Driver
+from stepplan.errors import InvalidRequestError
 from stepplan.events import Event
-from stepplan.exchange import Emit, Head, HTTPRequest, Open, Read, Steps, encode_json, exchange, read_stream, read_whole
+from stepplan.exchange import Head, HTTPRequest, Line, Steps, encode_json, exchange, read_stream, read_whole
+from stepplan.gate import gate_for
 from stepplan.headers import Headers
 from stepplan.protocols import PROTOCOLS, ProtocolName, anthropic
 from stepplan.refusals import Origin
@@ -48,11 +50,16 @@ class _Client:
     def _pool_key(self) -> transport.PoolKey:
         return self.settings.proxy, self.settings.verify
 
+    @property
+    def _line(self) -> Line:
+        """The line that answers wait in; nothing else counts toward the account's limit."""
+        return Line(gate_for(self.settings), self.settings.concurrency, self.settings.timeout)
+
     def _send_steps(self, request: Request) -> Steps[Response]:
         wire = PROTOCOLS[self.protocol]
         http = self._http(wire.PATH, wire.HEADERS, request, wire.encode(request, stream=False))
         return self._exchange_whole(
-            http, lambda body, trace_id: replace(wire.decode(body, request), trace_id=trace_id), request
+            http, lambda body, trace_id: replace(wire.decode(body, request), trace_id=trace_id), request, self._line
         )
 
     def _stream_steps(self, request: Request) -> Steps[Event]:
@@ -60,7 +67,9 @@ class _Client:
         timeout = self.settings.stream_timeout
         http = self._http(wire.PATH, wire.HEADERS, request, wire.encode(request, stream=True))
         http = replace(http, read_timeout=timeout)
-        return self._exchange(http, partial(read_stream, http, lambda: wire.event_decoder(request), timeout), request)
+        return self._exchange(
+            http, partial(read_stream, http, lambda: wire.event_decoder(request), timeout), request, self._line
+        )
 
     def _count_steps(self, request: Request) -> Steps[int]:
         body = anthropic.encode_count_tokens(request)
@@ -97,14 +106,24 @@ class _Client:
         )
 
     def _exchange_whole(
-        self, http: HTTPRequest, decode: Callable[[Mapping[str, Any], str | None], T], request: Request | None
+        self,
+        http: HTTPRequest,
+        decode: Callable[[Mapping[str, Any], str | None], T],
+        request: Request | None,
+        line: Line | None = None,
     ) -> Steps[T]:
-        return self._exchange(http, partial(read_whole, http, decode), request)
+        return self._exchange(http, partial(read_whole, http, decode), request, line)
 
-    def _exchange(self, http: HTTPRequest, read: Callable[[Head], Steps[T]], request: Request | None) -> Steps[T]:
+    def _exchange(
+        self,
+        http: HTTPRequest,
+        read: Callable[[Head], Steps[T]],
+        request: Request | None,
+        line: Line | None = None,
+    ) -> Steps[T]:
         settings = self.settings
         origin = Origin(http.url, settings.endpoint, settings.key_source, request.model if request else None)
-        return exchange(http, read, settings.retry.within(settings.timeout), origin)
+        return exchange(http, read, settings.retry.within(settings.timeout), origin, line)
 
 
 class Client(_Client):
@@ -127,7 +146,7 @@ class Client(_Client):
         http_client: transport.HTTPClient | None = None,
     ) -> None:
         super().__init__(settings, protocol)
-        self._http_client = http_client
+        self.http_client = http_client
 
     def send(self, request: Request) -> Response:
         """The whole answer.
@@ -135,7 +154,7 @@ class Client(_Client):
         Raises:
             StepPlanError: Of the class that says what went wrong.
         """
-        return _only(self._drive(self._send_steps(request)))
+        return self._driver(self._send_steps(request)).only()
 
     def stream(self, request: Request) -> Generator[Event]:
         """The answer's events as they come. Closing the generator closes the connection.
@@ -143,7 +162,7 @@ class Client(_Client):
         Raises:
             StepPlanError: As for `send`; what had arrived is in its `partial`.
         """
-        return self._drive(self._stream_steps(request))
+        return self._driver(self._stream_steps(request)).run()
 
     def count_tokens(self, request: Request) -> int:
         """How many input tokens the request has, as the server counts them (`/v1/messages/count_tokens`).
@@ -151,7 +170,7 @@ class Client(_Client):
         Raises:
             StepPlanError: As for `send`.
         """
-        return _only(self._drive(self._count_steps(request)))
+        return self._driver(self._count_steps(request)).only()
 
     def models(self) -> tuple[ModelInfo, ...]:
         """The models that the plan lists (`/v1/models`).
@@ -159,11 +178,16 @@ class Client(_Client):
         Raises:
             StepPlanError: As for `send`.
         """
-        return _only(self._drive(self._models_steps()))
+        return self._driver(self._models_steps()).only()
 
     def close(self) -> None:
-        """Close the connections, busy ones too, that this client shares with its equals; the next request opens new."""
-        if self._http_client is None:
+        """End the answers that this client is reading, and close its connections if no other client is using them.
+
+        Connections are shared by all clients with the same proxy and TLS settings. The next request opens new ones.
+        """
+        for call in transport.calls_of(self):
+            call.hang_up()
+        if self.http_client is None:
             transport.close_sync_pool(self._pool_key)
 
     def __enter__(self) -> Self:
@@ -174,41 +198,8 @@ class Client(_Client):
     ) -> None:
         self.close()
 
-    def _drive(self, steps: Steps[T]) -> Generator[T]:
-        reply: transport.Reply | None = None
-        result: Head | bytes | None = None
-        failure: StepPlanError | None = None
-        try:
-            while True:
-                step = steps.send(result) if failure is None else steps.throw(failure)
-                result = failure = None
-                if isinstance(step, Emit):
-                    yield from step.items
-                    continue
-                try:
-                    if isinstance(step, Read):
-                        result = reply.read() if reply else b""
-                        continue
-                    if reply is not None:
-                        reply.close()
-                    if isinstance(step, Open):
-                        http = self._http_client or transport.sync_pool(self._pool_key)
-                        response = http.send(transport.build(http, step.request), stream=True)
-                        reply, result = transport.Reply(response), transport.head(response)
-                    else:
-                        time.sleep(step.seconds)
-                except Exception as error:  # noqa: BLE001 - sorted by name: the client may be of another library
-                    failure = transport.connection_error(error, self.settings.host)
-        except StopIteration:
-            return
-        except GeneratorExit:
-            if reply is not None:
-                reply.leave()
-                reply = None
-            raise
-        finally:
-            if reply is not None:
-                reply.close()
+    def _driver(self, steps: Steps[T]) -> Driver[T]:
+        return Driver(self, steps, time.sleep)
 
 
 class AsyncClient(_Client):
@@ -231,7 +222,7 @@ class AsyncClient(_Client):
         http_client: transport.AsyncHTTPClient | None = None,
     ) -> None:
         super().__init__(settings, protocol)
-        self._http_client = http_client
+        self.http_client = http_client
 
     async def send(self, request: Request) -> Response:
         """The whole answer.
@@ -239,7 +230,7 @@ class AsyncClient(_Client):
         Raises:
             StepPlanError: Of the class that says what went wrong.
         """
-        return await _only_async(self._drive(self._send_steps(request)))
+        return await self._driver(self._send_steps(request)).only()
 
     def stream(self, request: Request) -> AsyncGenerator[Event]:
         """The answer's events as they come. Closing the generator closes the connection.
@@ -247,7 +238,7 @@ class AsyncClient(_Client):
         Raises:
             StepPlanError: As for `send`; what had arrived is in its `partial`.
         """
-        return self._drive(self._stream_steps(request))
+        return self._driver(self._stream_steps(request)).run()
 
     async def count_tokens(self, request: Request) -> int:
         """How many input tokens the request has, as the server counts them (`/v1/messages/count_tokens`).
@@ -255,7 +246,7 @@ class AsyncClient(_Client):
         Raises:
             StepPlanError: As for `send`.
         """
-        return await _only_async(self._drive(self._count_steps(request)))
+        return await self._driver(self._count_steps(request)).only()
 
     async def models(self) -> tuple[ModelInfo, ...]:
         """The models that the plan lists (`/v1/models`).
@@ -263,12 +254,15 @@ class AsyncClient(_Client):
         Raises:
             StepPlanError: As for `send`.
         """
-        return await _only_async(self._drive(self._models_steps()))
+        return await self._driver(self._models_steps()).only()
 
     async def aclose(self) -> None:
-        """Close the connections, busy ones too, that this client shares with its equals in this loop."""
-        if self._http_client is None:
-            await transport.close_async_pool(self._pool_key)
+        """As `Client.close`, for the answers and connections of the running event loop."""
+        pools = transport.loop_pools()
+        for call in pools.calls_of(self):
+            await call.hang_up()
+        if self.http_client is None:
+            await pools.close_pool(self._pool_key)
 
     async def __aenter__(self) -> Self:
         return self
@@ -278,45 +272,5 @@ class AsyncClient(_Client):
     ) -> None:
         await self.aclose()
 
-    async def _drive(self, steps: Steps[T]) -> AsyncGenerator[T]:
-        reply: Any = None
-        chunks: Any = None
-        result: Head | bytes | None = None
-        failure: StepPlanError | None = None
-        try:
-            while True:
-                step = steps.send(result) if failure is None else steps.throw(failure)
-                result = failure = None
-                if isinstance(step, Emit):
-                    for item in step.items:
-                        yield item
-                    continue
-                try:
-                    if isinstance(step, Read):
-                        result = await anext(chunks, b"")
-                        continue
-                    if reply is not None:
-                        await reply.aclose()
-                    if isinstance(step, Open):
-                        http = self._http_client or await transport.async_pool(self._pool_key)
-                        reply = await http.send(transport.build(http, step.request), stream=True)
-                        chunks, result = reply.aiter_bytes(), transport.head(reply)
-                    else:
-                        await asyncio.sleep(step.seconds)
-                except Exception as error:  # noqa: BLE001 - sorted by name: the client may be of another library
-                    failure = transport.connection_error(error, self.settings.host)
-        except StopIteration:
-            return
-        finally:
-            if reply is not None:
-                await reply.aclose()
-
-
-def _only(items: Generator[T]) -> T:
-    [item] = items
-    return item
-
-
-async def _only_async(items: AsyncGenerator[T]) -> T:
-    [item] = [item async for item in items]
-    return item
+    def _driver(self, steps: Steps[T]) -> AsyncDriver[T]:
+        return AsyncDriver(self, steps, asyncio.sleep)

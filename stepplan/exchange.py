@@ -7,6 +7,7 @@ back what came of it or throws in what went wrong; the sync and the async driver
 import contextlib
 import json
 import logging
+import math
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -21,10 +22,13 @@ from stepplan.errors import (
     ErrorResponse,
     IncompleteStreamError,
     InvalidRequestError,
+    QuotaExceededError,
+    RateLimitError,
     ResponseDecodeError,
     StepPlanError,
 )
 from stepplan.events import Event, MessageEnd, MessageStart, fold
+from stepplan.gate import Gate, Slot
 from stepplan.jsontext import read_object, utf8
 from stepplan.protocols import EventDecoder
 from stepplan.redaction import redact
@@ -64,6 +68,36 @@ class Head:
 
 
 @dataclass(frozen=True, slots=True)
+class Line:
+    """The line in which the requests of an account wait.
+
+    Attributes:
+        gate: The account's gate.
+        limit: How many requests of the account may run at a time.
+        timeout: Seconds after it was first sent in which a request goes back in line if the server has too many.
+    """
+
+    gate: Gate
+    limit: float
+    timeout: float
+
+
+@dataclass(frozen=True, slots=True)
+class Acquire:
+    """Close the reply and wait in line; the driver sends back the slot, or `None` if the deadline passed.
+
+    Attributes:
+        line: The line.
+        first: Whether to wait at its head.
+        deadline: When to give up (`time.monotonic`).
+    """
+
+    line: Line
+    first: bool = False
+    deadline: float = math.inf
+
+
+@dataclass(frozen=True, slots=True)
 class Open:
     """Send the request; the driver sends back the reply's `Head`."""
 
@@ -89,7 +123,7 @@ class Emit(Generic[T]):
     items: Sequence[T]
 
 
-Steps = Generator[Open | Read | Sleep | Emit[T], Any, None]
+Steps = Generator[Acquire | Open | Read | Sleep | Emit[T], Any, None]
 """What to do next; what came of it is sent back in."""
 
 _READ = Read()
@@ -98,13 +132,21 @@ _ODD_SHAPE = (AttributeError, LookupError, TypeError, ValueError)
 """What comes of reading JSON that has another shape than any answer: the protocols read without checking."""
 
 
-def exchange(request: HTTPRequest, read: Callable[[Head], Steps[T]], policy: RetryPolicy, origin: Origin) -> Steps[T]:
-    """The steps of one request; `read` reads a reply that is not a refusal.
+def exchange(
+    request: HTTPRequest,
+    read: Callable[[Head], Steps[T]],
+    policy: RetryPolicy,
+    origin: Origin,
+    line: Line | None = None,
+) -> Steps[T]:
+    """The steps of one request; `read` reads a reply that is not a refusal. Without a `line` there is no waiting.
 
     Raises:
         StepPlanError: It failed, and the policy says not to try again, or a part was already handed on.
     """
     attempt = 0
+    queue = _Queue(line, policy)
+    yield from queue.enter()
     while True:
         trace_id: str | None = None
         started = time.monotonic()
@@ -113,12 +155,15 @@ def exchange(request: HTTPRequest, read: Callable[[Head], Steps[T]], policy: Ret
             trace_id = head.headers.get("x-trace-id")
             if not 200 <= head.status < 300:
                 raise (yield from _refusal(request, head, origin))
+            queue.note_accepted()
             yield from read(head)
         except StepPlanError as error:
             error.trace_id = trace_id
             if request.key is not None and redact(error, request.key):
                 # The frames below, and what caused the error, hold what the server sent.
                 error.__traceback__ = error.__cause__ = error.__context__ = None
+            if error.partial is None and (yield from queue.enter_again(error)):
+                continue
             elapsed = time.monotonic() - started
             delay = None if error.partial is not None else policy.delay(error, attempt, elapsed)
             if delay is None:
@@ -128,6 +173,54 @@ def exchange(request: HTTPRequest, read: Callable[[Head], Steps[T]], policy: Ret
             return
         attempt += 1
         yield Sleep(delay)
+
+
+class _Queue:
+    """A request's way through the line of its account."""
+
+    def __init__(self, line: Line | None, policy: RetryPolicy) -> None:
+        self._line = line
+        self._policy = policy
+        self._slot: Slot | None = None
+        self._deadline = math.inf
+        self._refusals = 0
+
+    def enter(self) -> Generator[Any, Any, None]:
+        """Wait in line for the first time."""
+        if self._line is not None:
+            self._slot = yield Acquire(self._line)
+            self._deadline = time.monotonic() + self._line.timeout
+
+    def note_accepted(self) -> None:
+        """The server took the request."""
+        if self._slot is not None:
+            self._slot.gate.accepted()
+
+    def enter_again(self, error: StepPlanError) -> Generator[Any, Any, bool]:
+        """Whether the request, which failed with this error, has waited in line again and may be sent again.
+
+        It goes back in line if too many requests of the account are running, however often, until its time is up.
+
+        Raises:
+            StepPlanError: The same error: its time is up.
+        """
+        if self._line is None or self._slot is None:
+            return False
+        if isinstance(error, QuotaExceededError):
+            self._line.gate.call_off(error)
+        limit = error.concurrency_limit if isinstance(error, RateLimitError) else None
+        if limit is None:
+            return False
+        if (left := self._deadline - time.monotonic()) > 0:
+            logger.info("Back in line: %s", error)
+            if self._slot.gate.refused(self._slot, limit):
+                yield Sleep(min(self._policy.backoff(self._refusals), left))
+            else:
+                self._slot = yield Acquire(self._line, first=True, deadline=self._deadline)
+            self._refusals += 1
+            if self._slot is not None:
+                return True
+        raise error
 
 
 def _refusal(request: HTTPRequest, head: Head, origin: Origin) -> Generator[Any, Any, APIStatusError]:

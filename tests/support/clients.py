@@ -21,6 +21,8 @@ from stepplan.sandbox import Sandbox
 
 Way = Literal["sync", "async"]
 WAYS: tuple[Way, ...] = get_args(Way)
+TRANSPORTS = ("httpx", "aiohttp")
+"""What async calls go over."""
 PROTOCOLS: tuple[ProtocolName, ...] = get_args(ProtocolName)
 
 

@@ -5,9 +5,11 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Generic, TypeVar
 
+import pytest
+
 from stepplan import PROTOCOLS, Event, ProtocolName, Request, Response, RetryPolicy, StepPlanError
 from stepplan.endpoint import Endpoint
-from stepplan.exchange import Emit, Head, HTTPRequest, Open, Read, Steps, exchange, read_stream, read_whole
+from stepplan.exchange import Acquire, Emit, Head, HTTPRequest, Open, Read, Steps, exchange, read_stream, read_whole
 from stepplan.refusals import Origin
 
 T = TypeVar("T")
@@ -59,6 +61,8 @@ def drive(steps: Steps[T], replies: Iterable[Reply | StepPlanError]) -> Outcome[
                         pieces, answer = iter(reply.pieces), Head(reply.status, reply.headers)
                     else:
                         answer = reply
+                case Acquire():
+                    pytest.fail("there is no line to wait in")
                 case _:
                     outcome.sleeps.append(step.seconds)
     except StopIteration:
