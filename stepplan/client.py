@@ -1,29 +1,29 @@
 """Client and AsyncClient: thin drivers of the exchange.
 
-A client is a value: it holds settings and no connection, so it costs nothing to make, pickles, and works in any event
-loop and after a fork. Connections come from `stepplan.transport`, or from a client that is handed in.
+A client is a value: it holds settings but no connection, so it costs nothing to make, pickles, and works in any event
+loop and after a fork. Connections come from `stepplan.transport`, or from an httpx client that is handed in.
 """
 
 import asyncio
 import time
 from collections.abc import AsyncGenerator, Callable, Generator, Mapping
 from dataclasses import dataclass, replace
-from functools import partial
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from stepplan import transport
+from stepplan.answers import AnswerReader
 from stepplan.driver import AsyncDriver, Driver
-from stepplan.errors import InvalidRequestError
 from stepplan.events import Event
-from stepplan.exchange import Head, HTTPRequest, Line, Steps, encode_json, exchange, read_stream, read_whole
+from stepplan.exchange import encode_json, exchange, read_json, read_stream
 from stepplan.gate import gate_for
 from stepplan.headers import Headers
-from stepplan.protocols import PROTOCOLS, ProtocolName, anthropic
+from stepplan.protocols import ProtocolName, token_counter, wire_protocol
 from stepplan.refusals import Origin
 from stepplan.requests import Request
 from stepplan.responses import Response
 from stepplan.settings import Settings
+from stepplan.steps import Head, HTTPRequest, Line, Steps
 from stepplan.version import __version__
 
 T = TypeVar("T")
@@ -31,56 +31,61 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class ModelInfo:
-    """A model that the plan lists: its name, and whatever else the server says of it."""
+    """A model that the plan lists.
+
+    Attributes:
+        id: The model's name.
+        details: Everything the server reports about it, as JSON.
+    """
 
     id: str
     details: Mapping[str, Any]
 
 
 class _Client:
-    """What both clients know; what they do is in the steps."""
+    """Builds requests; shared by Client and AsyncClient. Does no I/O."""
 
     def __init__(self, settings: Settings | None, protocol: ProtocolName) -> None:
-        if protocol not in PROTOCOLS:
-            raise InvalidRequestError(f"protocol={protocol!r} is not known: it is {' or '.join(map(repr, PROTOCOLS))}.")
+        wire_protocol(protocol)  # raises if there is none
         self.settings = settings or Settings()
         self.protocol: ProtocolName = protocol
 
     @property
     def _pool_key(self) -> transport.PoolKey:
-        return self.settings.proxy, self.settings.verify
+        return transport.pool_key(self.settings)
 
     @property
     def _line(self) -> Line:
-        """The line that answers wait in; nothing else counts toward the account's limit."""
+        """The line of this client's account. Only answers wait in it: nothing else counts toward the plan's limit."""
         return Line(gate_for(self.settings), self.settings.concurrency, self.settings.timeout)
 
     def _send_steps(self, request: Request) -> Steps[Response]:
-        wire = PROTOCOLS[self.protocol]
+        wire = wire_protocol(self.protocol)
         http = self._http(wire.PATH, wire.HEADERS, request, wire.encode(request, stream=False))
-        return self._exchange_whole(
-            http, lambda body, trace_id: replace(wire.decode(body, request), trace_id=trace_id), request, self._line
-        )
+
+        def read(head: Head) -> Steps[Response]:
+            return read_json(http, head, AnswerReader(wire, request, head.trace_id).read)
+
+        return self._exchange(http, read, request, self._line)
 
     def _stream_steps(self, request: Request) -> Steps[Event]:
-        wire = PROTOCOLS[self.protocol]
-        timeout = self.settings.stream_timeout
+        wire = wire_protocol(self.protocol)
         http = self._http(wire.PATH, wire.HEADERS, request, wire.encode(request, stream=True))
-        http = replace(http, read_timeout=timeout)
-        return self._exchange(
-            http, partial(read_stream, http, lambda: wire.event_decoder(request), timeout), request, self._line
-        )
+        http = replace(http, read_timeout=self.settings.stream_timeout)
+
+        def read(head: Head) -> Steps[Event]:
+            return read_stream(http, head, AnswerReader(wire, request, head.trace_id))
+
+        return self._exchange(http, read, request, self._line)
 
     def _count_steps(self, request: Request) -> Steps[int]:
-        body = anthropic.encode_count_tokens(request)
-        http = self._http(anthropic.COUNT_TOKENS_PATH, anthropic.HEADERS, request, body)
-        return self._exchange_whole(http, lambda body, _: int(body["input_tokens"]), request)
+        wire, counter = token_counter(self.protocol)
+        http = self._http(counter.path, wire.HEADERS, request, counter.encode(request))
+        return self._exchange(http, lambda head: read_json(http, head, counter.decode), request)
 
     def _models_steps(self) -> Steps[tuple[ModelInfo, ...]]:
         http = self._http("/models", {}, None, None)
-        return self._exchange_whole(
-            http, lambda body, _: tuple(ModelInfo(item["id"], item) for item in body["data"]), None
-        )
+        return self._exchange(http, lambda head: read_json(http, head, _decode_models), None)
 
     def _http(
         self, path: str, headers: Mapping[str, str], request: Request | None, body: Mapping[str, Any] | None
@@ -105,15 +110,6 @@ class _Client:
             read_timeout=settings.timeout,
         )
 
-    def _exchange_whole(
-        self,
-        http: HTTPRequest,
-        decode: Callable[[Mapping[str, Any], str | None], T],
-        request: Request | None,
-        line: Line | None = None,
-    ) -> Steps[T]:
-        return self._exchange(http, partial(read_whole, http, decode), request, line)
-
     def _exchange(
         self,
         http: HTTPRequest,
@@ -121,21 +117,28 @@ class _Client:
         request: Request | None,
         line: Line | None = None,
     ) -> Steps[T]:
+        policy = self.settings.retry.within(self.settings.timeout)
+        return exchange(http, read, policy, lambda: self._origin(http, request), line)
+
+    def _origin(self, http: HTTPRequest, request: Request | None) -> Origin:
         settings = self.settings
-        origin = Origin(http.url, settings.endpoint, settings.key_source, request.model if request else None)
-        return exchange(http, read, settings.retry.within(settings.timeout), origin, line)
+        return Origin(http.url, settings.endpoint, settings.key_source, request.model if request else None)
+
+
+def _decode_models(body: Mapping[str, Any]) -> tuple[ModelInfo, ...]:
+    return tuple(ModelInfo(item["id"], item) for item in body["data"])
 
 
 class Client(_Client):
-    """Calls the plan, and waits.
+    """A synchronous client of the plan.
 
     Example:
         `Client().send(Request(messages=(Message.user("Hello"),))).text`
 
     Args:
-        settings: Where to, and with which key; by default the global plan, with the key from the environment.
+        settings: Address, key and timeouts; by default the global plan, with the key from the environment.
         protocol: `openai` (Chat Completions) or `anthropic` (Messages).
-        http_client: An httpx client of yours to send with; it is never closed here.
+        http_client: An httpx client to send requests with. It is never closed here.
     """
 
     def __init__(
@@ -152,20 +155,20 @@ class Client(_Client):
         """The whole answer.
 
         Raises:
-            StepPlanError: Of the class that says what went wrong.
+            StepPlanError: The class tells what went wrong; see `stepplan.errors`.
         """
         return self._driver(self._send_steps(request)).only()
 
     def stream(self, request: Request) -> Generator[Event]:
-        """The answer's events as they come. Closing the generator closes the connection.
+        """The answer's events as they arrive. Closing the generator closes the connection.
 
         Raises:
-            StepPlanError: As for `send`; what had arrived is in its `partial`.
+            StepPlanError: As for `send`; `partial` holds the part of the answer that had arrived.
         """
         return self._driver(self._stream_steps(request)).run()
 
     def count_tokens(self, request: Request) -> int:
-        """How many input tokens the request has, as the server counts them (`/v1/messages/count_tokens`).
+        """The number of input tokens of a request, as the server counts them (`/v1/messages/count_tokens`).
 
         Raises:
             StepPlanError: As for `send`.
@@ -181,9 +184,10 @@ class Client(_Client):
         return self._driver(self._models_steps()).only()
 
     def close(self) -> None:
-        """End the answers that this client is reading, and close its connections if no other client is using them.
+        """End the answers that this client is reading, and close its connections unless another client is using them.
 
-        Connections are shared by all clients with the same proxy and TLS settings. The next request opens new ones.
+        All clients with the same proxy and TLS settings share connections. The next request opens new ones. A client
+        that was handed in stays open.
         """
         for call in transport.calls_of(self):
             call.hang_up()
@@ -203,15 +207,15 @@ class Client(_Client):
 
 
 class AsyncClient(_Client):
-    """Calls the plan, without blocking the event loop. One client may be used in several loops.
+    """An asynchronous client of the plan. One client may be used in several event loops.
 
     Example:
         `(await AsyncClient().send(Request(messages=(Message.user("Hello"),)))).text`
 
     Args:
-        settings: Where to, and with which key; by default the global plan, with the key from the environment.
+        settings: Address, key and timeouts; by default the global plan, with the key from the environment.
         protocol: `openai` (Chat Completions) or `anthropic` (Messages).
-        http_client: An async httpx client of yours to send with; it is never closed here.
+        http_client: An async httpx client to send requests with. It is never closed here.
     """
 
     def __init__(
@@ -228,20 +232,20 @@ class AsyncClient(_Client):
         """The whole answer.
 
         Raises:
-            StepPlanError: Of the class that says what went wrong.
+            StepPlanError: The class tells what went wrong; see `stepplan.errors`.
         """
         return await self._driver(self._send_steps(request)).only()
 
     def stream(self, request: Request) -> AsyncGenerator[Event]:
-        """The answer's events as they come. Closing the generator closes the connection.
+        """The answer's events as they arrive. Closing the generator closes the connection.
 
         Raises:
-            StepPlanError: As for `send`; what had arrived is in its `partial`.
+            StepPlanError: As for `send`; `partial` holds the part of the answer that had arrived.
         """
         return self._driver(self._stream_steps(request)).run()
 
     async def count_tokens(self, request: Request) -> int:
-        """How many input tokens the request has, as the server counts them (`/v1/messages/count_tokens`).
+        """The number of input tokens of a request, as the server counts them (`/v1/messages/count_tokens`).
 
         Raises:
             StepPlanError: As for `send`.
@@ -257,7 +261,7 @@ class AsyncClient(_Client):
         return await self._driver(self._models_steps()).only()
 
     async def aclose(self) -> None:
-        """As `Client.close`, for the answers and connections of the running event loop."""
+        """As `Client.close`, for the running event loop: connections belong to the loop that opened them."""
         pools = transport.loop_pools()
         for call in pools.calls_of(self):
             await call.hang_up()

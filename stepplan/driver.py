@@ -7,8 +7,8 @@ from collections.abc import AsyncGenerator, Callable, Generator, Sequence
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from stepplan import transport
-from stepplan.exchange import Acquire, Emit, Head, HTTPRequest, Open, Read, Sleep, Steps
 from stepplan.failures import connection_error, without_frames
+from stepplan.steps import Acquire, Emit, Head, HTTPRequest, Open, Read, Sleep, Steps
 
 if TYPE_CHECKING:
     from stepplan.errors import StepPlanError

@@ -52,6 +52,11 @@ PoolKey = tuple[str | None, bool | str]
 """Proxy and `verify`: the settings that all connections of a pool share."""
 
 
+def pool_key(settings: Settings) -> PoolKey:
+    """Which pool a client with these settings uses."""
+    return settings.proxy, settings.verify
+
+
 class Client(Protocol):
     """A client of ours: what its calls need of it."""
 
@@ -72,11 +77,6 @@ class Call:
     def __init__(self, client: Client) -> None:
         self.client = client
         self.pool: Any = None
-
-    @property
-    def pool_key(self) -> PoolKey:
-        """Which pool to use if no client was handed in."""
-        return self.client.settings.proxy, self.client.settings.verify
 
 
 # No limit on connections: requests would wait for one unseen. The gate limits what runs at a time.
@@ -162,7 +162,7 @@ def join(call: Call) -> Any:
     """What a call sends with: a pool, which is not closed until the call leaves, or the client that was handed in."""
     with _lock:
         http = call.client.http_client
-        call.pool = sync_pool(call.pool_key) if http is None else http
+        call.pool = sync_pool(pool_key(call.client.settings)) if http is None else http
         _calls.add(call)
     return call.pool
 
@@ -214,7 +214,7 @@ class LoopPools:
     async def join(self, call: Call) -> Any:
         """As the sync `join`."""
         http = call.client.http_client
-        call.pool = await self.pool(call.pool_key) if http is None else http
+        call.pool = await self.pool(pool_key(call.client.settings)) if http is None else http
         self._calls.add(call)
         return call.pool
 

@@ -5,6 +5,7 @@ from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
+from stepplan import PROTOCOLS as WIRES
 from stepplan import (
     AsyncClient,
     Client,
@@ -23,7 +24,7 @@ Way = Literal["sync", "async"]
 WAYS: tuple[Way, ...] = get_args(Way)
 TRANSPORTS = ("httpx", "aiohttp")
 """What async calls go over."""
-PROTOCOLS: tuple[ProtocolName, ...] = get_args(ProtocolName)
+PROTOCOLS: tuple[ProtocolName, ...] = tuple(WIRES)
 
 
 QUICK = RetryPolicy(initial=0.02)
