@@ -16,7 +16,8 @@ from langchain_core.utils.json import parse_json_markdown
 from langchain_core.utils.pydantic import is_basemodel_subclass
 from typing_extensions import override
 
-from langchain_stepplan._errors import Refusal
+from langchain_stepplan._errors import refused
+from langchain_stepplan._replay import arguments_and_reason
 from langchain_stepplan._tools import to_openai_tools
 from stepplan import InvalidRequestError, parse_partial_arguments
 from stepplan.names import wire_name
@@ -53,6 +54,8 @@ class StructuredOutputParser(BaseCumulativeTransformOutputParser[Any]):
         message = cast("AIMessage", generation.message)
         if partial and "finish_reason" not in message.response_metadata:
             return self._part(message)
+        if message.response_metadata.get("finish_reason") == "content_filter":
+            raise refused(message)
         return self._typed(self._read(message))
 
     @override
@@ -92,11 +95,8 @@ class StructuredOutputParser(BaseCumulativeTransformOutputParser[Any]):
         reason = message.response_metadata.get("finish_reason")
         if reason == "length":
             said = "The answer was cut off at the token limit: raise max_tokens, or lower reasoning_effort."
-        elif reason == "content_filter":
-            refusal: Exception = Refusal(f"The model refused to answer: {message.text!r}")
-            return refusal
         elif message.invalid_tool_calls:
-            said = str(message.invalid_tool_calls[0]["error"])
+            said = str(arguments_and_reason(message.invalid_tool_calls[0])[1])
         else:
             said = f"The answer {what}: {message.text[:500]!r}"
         return OutputParserException(said, llm_output=message.text)

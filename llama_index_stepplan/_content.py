@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from io import IOBase
 from pathlib import Path
+from reprlib import repr as shorten
 
 from llama_index.core.base.llms.types import (
     AudioBlock,
@@ -57,7 +58,7 @@ def checked_text(block: object, field: str) -> str:
     """
     text = getattr(block, field)
     if not isinstance(text, str):
-        raise InvalidRequestError(f"{type(block).__name__}: its {field} must be a string, not {text!r:.60}.")
+        raise InvalidRequestError(f"{type(block).__name__}: its {field} must be a string, not {shorten(text)}.")
     return text
 
 

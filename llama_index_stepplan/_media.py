@@ -5,6 +5,7 @@ import binascii
 import re
 from io import IOBase
 from pathlib import Path
+from reprlib import repr as shorten
 
 from llama_index.core.base.llms.types import DocumentBlock, ImageBlock, VideoBlock
 
@@ -98,7 +99,7 @@ def held_bytes(name: str, data: object, path: object) -> bytes:
     if isinstance(data, bytes) and data:
         return base64.b64decode(data) if _is_base64(data) else data
     if data and not isinstance(data, IOBase):
-        raise InvalidRequestError(f"{name}: its data must be bytes or an open file, not {data!r:.60}.")
+        raise InvalidRequestError(f"{name}: its data must be bytes or an open file, not {shorten(data)}.")
     if not data and not path:
         raise InvalidRequestError(f"{name}: it holds neither data nor a path nor a URL.")
     try:

@@ -34,5 +34,11 @@ def utf8(text: str) -> bytes:
 
 
 def argument_text(arguments: Mapping[str, Any]) -> str:
-    """Arguments as JSON text, the way models write it."""
-    return json.dumps(arguments, ensure_ascii=False)
+    """Arguments as JSON text, the way models write it.
+
+    Raises:
+        TypeError: A value has no JSON form.
+        ValueError: A value is NaN, infinite or contains itself.
+        RecursionError: They are nested too deeply.
+    """
+    return json.dumps(arguments, ensure_ascii=False, allow_nan=False)
