@@ -203,8 +203,12 @@ def test_a_deep_body_is_one_sentence(text: str) -> None:
     assert type(error) is BadRequestError
     assert len(str(error)) < 500
     assert error.body == text
+
+
+def test_the_json_of_a_refusal_that_is_nested_too_deeply_is_a_value_error() -> None:
+    error = refused(400, "[" * 100_000 + "]" * 100_000)
     assert error.response is not None
-    with pytest.raises(ValueError, match="deep"):
+    with pytest.raises(ValueError, match="nested too deeply"):
         error.response.json()
 
 
