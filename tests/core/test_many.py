@@ -151,6 +151,7 @@ asyncio.run(main())
 """
 
 
+@pytest.mark.interpreter
 def test_two_processes_of_one_account_are_all_answered() -> None:
     with Sandbox([replace(SLOW, fault=Fault(delay=0.2))] * 80, max_concurrency=10) as plan:
         command = [sys.executable, "-c", CLIENT, plan.base_url, plan.api_key]
