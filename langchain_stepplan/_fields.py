@@ -28,8 +28,8 @@ class StepPlanFields(BaseChatModel):
     protocol: ProtocolName = "openai"
     """`openai` (Chat Completions) or `anthropic` (Messages)."""
 
-    region: Region = "global"
-    """`global` (api.stepfun.ai) or `china` (api.stepfun.com); a key works in one region only."""
+    region: Region | None = None
+    """`global` (api.stepfun.ai, the default) or `china` (api.stepfun.com). A key works in one region only."""
 
     base_url: str | None = None
     """Instead of the region's URL: with or without `/v1`, a trailing slash or the endpoint's path."""
@@ -117,7 +117,9 @@ class StepPlanFields(BaseChatModel):
         def __init__(self, **arguments: Any) -> None:
             with langchain_errors():
                 super().__init__(**named_arguments(arguments, type(self).model_fields))
-                self._settings()  # so that a wrong address or key is known here, and not when it is first used
+                self._settings(
+                    warn_again=True
+                )  # so that a wrong address or key is known here, and not when it is first used
 
     @model_validator(mode="after")
     def _note_stepplan_version(self) -> Self:
@@ -173,8 +175,9 @@ class StepPlanFields(BaseChatModel):
 
     # ------------------------------------------------------------------------------------------------------- sending
 
-    def _settings(self) -> Settings:
+    def _settings(self, *, warn_again: bool = False) -> Settings:
         return Settings(
+            warn_again=warn_again,
             api_key=self.api_key,
             region=self.region,
             base_url=self.base_url,

@@ -9,7 +9,17 @@ from pydantic import ConfigDict, Field, SecretStr
 
 from llama_index_stepplan._request import REQUEST_OPTIONS, merge_options, to_request, unknown
 from llama_index_stepplan._structured import StructuredPredictionLLM
-from stepplan import AsyncClient, Client, InvalidRequestError, Message, ProtocolName, Region, Request, Settings
+from stepplan import (
+    AsyncClient,
+    Client,
+    InvalidRequestError,
+    Message,
+    ProtocolName,
+    Region,
+    Request,
+    Settings,
+    wire_protocol,
+)
 from stepplan.models import DEFAULT_MODEL, context_window
 
 _ALIASES = {"api_base": "base_url"}
@@ -29,7 +39,9 @@ class StepPlanFields(StructuredPredictionLLM):
     protocol: ProtocolName = Field(
         default="openai", description="`openai` (Chat Completions) or `anthropic` (Messages)."
     )
-    region: Region = Field(default="global", description="`global` (api.stepfun.ai) or `china` (api.stepfun.com).")
+    region: Region | None = Field(
+        default=None, description="`global` (api.stepfun.ai, the default) or `china` (api.stepfun.com)."
+    )
     base_url: str | None = Field(
         default=None,
         description="Instead of the region's; with or without /v1; unset, STEP_BASE_URL is followed. Also `api_base`.",
@@ -121,7 +133,7 @@ class StepPlanFields(StructuredPredictionLLM):
             if isinstance(fields.get("api_key"), str):
                 fields["api_key"] = SecretStr(fields["api_key"])
             super().__init__(**fields)
-            self._settings()
+            self._settings(warn_again=True)
             self._request((), {})
 
     def __getstate__(self) -> dict[str, Any]:
@@ -152,7 +164,7 @@ class StepPlanFields(StructuredPredictionLLM):
     @property
     def takes_json_schema(self) -> bool:
         """Whether objects are asked for by their schema; Messages documents no such field, so there it is a tool."""
-        return self.protocol == "openai"
+        return wire_protocol(self.protocol).FACTS.documents("response_format")
 
     def to_payload(self) -> dict[str, Any]:
         """What callbacks and tracers are told about this model; no secret is in it."""
@@ -175,9 +187,10 @@ class StepPlanFields(StructuredPredictionLLM):
     def _async_client(self, options: Mapping[str, Any]) -> AsyncClient:
         return AsyncClient(self._settings(options), protocol=self.protocol, http_client=self.async_http_client)
 
-    def _settings(self, options: Mapping[str, Any] = _NO_OPTIONS) -> Settings:
+    def _settings(self, options: Mapping[str, Any] = _NO_OPTIONS, *, warn_again: bool = False) -> Settings:
         timeout = merge_options(self.additional_kwargs, options).get("timeout")
         return Settings(
+            warn_again=warn_again,
             api_key=self.api_key,
             region=self.region,
             base_url=self.base_url,

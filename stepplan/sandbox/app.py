@@ -16,11 +16,9 @@ from stepplan.sandbox.delivery import Connections, Delivery, Reset
 from stepplan.sandbox.derived import derive
 from stepplan.sandbox.http_errors import Refusal, json_response, not_found, status_response
 from stepplan.sandbox.jsontools import JSON, as_object, dump
-from stepplan.sandbox.protocol import Answer, ServerProtocol
+from stepplan.sandbox.protocol import PREFIX, Answer, ServerProtocol
 from stepplan.sandbox.script import Fault, Turn, Usage
 from stepplan.sandbox.validation import check_model
-
-PREFIX = "/step_plan"
 
 
 def create_app(account: Account, connections: Connections) -> Starlette:
@@ -89,7 +87,9 @@ class Endpoint:
     def _answer(self, body: JSON, turn: Turn, headers: dict[str, str], number: int) -> Response:
         conversation = self._protocol.read(body)
         content = derive(conversation) if turn.is_blank else turn
-        usage = content.usage or Usage(conversation.input_tokens, tokens.output_tokens(content))
+        usage = content.usage or Usage(
+            conversation.input_tokens + tokens.found_tokens(content), tokens.output_tokens(content)
+        )
         answer = Answer(content, usage, conversation.model, self._account.terms.dialect, number)
         fault = turn.fault or Fault()
         if conversation.stream:

@@ -16,6 +16,8 @@ from tests.support.ways.llama_index import STREAMS, WAYS, Way, ask
 
 HI = [ChatMessage("Hi")]
 
+pytestmark = pytest.mark.filterwarnings("ignore:.* is not encrypted:stepplan.StepPlanWarning")
+
 
 @pytest.fixture(autouse=True)
 def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
