@@ -189,7 +189,7 @@ class Place(BaseModel):
     name: str
 
 
-@pytest.mark.filterwarnings("ignore:Messages documents no tool_choice")
+@pytest.mark.filterwarnings("ignore:Messages does not document tool_choice")
 @pytest.mark.parametrize("asynchronous", [False, True])
 @pytest.mark.parametrize("text", ["I cannot.", '{"name": "Paris"}'])
 async def test_structured_output_raises_a_refusal_with_the_message(

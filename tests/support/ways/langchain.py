@@ -79,9 +79,8 @@ def chunks_of(response: Response, *, v1: bool) -> list[AIMessageChunk]:
                 events += [ToolCallDelta(index, piece) for piece in halves(arguments)]
             case _:
                 raise TypeError(f"An answer cannot hold a {type(block).__name__}.")
-    assert response.finish_reason is not None
     chunks = Chunks(v1=v1)
-    return [chunks.add(event) for event in [*events, MessageEnd(response.finish_reason, response.usage)]]
+    return [chunks.add(event) for event in [*events, MessageEnd(response)]]
 
 
 def halves(text: str) -> list[str]:
