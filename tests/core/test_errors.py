@@ -197,6 +197,12 @@ def test_a_long_text_is_cut_in_the_message_and_whole_in_the_body(body: Any) -> N
         assert error.body == body
 
 
+def test_a_cause_that_is_named_late_in_a_long_text_is_found() -> None:
+    message = "x" * 5000 + " maximum context length exceeded"
+    assert type(refused(400, json.dumps({"error": {"message": message}}))) is ContextOverflowError
+    assert type(error_from_frame({"error": {"message": message}})) is ContextOverflowError
+
+
 @pytest.mark.parametrize("text", ["[" * 2000 + "]" * 2000, '{"error":' * 2000 + "1" + "}" * 2000])
 def test_a_deep_body_is_one_sentence(text: str) -> None:
     error = refused(400, text)
