@@ -3,7 +3,9 @@
 import asyncio
 import gc
 import os
+import subprocess
 from collections.abc import Generator
+from multiprocessing.process import BaseProcess
 
 import pytest
 from hypothesis import settings
@@ -37,8 +39,18 @@ def _no_settings_from_outside(request: pytest.FixtureRequest, monkeypatch: pytes
 def forget_closed_loops() -> Generator[None]:
     gc.freeze()  # so that only what the test made is looked through, which is quick
     yield
-    for loop in list(transport._async):
-        if loop.is_closed():
-            del transport._async[loop]
+    transport.reset()
     gc.collect()
     gc.unfreeze()
+
+
+@pytest.fixture(autouse=True)
+def _processes_are_marked(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A test that starts a process says so, so that the quick ones can be run alone."""
+
+    def refuse(*_: object, **__: object) -> None:
+        pytest.fail("A test that starts a process is marked: @pytest.mark.interpreter")
+
+    if not {"interpreter", "live"} & set(request.keywords):
+        monkeypatch.setattr(subprocess.Popen, "__init__", refuse)
+        monkeypatch.setattr(BaseProcess, "start", refuse)

@@ -13,7 +13,11 @@ from stepplan.sandbox import Sandbox
 from tests.support.marks import agents_use_old_pydantic, leaves_loops_open
 
 _ROOT = Path(__file__).parents[1]
-_PAGES = [_ROOT / "README.md", *sorted((_ROOT / "docs").rglob("*.md")), *sorted(_ROOT.glob("distributions/*/README.md"))]
+_PAGES = [
+    _ROOT / "README.md",
+    *sorted((_ROOT / "docs").rglob("*.md")),
+    *sorted(_ROOT.glob("distributions/*/README.md")),
+]
 _EXAMPLE = re.compile(r"^( *)```python\n(.*?)^\1```", re.MULTILINE | re.DOTALL)
 
 
