@@ -19,7 +19,8 @@ from ray.data.checkpoint import CheckpointConfig
 class Model(Protocol):
     """What is used of `ChatStepPlan` and of `StepPlan`."""
 
-    def model_copy(self, *, update: dict[str, Any]) -> Any: ...
+    def model_copy(self, *, update: dict[str, Any]) -> Any:
+        """A copy with other fields."""
 
 
 def share(limit: int, workers: int) -> int:
@@ -50,7 +51,9 @@ class Worker:
     def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
         answers = asyncio.run(self._answer_all([str(prompt) for prompt in batch["prompt"]]))
         batch["answer"] = [None if isinstance(answer, BaseException) else answer for answer in answers]
-        batch["error"] = [f"{type(answer).__name__}: {answer}" if isinstance(answer, BaseException) else None for answer in answers]
+        batch["error"] = [
+            f"{type(answer).__name__}: {answer}" if isinstance(answer, BaseException) else None for answer in answers
+        ]
         return batch
 
 

@@ -33,7 +33,7 @@ def main() -> None:
     options = parser.parse_args()
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(EXAMPLES), os.environ.get("PYTHONPATH")]))
     sys.path.insert(0, str(EXAMPLES))
-    import ray  # type: ignore[import-not-found,unused-ignore]  # noqa: PLC0415
+    import ray  # type: ignore[import-not-found,unused-ignore]
 
     ray.init(num_cpus=options.workers, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
     ray.data.DataContext.get_current().enable_progress_bars = False
@@ -43,7 +43,7 @@ def main() -> None:
     finally:
         ray.shutdown()
     table = _table(rows)
-    print(table)
+    sys.stdout.write(table)
     if options.report:
         options.report.write_text(table)
     if not all(row["whole"] for row in rows):
@@ -52,25 +52,25 @@ def main() -> None:
 
 def _turns(count: int) -> list[Any]:
     """Turns of which one in twenty fails first, in every way in turn; the answers come from the requests."""
-    from stepplan.sandbox import Fault, Turn  # noqa: PLC0415
+    from stepplan.sandbox import Fault, Turn
 
     faulty = [Turn(fault=Fault(**FAULTS[number % len(FAULTS)])) for number in range(count // 20)]
     return [turn for one in faulty for turn in (*([Turn()] * 19), one)]
 
 
 def _model(framework: str, plan: Any) -> Any:
-    from langchain_stepplan import ChatStepPlan  # noqa: PLC0415
-    from llama_index_stepplan import StepPlan  # noqa: PLC0415
+    from langchain_stepplan import ChatStepPlan
+    from llama_index_stepplan import StepPlan
 
     cls = {"ChatStepPlan": ChatStepPlan, "StepPlan": StepPlan}[framework]
     return cls(base_url=plan.base_url, api_key=plan.api_key)
 
 
 def _run(framework: str, options: argparse.Namespace) -> dict[str, Any]:
-    import ray  # type: ignore[import-not-found,unused-ignore]  # noqa: PLC0415
-    import ray_batch  # type: ignore[import-not-found,unused-ignore]  # noqa: PLC0415
+    import ray  # type: ignore[import-not-found,unused-ignore]
+    import ray_batch  # type: ignore[import-not-found,unused-ignore]
 
-    from stepplan.sandbox import Sandbox  # noqa: PLC0415
+    from stepplan.sandbox import Sandbox
 
     with Sandbox(script=_turns(options.prompts), max_concurrency=options.cap) as plan:
         prompts = ray.data.from_items([{"id": n, "prompt": f"Prompt {n}"} for n in range(options.prompts)])
@@ -82,13 +82,13 @@ def _run(framework: str, options: argparse.Namespace) -> dict[str, Any]:
 
 def _resume(options: argparse.Namespace) -> dict[str, Any]:
     """Answer a tenth of the prompts, then all of them with the same checkpoint: the first tenth is not sent again."""
-    import ray  # type: ignore[import-not-found,unused-ignore]  # noqa: PLC0415
-    import ray_batch  # type: ignore[import-not-found,unused-ignore]  # noqa: PLC0415
-    from ray.data.checkpoint import (  # type: ignore[import-not-found,unused-ignore]  # noqa: PLC0415
+    import ray  # type: ignore[import-not-found,unused-ignore]
+    import ray_batch  # type: ignore[import-not-found,unused-ignore]
+    from ray.data.checkpoint import (  # type: ignore[import-not-found,unused-ignore]
         CheckpointConfig,
     )
 
-    from stepplan.sandbox import Sandbox  # noqa: PLC0415
+    from stepplan.sandbox import Sandbox
 
     count = options.prompts // 5
     with Sandbox(max_concurrency=options.cap) as plan, tempfile.TemporaryDirectory() as folder:
