@@ -49,6 +49,7 @@ class Worker:
         return await asyncio.gather(*map(self._answer, prompts), return_exceptions=True)
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
+        """The batch with the columns `answer` and `error`."""
         answers = asyncio.run(self._answer_all([str(prompt) for prompt in batch["prompt"]]))
         batch["answer"] = [None if isinstance(answer, BaseException) else answer for answer in answers]
         batch["error"] = [

@@ -4,11 +4,8 @@ import asyncio
 import gc
 import os
 import subprocess
-<<<<<<< HEAD
-from collections.abc import Generator
-=======
 import sys
->>>>>>> main
+from collections.abc import Generator
 from multiprocessing.process import BaseProcess
 from typing import Any
 
@@ -40,15 +37,6 @@ def _no_settings_from_outside(request: pytest.FixtureRequest, monkeypatch: pytes
             monkeypatch.delenv(name)
 
 
-@pytest.fixture
-def forget_closed_loops() -> Generator[None]:
-    gc.freeze()  # so that only what the test made is looked through, which is quick
-    yield
-    transport.reset()
-    gc.collect()
-    gc.unfreeze()
-
-
 @pytest.fixture(autouse=True)
 def _interpreters_are_marked(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """A test that starts an interpreter carries a mark, so that the quick ones can be run alone."""
@@ -63,3 +51,12 @@ def _interpreters_are_marked(request: pytest.FixtureRequest, monkeypatch: pytest
     if not {"interpreter", "live"} & set(request.keywords):
         monkeypatch.setattr(subprocess.Popen, "__init__", start_others)
         monkeypatch.setattr(BaseProcess, "start", refuse)
+
+
+@pytest.fixture
+def forget_closed_loops() -> Generator[None]:
+    gc.freeze()  # so that only what the test made is looked through, which is quick
+    yield
+    transport.reset()
+    gc.collect()
+    gc.unfreeze()
