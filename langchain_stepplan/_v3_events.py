@@ -1,7 +1,7 @@
 """LangChain's v3 events (`stream_events(version="v3")`), made from the core's events.
 
-A block finishes as soon as nothing more can arrive for it, usually when the next one begins. LangChain's own bridge from
-chunks finishes all blocks at the end of the answer.
+A block finishes as soon as nothing more can arrive for it, usually when the next one begins. LangChain's own bridge
+from chunks finishes all blocks at the end of the answer.
 """
 
 from collections.abc import Mapping
