@@ -61,9 +61,7 @@ def to_chat_response(response: Response, reading: Reading) -> ChatResponse:
             for call in invalid
         ]
     if response.finish_reason == "length" and not response.text and not valid:
-        logger.warning(
-            "The answer has no text: max_tokens was used up by thinking. Raise it, or lower the effort."
-        )
+        logger.warning("The answer has no text: max_tokens was used up by thinking. Raise it, or lower the effort.")
     return ChatResponse(
         message=ChatMessage(role=MessageRole.ASSISTANT, blocks=blocks, additional_kwargs=kwargs),
         raw=_raw(response, kwargs),
