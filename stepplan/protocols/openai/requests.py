@@ -8,14 +8,13 @@ from collections.abc import Iterable, Mapping
 from functools import partial
 from typing import Any, NotRequired, TypedDict
 
-from stepplan.jsontext import argument_text
+from stepplan.jsontext import argument_text, is_strict_object
 from stepplan.messages import Block, Image, Message, Reasoning, Text, ToolCall, ToolResult, Video
 from stepplan.names import wire_id, wire_name
 from stepplan.pairing import pair_tool_results
 from stepplan.protocols import _encoding
 from stepplan.protocols.wire import ProtocolFacts
 from stepplan.requests import JSONSchema, NamedTool, Request, Tool
-from stepplan.responses import parse_arguments
 
 PATH = "/chat/completions"
 HEADERS: Mapping[str, str] = {}
@@ -61,6 +60,8 @@ def encode(request: Request, *, stream: bool) -> dict[str, Any]:
         InvalidRequestError: Chat Completions does not document something in the request.
     """
     _encoding.refuse_undocumented(request, FACTS)
+    if not any(block != Text("") for message in request.messages for block in message.content):
+        raise _encoding.empty_conversation()
     messages = pair_tool_results(request.messages, repair=request.repair_history)
     body: dict[str, Any] = {
         "model": request.model,
@@ -137,10 +138,9 @@ def _encode_assistant(message: Message, request: Request) -> _Message:
 
 
 def _encode_tool_call(call: ToolCall) -> _ToolCall:
-    try:  # sent as the model wrote it, so that the server's prefix cache still fits
-        arguments = call.arguments if parse_arguments(call.arguments) else "{}"
-    except ValueError:
-        arguments = argument_text(_encoding.argument_object(call))
+    # Sent as the model wrote it, so that the server's prefix cache still fits, unless only a lenient parser accepts it.
+    parsed = _encoding.argument_object(call)
+    arguments = call.arguments if parsed and is_strict_object(call.arguments) else argument_text(parsed)
     return _ToolCall(
         id=wire_id(call.id), type="function", function=_Function(name=wire_name(call.name), arguments=arguments)
     )
