@@ -25,7 +25,7 @@ from langchain_stepplan._tokens import estimate, estimate_text
 from langchain_stepplan._tools import to_openai_tool_choice, to_openai_tools, to_tool
 from langchain_stepplan._unvalidated import to_generation
 from langchain_stepplan._v3_events import V3Event, V3Events
-from stepplan import AsyncClient, Client, MessageEnd, Request, Response
+from stepplan import AsyncClient, Client, MessageEnd, Request, Response, wire_protocol
 from stepplan.integration.checks import CallCheck
 
 _standard.register()
@@ -230,7 +230,8 @@ class ChatStepPlan(StepPlanFields):
             InvalidRequestError: The arguments do not fit together.
         """
         if method is None:
-            method = "json_schema" if self.protocol == "openai" else "function_calling"
+            by_schema = wire_protocol(self.protocol).FACTS.documents("response_format")
+            method = "json_schema" if by_schema else "function_calling"
 
         def bind(tools: Sequence[Any], **more: Any) -> Runnable[LanguageModelInput, AIMessage]:
             return self.bind_tools(tools, **more, **kwargs)

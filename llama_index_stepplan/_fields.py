@@ -9,7 +9,17 @@ from pydantic import ConfigDict, Field, SecretStr
 
 from llama_index_stepplan._request import REQUEST_OPTIONS, merge_options, to_request, unknown
 from llama_index_stepplan._structured import StructuredPredictionLLM
-from stepplan import AsyncClient, Client, InvalidRequestError, Message, ProtocolName, Region, Request, Settings
+from stepplan import (
+    AsyncClient,
+    Client,
+    InvalidRequestError,
+    Message,
+    ProtocolName,
+    Region,
+    Request,
+    Settings,
+    wire_protocol,
+)
 from stepplan.models import DEFAULT_MODEL, context_window
 
 _ALIASES = {"api_base": "base_url"}
@@ -154,7 +164,7 @@ class StepPlanFields(StructuredPredictionLLM):
     @property
     def takes_json_schema(self) -> bool:
         """Whether objects are asked for by their schema; Messages documents no such field, so there it is a tool."""
-        return self.protocol == "openai"
+        return wire_protocol(self.protocol).FACTS.documents("response_format")
 
     def to_payload(self) -> dict[str, Any]:
         """What callbacks and tracers are told about this model; no secret is in it."""

@@ -21,7 +21,7 @@ from stepplan.sandbox import Sandbox, ToolCall, Turn
 from tests.langchain.test_tools import assert_resolves, offered
 from tests.support.ways.langchain import Models, body_of
 
-pytestmark = pytest.mark.filterwarnings("ignore:Messages documents no tool_choice")
+pytestmark = pytest.mark.filterwarnings("ignore:Messages does not document tool_choice")
 
 SCHEMA = {"type": "object", "properties": {"city": {"type": "string"}, "days": {"type": "integer"}}}
 
