@@ -125,8 +125,11 @@ class ChunkBuilder:
 
     def _put(self, index: int, block: ContentBlock) -> None:
         """Replace the block of this index, or add it."""
-        position = self._positions.setdefault(index, len(self._blocks))
-        self._blocks[position : position + 1] = [block]
+        if index in self._positions:
+            self._blocks[self._positions[index]] = block
+        else:
+            self._positions[index] = len(self._blocks)
+            self._blocks.append(block)
 
     def _chunk(self, delta: dict[str, Any], text: str = "", extra: dict[str, Any] | None = None) -> ChatResponse:
         raw = {
