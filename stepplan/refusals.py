@@ -39,6 +39,9 @@ _BY_STATUS: dict[int, type[APIStatusError]] = {
     529: OverloadedError,
 }
 
+_LONGEST = 300
+"""Characters of a server's text in an error's message; its `body` holds the whole."""
+
 _MAY_PASS = {408, 409}
 """Statuses without a class of their own that a retry may get past."""
 
@@ -111,11 +114,12 @@ def is_error(body: Mapping[str, Any]) -> bool:
 
 def _build(status: int, body: Any, reason: Reason, origin: Origin | None) -> APIStatusError:
     cls = _class_for(status, reason)
+    text = reason.message or "the server gave no reason"
+    if len(text) > _LONGEST:
+        text = f"{text[:_LONGEST]}..."
+    end = "" if text.endswith(".") else "."
     head = f"{status} {reason.kind}".rstrip()
-    what = f"{head}: {reason.message or 'the server gave no reason'}"
-    what = what if what.endswith(".") else f"{what}."
-    fix = _fix(cls, reason, origin, body)
-    error = cls(f"{what} {fix}".rstrip(), body=body)
+    error = cls(f"{head}: {text}{end} {_fix(cls, reason, origin, body)}".rstrip(), body=body)
     error.status_code = status
     error.is_retryable = cls.is_retryable or status in _MAY_PASS
     return error

@@ -149,6 +149,7 @@ if child:
 """
 
 
+@pytest.mark.interpreter
 def test_a_child_that_is_forked_after_use_has_connections_of_its_own() -> None:
     def serve(server: RawServer, connection: socket.socket, number: int) -> None:
         while server.read_request(connection):
@@ -174,11 +175,13 @@ print(sorted(heavy & {name.partition(".")[0] for name in sys.modules}), "steppla
 """
 
 
+@pytest.mark.interpreter
 def test_importing_the_core_imports_nothing_it_does_not_need() -> None:
     done = subprocess.run([sys.executable, "-c", IMPORTED], capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout == "[] False\n"
 
 
+@pytest.mark.interpreter
 def test_a_process_that_ends_with_open_connections_says_nothing(plan: Sandbox) -> None:
     code = FORKED.partition("child = ")[0] + "next(client.stream(request)); print('done', end='')"
     command = [sys.executable, "-W", "error", "-c", code, plan.base_url, plan.api_key]
