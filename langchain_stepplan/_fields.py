@@ -91,6 +91,10 @@ class StepPlanFields(BaseChatModel):
     connect_timeout: float = 10.0
     """Seconds to connect."""
 
+    max_concurrency: int | None = None
+    """How many requests of the account may run at a time in this process; others wait in line. Unset, 8 if the base
+    URL's path is `/step_plan`, and no limit elsewhere."""
+
     default_headers: Mapping[str, str] = Field(default={}, exclude=True, repr=False)
     """Sent with every request; they win over ours. May hold secrets, so they are in no dump."""
 
@@ -185,6 +189,7 @@ class StepPlanFields(BaseChatModel):
             connect_timeout=self.connect_timeout,
             timeout=self.timeout,
             stream_timeout=self.stream_timeout,
+            max_concurrency=self.max_concurrency,
             headers=self.default_headers,
             proxy=self.proxy,
             verify=self.verify,

@@ -98,6 +98,11 @@ class StepPlanFields(StructuredPredictionLLM):
     timeout: float = Field(default=600.0, description="Seconds for a whole (not streamed) answer.")
     stream_timeout: float = Field(default=120.0, description="Seconds a stream may bring nothing but pings.")
     connect_timeout: float = Field(default=10.0, description="Seconds to connect.")
+    max_concurrency: int | None = Field(
+        default=None,
+        description="How many requests of the account may run at a time in this process; others wait in line. Unset, 8 "
+        "if the base URL's path is `/step_plan`, and no limit elsewhere.",
+    )
     default_headers: dict[str, str] | None = Field(
         default=None, exclude=True, repr=False, description="Sent with every request. Like the key, never dumped."
     )
@@ -198,6 +203,7 @@ class StepPlanFields(StructuredPredictionLLM):
             connect_timeout=self.connect_timeout,
             timeout=self.timeout if timeout is None else timeout,
             stream_timeout=self.stream_timeout if timeout is None else timeout,
+            max_concurrency=self.max_concurrency,
             headers=self.default_headers or {},
             proxy=self.proxy,
             verify=self.verify,

@@ -57,6 +57,7 @@ _OVERFLOW_TEXT = re.compile(
 )
 _NO_MODEL_TEXT = re.compile(r"model.{0,80}(does not exist|not found)|no such model|model_not_found", re.IGNORECASE)
 _NO_PLAN_TEXT = re.compile(r"no active step plan", re.IGNORECASE)
+_CONCURRENCY_TEXT = re.compile(r"concurrency\b.{0,80}?\blimit\D{0,5}(\d{1,9})", re.IGNORECASE)
 _QUOTA_TEXT = re.compile(r"exceeded your current quota", re.IGNORECASE)
 
 
@@ -121,6 +122,8 @@ def _build(status: int, body: Any, reason: Reason, origin: Origin | None) -> API
     head = f"{status} {reason.kind}".rstrip()
     error = cls(f"{head}: {text}{end} {_fix(cls, reason, origin, body)}".rstrip(), body=body)
     error.status_code = status
+    if isinstance(error, RateLimitError) and (found := _CONCURRENCY_TEXT.search(reason.message)):
+        error.concurrency_limit = int(found[1])
     error.is_retryable = cls.is_retryable or status in _MAY_PASS
     return error
 
