@@ -97,7 +97,7 @@ EXTRA.order = for file in $$(git ls-files 'tests/*test_*.py'); do \
 ## ray: 2,000 prompts with each framework on a local Ray cluster (700 MB)
 EXTRA.ray = $(UV) venv --quiet --allow-existing --python $(BIN)/python .venv-ray && \
 	$(UV) pip install --quiet --python .venv-ray --constraints constraints/dev.txt 'ray[data]' --editable '.[langchain,llama-index,sandbox]' && \
-	.venv-ray/bin/python -m tests.ray.run
+	.venv-ray/bin/python -m tests.cluster.run
 
 ## constraints: choose the versions in constraints/ anew
 EXTRA.constraints = $(COMPILE) --group dev --group dist --group docs --group embeddings -o constraints/dev.txt pyproject.toml && \
