@@ -5,14 +5,15 @@ from typing import TYPE_CHECKING, Any, Self, cast
 
 from langchain_core.language_models import BaseChatModel, ModelProfile
 from langchain_core.language_models.base import LangSmithParams
-from pydantic import ConfigDict, Field, SecretStr, model_validator
+from pydantic import ConfigDict, Field, SecretStr, ValidationError, model_validator
 from typing_extensions import override
 
 from langchain_stepplan._errors import langchain_errors
 from langchain_stepplan._profile import PROFILE_KEYS, profile_of
 from langchain_stepplan._replay import PROVIDER
 from langchain_stepplan._request import SIMPLE, named_arguments, to_stop
-from stepplan import ProtocolName, Region, Settings, __version__
+from stepplan import ProtocolName, Region, Settings, StepPlanError, __version__
+from stepplan.failures import without_frames
 from stepplan.models import DEFAULT_MODEL
 
 
@@ -119,11 +120,14 @@ class StepPlanFields(BaseChatModel):
     if not TYPE_CHECKING:
 
         def __init__(self, **arguments: Any) -> None:
-            with langchain_errors():
-                super().__init__(**named_arguments(arguments, type(self).model_fields))
-                self._settings(
-                    warn_again=True
-                )  # so that a wrong address or key is known here, and not when it is first used
+            try:
+                with langchain_errors():
+                    super().__init__(**named_arguments(arguments, type(self).model_fields))
+                    self._settings(warn_again=True)  # refuses a wrong address or key here, not at the first call
+            except (StepPlanError, ValidationError) as error:
+                # Tools that report errors show the variables of every frame, and the key is among them.
+                del self, arguments
+                raise without_frames(error) from None
 
     @model_validator(mode="after")
     def _note_stepplan_version(self) -> Self:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from llama_index.core.base.llms.types import LLMMetadata
 from llama_index.core.llms.function_calling import FunctionCallingLLM
-from pydantic import ConfigDict, Field, SecretStr
+from pydantic import ConfigDict, Field, SecretStr, ValidationError
 
 from llama_index_stepplan._request import REQUEST_OPTIONS, merge_options, to_request, unknown
 from llama_index_stepplan._structured import StructuredPredictionLLM
@@ -18,8 +18,10 @@ from stepplan import (
     Region,
     Request,
     Settings,
+    StepPlanError,
     wire_protocol,
 )
+from stepplan.failures import without_frames
 from stepplan.models import DEFAULT_MODEL, context_window
 
 _ALIASES = {"api_base": "base_url"}
@@ -131,15 +133,20 @@ class StepPlanFields(StructuredPredictionLLM):
     if not TYPE_CHECKING:  # checkers derive a typed signature from the fields
 
         def __init__(self, **fields: Any) -> None:
-            fields = {_ALIASES.get(name, name): value for name, value in fields.items()}
-            for name in fields:
-                if name not in type(self).model_fields:
-                    raise InvalidRequestError(unknown(name, (*type(self).model_fields, *_ALIASES)))
-            if isinstance(fields.get("api_key"), str):
-                fields["api_key"] = SecretStr(fields["api_key"])
-            super().__init__(**fields)
-            self._settings(warn_again=True)
-            self._request((), {})
+            try:
+                fields = {_ALIASES.get(name, name): value for name, value in fields.items()}
+                for name in fields:
+                    if name not in type(self).model_fields:
+                        raise InvalidRequestError(unknown(name, (*type(self).model_fields, *_ALIASES)))
+                if isinstance(fields.get("api_key"), str):
+                    fields["api_key"] = SecretStr(fields["api_key"])
+                super().__init__(**fields)
+                self._settings(warn_again=True)
+                self._request((), {})
+            except (StepPlanError, ValidationError) as error:
+                # Tools that report errors show the variables of every frame, and the key is among them.
+                del self, fields
+                raise without_frames(error) from None
 
     def __getstate__(self) -> dict[str, Any]:
         """Clients of the caller's stay behind: connections do not travel between processes."""
