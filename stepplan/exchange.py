@@ -205,13 +205,10 @@ def read_stream(request: HTTPRequest, head: Head, answer: AnswerReader) -> Steps
                 last_event = now
             elif now - last_event > request.read_timeout:
                 raise APITimeoutError(f"The stream brought no event for {request.read_timeout:g} s (stream_timeout).")
-        if not answer.ended:  # some servers do not send the event that ends a stream
-            yield Emit(stream.end())
+        yield Emit(stream.end())  # some servers do not send the event that ends a stream
         if not answer.ended:
             raise IncompleteStreamError("The stream ended before the answer did; what had arrived is in `partial`.")
     except StepPlanError as error:
-        if answer.ended:
-            return  # the answer is whole; only the connection's end was unclean
         if events := stream.flush():
             yield Emit(events)
         error.partial = answer.response() if stream.has_begun else None
