@@ -21,6 +21,7 @@ from stepplan import (
     StepPlanError,
     wire_protocol,
 )
+from stepplan.endpoint import parse
 from stepplan.failures import without_frames
 from stepplan.models import DEFAULT_MODEL, context_window
 
@@ -134,6 +135,8 @@ class StepPlanFields(StructuredPredictionLLM):
 
         def __init__(self, **fields: Any) -> None:
             try:
+                if isinstance(fields.get("api_base"), str):
+                    parse(fields["api_base"], "api_base")  # so that an error names what the caller wrote
                 fields = {_ALIASES.get(name, name): value for name, value in fields.items()}
                 for name in fields:
                     if name not in type(self).model_fields:

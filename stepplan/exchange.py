@@ -191,8 +191,7 @@ def read_stream(request: HTTPRequest, head: Head, answer: AnswerReader) -> Steps
     try:
         while data := (yield _READ):
             if stream.is_new and not _is_event_stream(data):
-                body = _json_object(data + (yield from _read_all(request)), head)
-                raise ResponseDecodeError("Asked for a stream, got a whole answer; it is in `body`.", body=body)
+                yield from _refuse_whole_answer(request, head, data)
             decoded = answer.decoded
             if events := stream.feed(data):
                 yield Emit(events)
@@ -213,6 +212,11 @@ def read_stream(request: HTTPRequest, head: Head, answer: AnswerReader) -> Steps
             yield Emit(events)
         error.partial = answer.response() if stream.has_begun else None
         raise
+
+
+def _refuse_whole_answer(request: HTTPRequest, head: Head, begin: bytes) -> Generator[Any, Any, None]:
+    body = _json_object(begin + (yield from _read_all(request)), head)
+    raise ResponseDecodeError("Asked for a stream, got a whole answer; it is in `body`.", body=body)
 
 
 def _is_event_stream(data: bytes) -> bool:

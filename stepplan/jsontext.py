@@ -3,7 +3,7 @@
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, cast
 
 from pydantic_core import from_json
@@ -119,15 +119,16 @@ def _repair(found: re.Match[str]) -> str:
     return r"\ufffd" if found["half"] else found[0]
 
 
-def _check_finite(value: Any) -> None:
+def _check_finite(value: dict[str, Any]) -> None:
     level: list[Any] = [value]
     while level:
-        inner: list[Any] = []
         for item in level:
             if isinstance(item, float) and not math.isfinite(item):
                 raise ValueError("a number is too large")
-            if isinstance(item, dict):
-                inner += cast("dict[str, Any]", item).values()
-            elif isinstance(item, list):
-                inner += item
-        level = inner
+        level = [inner for item in level for inner in _inner(item)]
+
+
+def _inner(value: Any) -> Iterable[Any]:
+    if isinstance(value, dict):
+        return cast("dict[str, Any]", value).values()
+    return cast("Iterable[Any]", value) if isinstance(value, list) else ()

@@ -85,19 +85,19 @@ def encode(request: Request, *, stream: bool) -> dict[str, Any]:
 
 
 def _encode_tools(request: Request) -> dict[str, Any]:
-    body: dict[str, Any] = {}
+    """The fields about tools."""
     functions = _encoding.offered_tools(request)
     tools = [*map(_encode_tool, functions), *map(_encode_server_tool, _encoding.offered_server_tools(request))]
-    if tools:
-        body["tools"] = tools
-    if functions:
-        if isinstance(request.tool_choice, NamedTool):
-            body["tool_choice"] = {"type": "function", "function": {"name": wire_name(request.tool_choice.name)}}
-        elif request.tool_choice == "required":
-            body["tool_choice"] = "required"
-        if request.parallel_tool_calls is not None:
-            body["parallel_tool_calls"] = request.parallel_tool_calls
-    return body
+    fields: dict[str, Any] = {"tools": tools} if tools else {}
+    if not functions:
+        return fields
+    if isinstance(request.tool_choice, NamedTool):
+        fields["tool_choice"] = {"type": "function", "function": {"name": wire_name(request.tool_choice.name)}}
+    elif request.tool_choice == "required":
+        fields["tool_choice"] = "required"
+    if request.parallel_tool_calls is not None:
+        fields["parallel_tool_calls"] = request.parallel_tool_calls
+    return fields
 
 
 def _encode_tool(tool: Tool) -> dict[str, Any]:
