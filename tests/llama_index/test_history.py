@@ -275,7 +275,7 @@ def test_a_call_without_its_result_is_reported_as_interrupted(
 
     assert "interrupted" in str(messages[2])
     assert [record.message for record in caplog.records] == [
-        "Tool calls without a result are reported to the model as interrupted: 1."
+        "The history was mended. These tool calls have no result: 1."
     ]
 
 
