@@ -251,3 +251,26 @@ def test_reasoning_is_replayed_only_from_answers_that_carry_our_name() -> None:
 async def test_every_answer_carries_the_provider(way: Way, model: ChatStepPlan) -> None:
     assert (await way(model, "hi")).response_metadata["model_provider"] == "stepplan"
     assert {chunk.response_metadata["model_provider"] for chunk in model.stream("hi")} == {"stepplan"}
+
+
+@pytest.mark.parametrize("id", ["call_1", "", None])
+@pytest.mark.parametrize("as_content", [False, True])
+def test_parallel_calls_with_one_id_are_two_calls_with_their_results_in_order(
+    model: ChatStepPlan, id: str | None, as_content: bool
+) -> None:
+    calls = [ToolCall(type="tool_call", id=id, name="look", args={"place": place}) for place in ("x", "y")]
+    content: Any = [{"type": "tool_use", "id": id, "name": "look", "input": {}} for _ in calls] if as_content else ""
+    answer = AIMessage(content, tool_calls=calls, response_metadata={"model_provider": "google_genai"})
+    results = [ToolMessage(f"of {place}", tool_call_id=id or "") for place in ("x", "y")]
+    said, *rest = body_of(model, [HumanMessage("go"), answer, *results])["messages"][1:]
+    if model.protocol == "openai":
+        ids = [call["id"] for call in said["tool_calls"]]
+        arguments = [json.loads(call["function"]["arguments"]) for call in said["tool_calls"]]
+        answered = [(turn["tool_call_id"], turn["content"]) for turn in rest]
+    else:
+        ids = [block["id"] for block in said["content"]]
+        arguments = [block["input"] for block in said["content"]]
+        answered = [(block["tool_use_id"], block["content"]) for block in rest[0]["content"]]
+    assert len(set(ids)) == 2
+    assert arguments == [{"place": "x"}, {"place": "y"}]
+    assert answered == [(ids[0], "of x"), (ids[1], "of y")]
