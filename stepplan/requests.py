@@ -1,7 +1,7 @@
 """What is sent: a request with its messages, tools and options. A request that exists is valid."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
@@ -137,18 +137,24 @@ class Request:
             raise InvalidRequestError(
                 f"reasoning_effort={self.reasoning_effort!r} is not known to {self.model}, which accepts: {accepted}."
             )
-        self._check_tool_choice()
+        check_tool_choice(self.tool_choice, self.tools)
 
-    def _check_tool_choice(self) -> None:
-        choice, names = self.tool_choice, [tool.name for tool in self.tools]
-        if isinstance(choice, NamedTool):
-            if choice.name not in names:
-                there = ", ".join(names) or "none"
-                raise InvalidRequestError(f"tool_choice names {choice.name!r}, but the tools are: {there}.")
-        elif choice not in ("auto", "none", "required"):
-            raise arguments.wrong_type("tool_choice", choice, "'auto', 'none', 'required' or a NamedTool")
-        elif choice == "required" and not names:
-            raise InvalidRequestError("tool_choice='required' needs tools to choose from.")
+
+def check_tool_choice(choice: ToolChoice, tools: Sequence[Tool]) -> None:
+    """Refuse a choice that the tools cannot meet.
+
+    Raises:
+        InvalidRequestError: It is not a `ToolChoice`, or there is no such tool.
+    """
+    names = [tool.name for tool in tools]
+    if isinstance(choice, NamedTool):
+        if choice.name not in names:
+            there = ", ".join(names) or "none"
+            raise InvalidRequestError(f"tool_choice names {choice.name!r}, but the tools are: {there}.")
+    elif choice not in ("auto", "none", "required"):
+        raise arguments.wrong_type("tool_choice", choice, "'auto', 'none', 'required' or a NamedTool")
+    elif choice == "required" and not names:
+        raise InvalidRequestError("tool_choice='required' needs tools to choose from.")
 
 
 def _response_format(name: str, value: Any) -> Any:

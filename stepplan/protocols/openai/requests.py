@@ -86,7 +86,7 @@ def _encode_tool(tool: Tool) -> dict[str, Any]:
 def _encode_response_format(response_format: JSONSchema | str) -> dict[str, Any]:
     if not isinstance(response_format, JSONSchema):
         return {"type": response_format}
-    schema: dict[str, Any] = {"name": response_format.name, "schema": response_format.schema}
+    schema: dict[str, Any] = {"name": wire_name(response_format.name), "schema": response_format.schema}
     if response_format.strict is not None:
         schema["strict"] = response_format.strict
     return {"type": "json_schema", "json_schema": schema}

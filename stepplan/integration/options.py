@@ -1,0 +1,93 @@
+"""Options: what the model, its standing options and one call set, merged into one request and its settings."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+from stepplan import arguments
+from stepplan.integration.names import own_names
+from stepplan.integration.tools import Reader, to_response_format, to_tool, to_tool_choice, to_tools
+from stepplan.messages import Message
+from stepplan.requests import Request
+from stepplan.settings import Settings
+
+_OF_REQUESTS = tuple(option.name for option in fields(Request) if option.name != "messages")
+_OF_SETTINGS = ("timeout", "stream_timeout", "connect_timeout", "max_retries")
+
+CALL_OPTIONS = frozenset((*_OF_REQUESTS, *_OF_SETTINGS))
+"""The options that one call may set."""
+
+_OF_MODELS = ("api_key", "region", "base_url", "proxy", "verify", "default_headers")
+_MODEL_OPTIONS = (*_OF_REQUESTS, *_OF_SETTINGS, *_OF_MODELS)
+
+_CONVERTED = ("tools", "tool_choice", "response_format", "stop")
+_AS_THEY_ARE = tuple(name for name in _OF_REQUESTS if name not in _CONVERTED)
+_ADDED_UP = ("extra_body", "extra_headers")
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What one call sends, and how."""
+
+    request: Request
+    settings: Settings
+
+
+def call_options(given: Mapping[str, Any], advice: Mapping[str, str]) -> dict[str, Any]:
+    """The options of a call under their own names.
+
+    Raises:
+        InvalidRequestError: A name is not known, or an option is given under two names.
+    """
+    return own_names(given, CALL_OPTIONS, advice)
+
+
+def to_call(
+    messages: tuple[Message, ...], model: Mapping[str, Any], *layers: Mapping[str, Any], reader: Reader = to_tool
+) -> Call:
+    """One call.
+
+    Args:
+        messages: The conversation.
+        model: The model's fields; others among them are passed over.
+        *layers: Options under their own names. Later layers win, and `None` means that nothing is set. Extra fields and
+            headers add up. A `timeout` is one for streams too, unless `stream_timeout` is set in its layer or later.
+        reader: Reads a tool in the forms of the framework.
+
+    Raises:
+        InvalidRequestError: A value is of the wrong type or out of its range, or values contradict each other.
+    """
+    options = _merged({name: model.get(name) for name in _MODEL_OPTIONS}, *layers)
+    return Call(_to_request(messages, options, reader), _to_settings(options))
+
+
+def _merged(*layers: Mapping[str, Any]) -> dict[str, Any]:
+    merged: dict[str, Any] = {}
+    for layer in layers:
+        given = {name: value for name, value in layer.items() if value is not None}
+        if "timeout" in given:
+            merged.pop("stream_timeout", None)
+        for name in _ADDED_UP:
+            if name in given:
+                given[name] = {**merged.get(name, {}), **arguments.fields(name, given[name])}
+        merged |= given
+    return merged
+
+
+def _to_request(messages: tuple[Message, ...], options: Mapping[str, Any], reader: Reader) -> Request:
+    tools = to_tools(options["tools"], reader) if "tools" in options else ()
+    stop = options.get("stop", ())
+    return Request(
+        messages=messages,
+        tools=tools,
+        tool_choice=to_tool_choice(options.get("tool_choice"), tools),
+        response_format=to_response_format(options.get("response_format")),
+        stop=(stop,) if isinstance(stop, str) else stop,
+        **{name: options[name] for name in _AS_THEY_ARE if name in options},
+    )
+
+
+def _to_settings(options: Mapping[str, Any]) -> Settings:
+    values = {name: options[name] for name in (*_OF_SETTINGS, *_OF_MODELS) if name in options}
+    headers = values.pop("default_headers", None)
+    return Settings(**values, headers=headers or {})
