@@ -4,7 +4,7 @@ The last chunk of a stream is built from the folded response, so it is the whole
 """
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,14 +12,12 @@ from llama_index.core.base.llms.types import (
     ChatMessage,
     ChatResponse,
     CompletionResponse,
-    ContentBlock,
     MessageRole,
-    TextBlock,
 )
 
-from llama_index_stepplan._replay import INVALID_CALLS, TEXT_PARTS, call_data, to_thinking, to_tool_call
+from llama_index_stepplan._replay import INVALID_CALLS, store_answer
 from llama_index_stepplan._untyped import response_kwargs
-from stepplan import ParsedToolCall, Reasoning, Request, Response, Text, Usage
+from stepplan import ParsedToolCall, Reasoning, Request, Response, Usage
 from stepplan.integration.checks import LOGS, CallCheck
 
 logger = logging.getLogger("stepplan")
@@ -56,25 +54,14 @@ def to_chat_response(response: Response, reading: Reading) -> ChatResponse:
         response = replace(
             response, content=tuple(block for block in response.content if not isinstance(block, Reasoning))
         )
-    blocks: list[ContentBlock] = []
-    parts: list[tuple[int, int]] = []
-    thinking_tokens = _thinking_tokens(response)
-    for block in response.content:
-        place = len(blocks) + max(0, len(parts) - 1)
-        if isinstance(block, Text):
-            parts.append((place, len(block.text)))
-            if len(parts) == 1:
-                blocks.append(TextBlock(text=response.text))
-        elif isinstance(block, Reasoning):
-            blocks.append(to_thinking(block, thinking_tokens))
-        elif call := valid.get(id(block)):
-            blocks.append(to_tool_call(call.call.id, call.call.name, call.arguments))
-    if not parts and not valid:
-        blocks.append(TextBlock(text=""))
-        _warn_of_silence(response)
-    kwargs = dict(_message_kwargs(valid, invalid))
-    if len(parts) > 1:
-        kwargs[TEXT_PARTS] = [list(part) for part in parts]
+    blocks, kwargs = store_answer(response.content, valid, _thinking_tokens(response))
+    if invalid:
+        kwargs[INVALID_CALLS] = [
+            {"id": call.call.id, "name": call.call.name, "arguments": call.call.arguments, "error": call.error}
+            for call in invalid
+        ]
+    if response.finish_reason == "length" and not response.text and not valid:
+        logger.warning("The answer has no text: max_tokens was used up by reasoning. Raise it, or lower the effort.")
     return ChatResponse(
         message=ChatMessage(role=MessageRole.ASSISTANT, blocks=blocks, additional_kwargs=kwargs),
         raw=_raw(response, kwargs),
@@ -92,45 +79,24 @@ def to_completion(response: ChatResponse) -> CompletionResponse:
     )
 
 
-def _sort_calls(response: Response, *, single: bool) -> tuple[dict[int, ParsedToolCall], list[ParsedToolCall]]:
-    """The calls to run, by the identity of their blocks, and those that must not be."""
-    valid: dict[int, ParsedToolCall] = {}
+def _sort_calls(response: Response, *, single: bool) -> tuple[dict[int, dict[str, Any]], list[ParsedToolCall]]:
+    """The arguments of the calls to run, by the identity of the calls, and the calls that must not be run."""
+    valid: dict[int, dict[str, Any]] = {}
     invalid: list[ParsedToolCall] = []
     for call in response.tool_calls:
-        if call.error is not None:
+        if call.arguments is None:
             invalid.append(call)
         elif single and valid:
             logger.info("A second tool call is left out, because one at a time was asked for: %s", call.call.name)
         else:
-            valid[id(call.call)] = call
+            valid[id(call.call)] = call.arguments
     return valid, invalid
-
-
-def _message_kwargs(
-    valid: Mapping[int, ParsedToolCall], invalid: list[ParsedToolCall]
-) -> Iterator[tuple[str, list[Any]]]:
-    if valid:
-        calls = [call.call for call in valid.values()]
-        yield "tool_calls", [call_data(call.id, call.name, call.arguments) for call in calls]
-    if invalid:
-        yield (
-            INVALID_CALLS,
-            [
-                {"id": call.call.id, "name": call.call.name, "arguments": call.call.arguments, "error": call.error}
-                for call in invalid
-            ],
-        )
 
 
 def _thinking_tokens(response: Response) -> int | None:
     """The reasoning's tokens, if the server counted them and they are of one block."""
     several = sum(isinstance(block, Reasoning) for block in response.content) > 1
     return None if several or response.usage is None else response.usage.reasoning_tokens or None
-
-
-def _warn_of_silence(response: Response) -> None:
-    if response.finish_reason == "length":
-        logger.warning("The answer has no text: max_tokens was used up by reasoning. Raise it, or lower the effort.")
 
 
 def _counts(response: Response) -> dict[str, Any]:

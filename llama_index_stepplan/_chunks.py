@@ -7,8 +7,8 @@ from typing import Any, TypeVar
 from llama_index.core.base.llms.types import ChatResponse, ContentBlock
 
 from llama_index_stepplan._answers import Reading, to_chat_response
-from llama_index_stepplan._replay import call_data, to_tool_call
-from llama_index_stepplan._unvalidated import chunk, text_block, thinking_block
+from llama_index_stepplan._replay import call_data
+from llama_index_stepplan._unvalidated import chunk, text_block, thinking_block, tool_call_block
 from stepplan import (
     Accumulator,
     Event,
@@ -34,7 +34,7 @@ class _Call:
         self._length = 0
         self._next = 0
         self.arguments = ""
-        self.block = to_tool_call(start.id, start.name, None)
+        self.block = tool_call_block(start.id, start.name, {})
 
     def add(self, piece: str) -> None:
         self._pieces.append(piece)
@@ -44,7 +44,7 @@ class _Call:
         self._next = self._length + self._length // 32
         self.arguments = "".join(self._pieces)
         self._pieces[:] = [self.arguments]
-        self.block = to_tool_call(self._start.id, self._start.name, parse_partial_arguments(self.arguments))
+        self.block = tool_call_block(self._start.id, self._start.name, parse_partial_arguments(self.arguments))
 
     def data(self) -> dict[str, Any]:
         return call_data(self._start.id, self._start.name, self.arguments)

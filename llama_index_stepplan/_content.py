@@ -1,9 +1,9 @@
 """LlamaIndex content blocks that a person or a tool sends -> blocks of the core."""
 
-from collections.abc import Iterable, Iterator, Sequence
+import logging
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from io import IOBase
 from pathlib import Path
-from typing import assert_never
 
 from llama_index.core.base.llms.types import (
     AudioBlock,
@@ -11,7 +11,6 @@ from llama_index.core.base.llms.types import (
     ChatMessage,
     CitableBlock,
     CitationBlock,
-    ContentBlock,
     DocumentBlock,
     ImageBlock,
     TextBlock,
@@ -20,100 +19,145 @@ from llama_index.core.base.llms.types import (
     VideoBlock,
 )
 
+from llama_index_stepplan._media import UNTITLED, document_text, held_bytes, image_url, video_url
+from llama_index_stepplan._untyped import as_mapping, as_sequence
 from stepplan import Image, InvalidRequestError, Text, Video
+from stepplan.placeholders import placeholder
 
-_UNTITLED = "input_document"
-"""What LlamaIndex calls a document without a title."""
+logger = logging.getLogger("stepplan")
+
+Part = Text | Image | Video
 
 
 def reads_files(messages: Iterable[ChatMessage]) -> bool:
-    """Whether converting these messages reads files, so that it must not happen in an event loop."""
+    """Whether converting these messages reads files, and so must not happen in an event loop."""
     return any(
         getattr(part, "path", None) is not None
         or any(isinstance(getattr(part, name, None), IOBase) for name in ("image", "video", "data"))
         for message in messages
-        for block in message.blocks
-        for part in (block.content if isinstance(block, CitableBlock) else (block,))
+        for block in blocks_of(message)
+        for part in (block, *_nested(block))
     )
 
 
-def to_content(blocks: Sequence[ContentBlock]) -> Iterator[Text | Image | Video]:
-    """What these blocks are on the wire. Marks without content of their own (cache points, citations) are left out.
+def blocks_of(message: ChatMessage) -> Sequence[object]:
+    """The message's blocks, of whatever type: nothing validates them when they are assigned.
 
     Raises:
-        InvalidRequestError: Neither protocol takes a block of this kind; the message says what to do instead.
+        InvalidRequestError: They are no sequence.
     """
-    for block in blocks:
-        match block:
-            case TextBlock():
-                yield Text(block.text)
-            case ImageBlock():
-                yield Image(_image_url(block), None if block.detail == "auto" else block.detail)
-            case VideoBlock():
-                yield Video(_video_url(block))
-            case DocumentBlock():
-                yield Text(_document_text(block))
-            case CitableBlock():
-                yield Text(f"{block.title} ({block.source}):")
-                yield from to_content(block.content)
-            case CachePoint() | CitationBlock() | ThinkingBlock():
-                continue
-            case AudioBlock():
-                raise InvalidRequestError(
-                    "AudioBlock: no model of the Step Plan takes audio, on either protocol; send a transcript as text."
-                )
-            case ToolCallBlock():
-                raise InvalidRequestError("ToolCallBlock: only an assistant message calls tools.")
-            case _:
-                assert_never(block)
+    return as_sequence(getattr(message, "blocks", ()), "ChatMessage: its blocks")
 
 
-def _image_url(block: ImageBlock) -> str:
-    if block.url is not None:
-        return str(block.url)
-    if block.path is not None or isinstance(block.image, IOBase):
-        data = _read(block.path or block.image)
-        block = ImageBlock(image=data, image_mimetype=block.image_mimetype)  # encodes it, and guesses its type
-    return _data_url(block.image, block.image_mimetype, "ImageBlock", "image_mimetype")
+def checked_text(block: object, field: str) -> str:
+    """The text in a field of a block.
+
+    Raises:
+        InvalidRequestError: It is not a string.
+    """
+    text = getattr(block, field)
+    if not isinstance(text, str):
+        raise InvalidRequestError(f"{type(block).__name__}: its {field} must be a string, not {text!r:.60}.")
+    return text
 
 
-def _video_url(block: VideoBlock) -> str:
-    if block.url is not None:
-        return str(block.url)
-    if block.path is not None or isinstance(block.video, IOBase):
-        data = _read(block.path or block.video)
-        block = VideoBlock(video=data, video_mimetype=block.video_mimetype)
-    return _data_url(block.video, block.video_mimetype, "VideoBlock", "video_mimetype")
+def to_content(message: ChatMessage) -> Iterator[Part]:
+    """The content of a user or system message. Cache points, citations and thinking are left out.
+
+    Raises:
+        InvalidRequestError: A block is malformed, or neither protocol takes it; the error names the fix.
+    """
+    for block in blocks_of(message):
+        yield from _to_user_parts(block)
 
 
-def _data_url(data: bytes | IOBase | None, media_type: str | None, kind: str, field: str) -> str:
-    if not isinstance(data, bytes) or not data:
-        raise InvalidRequestError(f"{kind}: it holds neither data nor a path nor a URL.")
-    if media_type is None:
-        raise InvalidRequestError(f"{kind}: the type of its data is not known; set {field}.")
-    return f"data:{media_type};base64,{data.decode('ascii')}"
+def to_result(message: ChatMessage) -> Iterator[Part]:
+    """The content of a tool message.
+
+    A block that cannot be sent becomes text that describes it, with a log line: no caller can change what a tool
+    returned, and an error would come again at every later turn.
+    """
+    for block in blocks_of(message):
+        yield from _to_result_parts(block)
 
 
-def _document_text(block: DocumentBlock) -> str:
-    """The document's words under its title: both protocols take no documents, but any of them takes text."""
-    if block.path is None and not block.data:
-        raise InvalidRequestError(
-            f"DocumentBlock {block.url!r}: neither protocol takes documents by URL; load it and send its text."
-        )
+def _to_user_parts(block: object) -> Iterator[Part]:
+    if not isinstance(block, CitationBlock):
+        yield from _to_parts(block, _to_user_parts)
+
+
+def _to_result_parts(block: object) -> list[Part]:
     try:
-        text = (_read(block.path) if block.path else block.resolve_document().read()).decode()
-    except UnicodeDecodeError:
-        kind = block.document_mimetype or "not text"
-        raise InvalidRequestError(
-            f"DocumentBlock {block.title!r} ({kind}): neither protocol takes documents; send its text, or its pages as "
-            "images."
-        ) from None
-    return text if block.title in {None, _UNTITLED} else f"{block.title}:\n{text}"
+        return list(_to_parts(block, _to_result_parts))
+    except InvalidRequestError as error:
+        described = _describe(block)
+        logger.warning("In a tool result, the model gets %s instead. %s", described.text, error)
+        return [described]
 
 
-def _read(source: Path | str | IOBase | bytes | None) -> bytes:
-    if isinstance(source, IOBase):
-        source.seek(0)
-        data: bytes = source.read()
-        return data
-    return Path(str(source)).read_bytes()
+def _to_parts(block: object, convert_nested: Callable[[object], Iterable[Part]]) -> Iterator[Part]:
+    match block:
+        case TextBlock():
+            yield Text(checked_text(block, "text"))
+        case ImageBlock():
+            yield Image(image_url(block), None if block.detail == "auto" else block.detail)
+        case VideoBlock():
+            yield Video(video_url(block))
+        case DocumentBlock():
+            yield Text(document_text(block))
+        case CitableBlock() | CitationBlock():
+            yield Text(f"{block.title} ({block.source}):")
+            for part in _nested(block):
+                yield from convert_nested(part)
+        case CachePoint() | ThinkingBlock():
+            return
+        case AudioBlock():
+            raise InvalidRequestError(
+                "AudioBlock: no model of the Step Plan takes audio, on either protocol; send a transcript as text."
+            )
+        case ToolCallBlock():
+            raise InvalidRequestError("ToolCallBlock: only an assistant message calls tools.")
+        case _:
+            raise InvalidRequestError(
+                f"{type(block).__name__}: neither protocol takes such a block; text and images go over both, videos "
+                "over Chat Completions."
+            )
+
+
+def _nested(block: object) -> Sequence[object]:
+    """What a block holds besides its own fields.
+
+    Raises:
+        InvalidRequestError: It is no sequence, or is nested again.
+    """
+    match block:
+        case CitableBlock():
+            parts = as_sequence(block.content, f"CitableBlock {block.title!r}: its content")
+        case CitationBlock():
+            parts = (block.cited_content,)
+        case _:
+            return ()
+    for part in parts:
+        if isinstance(part, CitableBlock | CitationBlock):
+            raise InvalidRequestError(
+                f"{type(block).__name__} {block.title!r}: it must not hold a {type(part).__name__}."
+            )
+    return parts
+
+
+def _describe(block: object) -> Text:
+    """Names a block of any type, LlamaIndex's or not, by what it tells of itself."""
+    fields = as_mapping(block) or as_mapping(getattr(block, "__dict__", None))
+
+    def find(*names: str) -> str | None:
+        return next((str(fields[name]) for name in names if fields.get(name)), None)
+
+    path, title = find("path"), find("title", "name", "tool_name")
+    data = next((value for value in fields.values() if value and isinstance(value, bytes)), None)
+    return placeholder(
+        find("block_type", "type") or type(block).__name__,
+        title=title if title not in {None, UNTITLED} else path and Path(path).name,
+        media_type=find("document_mimetype", "image_mimetype", "video_mimetype", "mimeType", "mime_type", "format"),
+        size=None if data is None else len(held_bytes("", data, None)),
+        uri=find("url", "uri"),
+    )

@@ -58,7 +58,9 @@ class StepPlanFields(StructuredPredictionLLM):
         "text, so it needs False.",
     )
     repair_history: bool = Field(
-        default=False, description="Report tool calls without a result as interrupted, instead of raising."
+        default=True,
+        description="Report tool calls without a result to the model as interrupted, instead of raising. LlamaIndex's "
+        "agents and memories leave such calls behind.",
     )
     think_tags: bool = Field(
         default=False,

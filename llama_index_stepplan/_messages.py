@@ -1,94 +1,109 @@
 """LlamaIndex messages -> messages of the core."""
 
-from collections.abc import Iterator, Sequence
+import logging
+from collections.abc import Callable, Container, Iterator, Sequence
 
-from llama_index.core.base.llms.types import (
-    CachePoint,
-    ChatMessage,
-    CitationBlock,
-    MessageRole,
-    TextBlock,
-    ThinkingBlock,
-    ToolCallBlock,
-)
+from llama_index.core.base.llms.types import ChatMessage, MessageRole
 
-from llama_index_stepplan._content import to_content
-from llama_index_stepplan._replay import arguments_of, stored_calls, texts, to_reasoning, written_calls
+from llama_index_stepplan._content import to_content, to_result
+from llama_index_stepplan._replay import read_answer
+from llama_index_stepplan._untyped import as_mapping
 from stepplan import Block, InvalidRequestError, Message, Text, ToolCall, ToolResult
+
+logger = logging.getLogger("stepplan")
+
+_TOOL_ROLES = {MessageRole.TOOL, MessageRole.FUNCTION}
 
 
 def to_messages(messages: Sequence[ChatMessage]) -> tuple[Message, ...]:
-    """A conversation, as the core has it. Nothing in `messages` is changed.
+    """A conversation for the core. Nothing in `messages` is changed.
 
-    A tool's result whose call is not there goes as text: LlamaIndex leaves such results behind, when a CodeActAgent
-    hands off and when a memory forgets the call, and nobody can mend it there.
+    A tool result whose call is not in the conversation becomes text, with a log line: LlamaIndex leaves such results
+    behind when a CodeActAgent hands off and when a memory forgets the call, and no caller can mend that.
 
     Raises:
-        InvalidRequestError: Neither protocol takes a block of some kind.
+        InvalidRequestError: A block is malformed, or neither protocol takes it.
     """
-    calls = _Calls()
-    return tuple(converted for message in messages for converted in _to_message(message, calls))
+    for message in messages:
+        if not isinstance(message, ChatMessage):  # pyright: ignore[reportUnnecessaryIsInstance] - callers may err
+            raise InvalidRequestError(f"Messages must be ChatMessages, not {message!r:.100}.")
+    answered = {_result_id(message) for message in messages if message.role in _TOOL_ROLES}
+    ids = _CallIds()
+    converted = tuple(turn for message in messages for turn in _to_message(message, ids, answered))
+    if ids.orphans:
+        logger.warning("Tool results without a call are sent as text: %s.", ", ".join(ids.orphans))
+    return converted
 
 
-class _Calls:
-    """Pairs results with calls. Ids may be missing: LlamaIndex allows it, and then means the order."""
-
-    def __init__(self) -> None:
-        self._unanswered: list[str] = []
-        self._count = 0
-
-    def begin(self, id: str | None) -> str:
-        """The id of a call."""
-        self._count += 1
-        self._unanswered.append(str(id) if id else f"call_{self._count}")
-        return self._unanswered[-1]
-
-    def answer(self, id: str | None) -> str | None:
-        """The id of the call that a result answers; `None` if there is no such call."""
-        found = str(id) if id else next(iter(self._unanswered), None)
-        if found not in self._unanswered:
-            return None
-        self._unanswered.remove(found)
-        return found
-
-
-def _to_message(message: ChatMessage, calls: _Calls) -> Iterator[Message]:
+def _to_message(message: ChatMessage, ids: "_CallIds", answered: Container[str]) -> Iterator[Message]:
     match message.role:
         case MessageRole.SYSTEM | MessageRole.DEVELOPER:
-            yield Message("system", tuple(to_content(message.blocks)))
+            yield Message("system", tuple(to_content(message)))
         case MessageRole.USER:
-            yield Message("user", tuple(to_content(message.blocks)))
+            yield Message("user", tuple(to_content(message)))
         case MessageRole.TOOL | MessageRole.FUNCTION:
-            content = tuple(to_content(message.blocks))
-            id = calls.answer(message.additional_kwargs.get("tool_call_id"))
-            yield Message.user(*(Text("Result of a tool call:"), *content) if id is None else [ToolResult(id, content)])
+            result = tuple(to_result(message))
+            id = ids.of_result(_result_id(message))
+            yield Message.user(*(Text("Result of a tool call:"), *result) if id is None else [ToolResult(id, result)])
         case MessageRole.ASSISTANT | MessageRole.CHATBOT | MessageRole.MODEL:
-            if blocks := _assistant_content(message, calls):
-                yield Message("assistant", tuple(blocks))
+            if blocks := read_answer(message, answered):
+                yield Message("assistant", tuple(ids.of_calls(blocks)))
 
 
-def _assistant_content(message: ChatMessage, calls: _Calls) -> list[Block]:
-    written = written_calls(message)
-    content: list[Block] = []
-    text_place: int | None = None
-    for block in message.blocks:
-        match block:
-            case ThinkingBlock():
-                content += to_reasoning(block)
-            case TextBlock():
-                text_place = len(content) if text_place is None else text_place
-            case ToolCallBlock():
-                arguments = arguments_of(block, written.pop(block.tool_call_id or "", None))
-                content.append(ToolCall(calls.begin(block.tool_call_id), block.tool_name, arguments))
-            case CachePoint() | CitationBlock():
+def _result_id(message: ChatMessage) -> str:
+    """The id of the call that a tool message answers; "" if it names none."""
+    kwargs = as_mapping(message.additional_kwargs)
+    return str(kwargs.get("tool_call_id") or kwargs.get("call_id") or "")
+
+
+class _CallIds:
+    """Gives every call an id of its own, and every result the id of its call.
+
+    Ids of other providers may be missing, and then the order counts. Some providers repeat them, in one message or in
+    several, where they take the tool's name for the id.
+    """
+
+    def __init__(self) -> None:
+        self.orphans: list[str] = []
+        self._used: set[str] = set()
+        self._turns: list[list[tuple[str, str]]] = []  # calls without a result, each as the id it had and the one here
+
+    def of_calls(self, blocks: Sequence[Block]) -> Iterator[Block]:
+        """The blocks of an assistant message, with distinct ids."""
+        turn: list[tuple[str, str]] = []
+        for block in blocks:
+            if not isinstance(block, ToolCall):
+                yield block
                 continue
-            case _:
-                raise InvalidRequestError(
-                    f"{type(block).__name__}: neither protocol takes one in an assistant message; move it to a user "
-                    "message."
-                )
-    if not any(isinstance(block, ToolCallBlock) for block in message.blocks):
-        content += [ToolCall(calls.begin(id), name, arguments) for id, name, arguments in stored_calls(message)]
-    for place, text in texts(message, text_place or 0):
-        content.insert(place, Text(text))
-    return content
+            id = self._distinct(block.id)
+            turn.append((block.id, id))
+            yield ToolCall(id, block.name, block.arguments)
+        if turn:
+            self._turns.append(turn)
+
+    def of_result(self, given: str) -> str | None:
+        """The id of the call that a result answers, in the latest turn that has one; `None` if none has.
+
+        A result without an id answers the first call. One whose id no call has answers the first call without an id:
+        agents make ids up for such calls.
+        """
+        found = self._take(lambda had: had == given) or self._take(lambda had: not (had and given))
+        if found is None:
+            self.orphans.append(given or "one without an id")
+        return found
+
+    def _distinct(self, given: str) -> str:
+        id, number = given, len(self._used)
+        while not id or id in self._used:
+            number += 1
+            id = f"{given or 'call'}_{number}"
+        self._used.add(id)
+        return id
+
+    def _take(self, matches: Callable[[str], bool]) -> str | None:
+        for turn in reversed(self._turns):
+            for call in turn:
+                if matches(call[0]):
+                    turn.remove(call)
+                    return call[1]
+        return None

@@ -1,44 +1,91 @@
 """How an answer is stored in a LlamaIndex message, and read back from it.
 
-Text, thinking and tool calls are the message's blocks. What these cannot hold, but sending the answer back needs, is
-stored beside them: signatures in the thinking blocks, the rest in the message's `additional_kwargs`.
+Text, thinking and tool calls are the message's blocks. What blocks cannot hold, but sending the answer back needs, is
+stored beside them: signatures in the thinking blocks, the rest in the message's `additional_kwargs`. It is used only
+where it still agrees with the blocks, so that an edited message is sent as it is now.
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, cast
+import logging
+import zlib
+from collections.abc import Container, Iterator, Mapping, Sequence
+from itertools import chain
+from typing import Any
 
-from llama_index.core.base.llms.types import ChatMessage, ThinkingBlock, ToolCallBlock
+from llama_index.core.base.llms.types import (
+    CachePoint,
+    ChatMessage,
+    CitationBlock,
+    ContentBlock,
+    TextBlock,
+    ThinkingBlock,
+    ToolCallBlock,
+)
 
-from llama_index_stepplan._untyped import as_mapping
-from llama_index_stepplan._unvalidated import thinking_block, tool_call_block
-from stepplan import Reasoning, parse_arguments
+from llama_index_stepplan._content import blocks_of, checked_text
+from llama_index_stepplan._untyped import as_mapping, as_sequence
+from llama_index_stepplan._unvalidated import text_block, thinking_block, tool_call_block
+from stepplan import Block, InvalidRequestError, Reasoning, Text, ToolCall, parse_arguments
+
+logger = logging.getLogger("stepplan")
 
 PROVIDER = "stepplan"
-"""Marks thinking as ours: what another provider thought is never sent."""
-
-TEXT_PARTS = "text_parts"
-"""Key of `additional_kwargs` for answers with several texts: the place and the length of each.
-
-LlamaIndex joins text blocks with a line break, which would change what the model said, so they are kept as one."""
+"""Marks thinking as ours: thinking of other providers is never sent."""
 
 INVALID_CALLS = "invalid_tool_calls"
 """Key of a message's `additional_kwargs` for calls that must not be run, each with the reason why."""
 
+STORED = "stepplan"
+"""Key of `additional_kwargs` that marks an answer of ours with calls or several texts.
+
+Its value is a dict. For several texts it holds `texts`, each as the number of other blocks before it and its length,
+and the `checksum` of the blocks they were taken from. LlamaIndex joins text blocks with a line break, which would
+change the answer, so all text is in one block."""
+
+
+# -------------------------------------------------------------------------------------------------------------- stored
+
+
+def store_answer(
+    content: Sequence[Block], arguments: Mapping[int, Mapping[str, Any]], thinking_tokens: int | None
+) -> tuple[list[ContentBlock], dict[str, Any]]:
+    """An answer as LlamaIndex's blocks, in the order of the wire, and the `additional_kwargs` that go with them.
+
+    Args:
+        content: The answer.
+        arguments: The arguments of the calls to keep, by the identity of their blocks.
+        thinking_tokens: The tokens of the thinking, if known.
+    """
+    blocks: list[ContentBlock] = []
+    texts: list[str] = []
+    layout: list[list[int]] = []
+    calls: list[dict[str, Any]] = []
+    for block in content:
+        if isinstance(block, Text):
+            texts.append(block.text)
+            layout.append([len(blocks), len(block.text)])
+        elif isinstance(block, Reasoning):
+            blocks.append(to_thinking(block, thinking_tokens))
+        elif isinstance(block, ToolCall) and id(block) in arguments:
+            blocks.append(tool_call_block(block.id, block.name, dict(arguments[id(block)])))
+            calls.append(call_data(block.id, block.name, block.arguments))
+    if texts or not calls:
+        blocks.insert(layout[0][0] if layout else len(blocks), text_block("".join(texts)))
+    kwargs: dict[str, Any] = {}
+    if calls:
+        kwargs |= {"tool_calls": calls, STORED: {}}
+    if len(texts) > 1:
+        kwargs[STORED] = {"texts": layout, "checksum": _layout_checksum(blocks)}
+    return blocks, kwargs
+
 
 def to_thinking(block: Reasoning, num_tokens: int | None = None) -> ThinkingBlock:
     """Reasoning, with what its replay needs."""
-    extra = {"provider": PROVIDER}
-    if block.signature is not None:
-        extra["signature"] = block.signature
-    if block.redacted is not None:
-        extra["redacted"] = block.redacted
-    return thinking_block(block.text, num_tokens, extra)
-
-
-def to_tool_call(id: str, name: str, arguments: Mapping[str, Any] | None) -> ToolCallBlock:
-    """A call, with as many of its arguments as can be told."""
-    return tool_call_block(id, name, dict(arguments or {}))
+    opaque = {"signature": block.signature, "redacted": block.redacted}
+    extra: dict[str, Any] = {name: value for name, value in opaque.items() if value is not None}
+    if extra:
+        extra["checksum"] = _checksum(block.text)
+    return thinking_block(block.text, num_tokens, {"provider": PROVIDER, **extra})
 
 
 def call_data(id: str, name: str, arguments: str) -> dict[str, Any]:
@@ -46,53 +93,139 @@ def call_data(id: str, name: str, arguments: str) -> dict[str, Any]:
     return {"id": id, "type": "function", "function": {"name": name, "arguments": arguments or "{}"}}
 
 
-def to_reasoning(block: ThinkingBlock) -> Iterator[Reasoning]:
-    """The reasoning of a block of ours; nothing of another provider's."""
-    extra = block.additional_information
-    if extra.get("provider") == PROVIDER:
-        yield Reasoning(block.content or "", extra.get("signature"), extra.get("redacted"))
+# ----------------------------------------------------------------------------------------------------------- read back
 
 
-def texts(message: ChatMessage, place: int) -> list[tuple[int, str]]:
-    """The message's texts, each with its place among the blocks."""
-    text = message.content
+def read_answer(message: ChatMessage, answered: Container[str]) -> list[Block]:
+    """The blocks of an assistant message, of ours or of another provider, as it is now.
+
+    Thinking of other providers is left out, and so is whatever is neither text nor a call: a provider's server made it
+    (citations, generated images), and it is of no use to this one.
+
+    Args:
+        message: The message.
+        answered: The ids of the calls that the conversation holds results of.
+
+    Raises:
+        InvalidRequestError: A block is malformed.
+    """
+    blocks, calls = blocks_of(message), stored_calls(message)
+    written = {call.id: call.arguments for call in calls}
+    layout = as_mapping(message.additional_kwargs).get(STORED)
+    others = [tuple(_read_block(block, written)) for block in blocks if not isinstance(block, TextBlock)]
+    for before, text in reversed(_read_texts(blocks, as_mapping(layout))):
+        others.insert(before, (Text(text),))
+    if not any(isinstance(block, ToolCallBlock) for block in blocks):
+        # A call of ours without a block was taken out, unless it has a result: then the message was made anew from its
+        # text and additional_kwargs.
+        others.append(tuple(call for call in calls if layout is None or call.id in answered))
+    return list(chain.from_iterable(others))
+
+
+def _read_block(block: object, written: Mapping[str, str]) -> Iterator[Block]:
+    match block:
+        case ThinkingBlock():
+            yield from _read_thinking(block)
+        case ToolCallBlock():
+            id = str(block.tool_call_id or "")
+            yield ToolCall(id, checked_text(block, "tool_name"), _arguments(block, written.get(id)))
+        case CachePoint() | CitationBlock():
+            return
+        case _:
+            logger.info("%s in an assistant message is left out: it is neither text nor a call.", type(block).__name__)
+
+
+def _read_thinking(block: ThinkingBlock) -> Iterator[Reasoning]:
+    extra = as_mapping(block.additional_information)
+    if extra.get("provider") != PROVIDER:
+        return
+    text = checked_text(block, "content") if block.content else ""
+    if extra.get("checksum", checksum := _checksum(text)) == checksum:
+        yield Reasoning(text, extra.get("signature"), extra.get("redacted"))
+    elif text:  # edited: the signature would not fit
+        yield Reasoning(text)
+
+
+def _read_texts(blocks: Sequence[object], stored: Mapping[str, Any]) -> list[tuple[int, str]]:
+    """The message's texts, each with the number of other blocks before it."""
+    text = "\n".join(checked_text(block, "text") for block in blocks if isinstance(block, TextBlock))
     if not text:
         return []
-    parts = cast("list[tuple[int, int]]", message.additional_kwargs.get(TEXT_PARTS) or ())
-    if sum(length for _, length in parts) != len(text):  # there are none, or the message was edited
-        return [(place, text)]
-    found: list[tuple[int, str]] = []
-    for at, length in parts:
-        found.append((at, text[:length]))
+    if stored.get("checksum") != _layout_checksum(blocks):  # one text, or the message was edited
+        return [(next(place for place, block in enumerate(blocks) if isinstance(block, TextBlock)), text)]
+    texts: list[tuple[int, str]] = []
+    for before, length in stored["texts"]:
+        texts.append((before, text[:length]))
         text = text[length:]
-    return found
+    return texts
 
 
-def written_calls(message: ChatMessage) -> dict[str, str]:
-    """The calls' arguments as the model wrote them, by the calls' ids."""
-    return {id: arguments for id, _, arguments in stored_calls(message) if id}
-
-
-def arguments_of(block: ToolCallBlock, written: str | None) -> str:
-    """The arguments as the model wrote them, so that the server's prefix cache fits, unless they were changed since."""
+def _arguments(block: ToolCallBlock, written: str | None) -> str:
+    """The arguments as the model wrote them, so that the server's prefix cache fits, unless they were edited."""
     if isinstance(block.tool_kwargs, str):
         return block.tool_kwargs
-    if written is not None and parse_arguments(written) == block.tool_kwargs:
-        return written
-    return json.dumps(block.tool_kwargs, ensure_ascii=False)
+    arguments = _json(block.tool_kwargs, f"ToolCallBlock {block.tool_name!r}: its tool_kwargs")
+    return written if written is not None and _is_same(written, arguments) else arguments
 
 
-def stored_calls(message: ChatMessage) -> Iterator[tuple[str | None, str, str]]:
-    """Id, name and arguments of the calls in `additional_kwargs`, where messages of older classes have nothing else."""
-    legacy = as_mapping(message.additional_kwargs.get("function_call"))
-    if legacy:  # it had no id; its result goes by the name
-        yield legacy["name"], legacy["name"], legacy.get("arguments") or ""
-    calls: Sequence[Any] = message.additional_kwargs.get("tool_calls") or ()
-    for call in calls:
-        # Other classes keep objects of an SDK there.
-        data = as_mapping(call if isinstance(call, Mapping) else call.model_dump())
-        function = as_mapping(data.get("function")) or data
-        arguments = function.get("arguments", function.get("input"))
-        if not isinstance(arguments, str):
-            arguments = json.dumps(arguments, ensure_ascii=False)
-        yield data.get("id"), function.get("name") or "", arguments
+def _is_same(written: str, arguments: str) -> bool:
+    """Compares JSON text, because True, 1 and 1.0 are equal in Python."""
+    try:
+        return written == arguments or _json(parse_arguments(written), "") == arguments
+    except ValueError:
+        return False
+
+
+def _json(value: object, what: str) -> str:
+    try:
+        return json.dumps(value, ensure_ascii=False, allow_nan=False)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InvalidRequestError(f"{what} cannot be written as JSON: {error}.") from error
+
+
+def stored_calls(message: ChatMessage) -> list[ToolCall]:
+    """The calls in `additional_kwargs`: all that some messages have. A missing id is "".
+
+    Raises:
+        InvalidRequestError: Something there is not a call.
+    """
+    kwargs = as_mapping(message.additional_kwargs)
+    found = as_sequence(kwargs.get("tool_calls") or [], "additional_kwargs['tool_calls']")
+    calls = [_call_data(call) for call in found]
+    if legacy := kwargs.get("function_call"):  # it has no id: its result goes by the name
+        data = _call_data(legacy)
+        calls.insert(0, {**data, "id": data.get("name")})
+    return [_to_call(data) for data in calls if data.get("type") in _CALL_TYPES]
+
+
+_CALL_TYPES = (None, "function", "function_call", "tool_call", "tool_use")
+"""The types of calls of the caller's own tools. Calls of any other type ran on a provider's server."""
+
+
+def _call_data(call: Any) -> Mapping[str, Any]:
+    """A call as plain data; other classes store objects of an SDK."""
+    dump = getattr(call, "model_dump", None)
+    data = as_mapping(dump() if callable(dump) else call)
+    if not data:
+        raise InvalidRequestError(f"additional_kwargs: this is not a tool call: {call!r:.100}.")
+    return data
+
+
+def _to_call(data: Mapping[str, Any]) -> ToolCall:
+    function = as_mapping(data.get("function")) or data
+    name, id = function.get("name"), data.get("call_id") or data.get("id") or data.get("toolUseId") or ""
+    if not isinstance(name, str) or not name:
+        raise InvalidRequestError(f"additional_kwargs: this tool call has no name: {data!r:.100}.")
+    arguments = next((function[key] for key in ("arguments", "input", "args") if key in function), None)
+    if not isinstance(arguments, str):
+        arguments = _json(arguments, f"additional_kwargs: the arguments of the tool call {name!r}")
+    return ToolCall(str(id), name, arguments)
+
+
+def _layout_checksum(blocks: Sequence[object]) -> int:
+    """Changes with the text, and with the kinds and the order of the blocks."""
+    return _checksum(*(block.text if isinstance(block, TextBlock) else type(block).__name__ for block in blocks))
+
+
+def _checksum(*texts: str) -> int:
+    return zlib.crc32("\0".join(texts).encode("utf-8", "surrogatepass"))

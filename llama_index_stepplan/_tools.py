@@ -96,8 +96,11 @@ def to_response_format(given: Any) -> Any:
 
 def tool_selections(message: ChatMessage) -> list[ToolSelection]:
     """The calls that may be run, or in a stream's middle be shown."""
-    blocks = [block for block in message.blocks if isinstance(block, ToolCallBlock)]
-    calls = [(block.tool_call_id, block.tool_name, block.tool_kwargs) for block in blocks] or stored_calls(message)
+    calls: list[tuple[str | None, str, dict[str, Any] | str]] = [
+        (block.tool_call_id, block.tool_name, block.tool_kwargs)
+        for block in message.blocks
+        if isinstance(block, ToolCallBlock)
+    ] or [(call.id, call.name, call.arguments) for call in stored_calls(message)]
     return [
         ToolSelection(tool_id=id or f"call_{uuid.uuid4().hex}", tool_name=name, tool_kwargs=kwargs)
         for id, name, arguments in calls

@@ -1,11 +1,13 @@
 """Parts of LlamaIndex that have no types, or half of them, with types."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar, cast
 
 from llama_index.core.base.llms.types import ChatResponse
 from llama_index.core.llms import callbacks
 from llama_index.core.tools.types import ToolMetadata
+
+from stepplan import InvalidRequestError
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -33,3 +35,14 @@ def parameters(metadata: ToolMetadata) -> dict[str, Any]:
 def as_mapping(value: Any) -> Mapping[str, Any]:
     """The value if it is a mapping, else an empty one."""
     return cast("Mapping[str, Any]", value) if isinstance(value, Mapping) else {}
+
+
+def as_sequence(value: Any, what: str) -> Sequence[Any]:
+    """The value if it is a list or tuple.
+
+    Raises:
+        InvalidRequestError: It is something else; the error begins with `what`.
+    """
+    if not isinstance(value, list | tuple):
+        raise InvalidRequestError(f"{what} must be a list, not {value!r:.60}.")
+    return cast("Sequence[Any]", value)

@@ -158,7 +158,11 @@ class StepPlan(StepPlanFields):
 
     def _counted(self, messages: tuple[Message, ...], tools: Sequence[Any]) -> Request:
         return Request(
-            messages=messages, model=self.model, tools=to_tools(tools), replay_reasoning=self.replay_reasoning
+            messages=messages,
+            model=self.model,
+            tools=to_tools(tools),
+            replay_reasoning=self.replay_reasoning,
+            repair_history=self.repair_history,
         )
 
     # ----------------------------------------------------------------------------------------------- what they share

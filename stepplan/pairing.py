@@ -1,9 +1,12 @@
 """Pairs every tool call with its result, as both protocols require."""
 
+import logging
 from collections.abc import Iterable, Sequence
 
 from stepplan.errors import InvalidRequestError
 from stepplan.messages import Block, Message, Text, ToolCall, ToolResult
+
+logger = logging.getLogger("stepplan")
 
 
 def pair_tool_results(messages: Sequence[Message], *, repair: bool = False) -> list[Message]:
@@ -11,7 +14,8 @@ def pair_tool_results(messages: Sequence[Message], *, repair: bool = False) -> l
 
     Args:
         messages: The conversation.
-        repair: Give a call without a result an error result, and keep a result without a call as text.
+        repair: Give a call without a result an error result, and send a result without a call as text. The log
+            names them.
 
     Raises:
         InvalidRequestError: A call has no result, or a result no call, and `repair` is off.
@@ -36,13 +40,19 @@ def pair_tool_results(messages: Sequence[Message], *, repair: bool = False) -> l
             results: dict[str, ToolResult | None] = dict.fromkeys(calls)
             waiting |= dict.fromkeys(calls, results)
             ordered.append(results)
+    unanswered = [id for item in ordered if isinstance(item, dict) for id, result in item.items() if result is None]
     if not repair:
-        _refuse_unpaired(ordered, orphans)
+        _refuse_unpaired(unanswered, orphans)
+    if unanswered:
+        logger.warning(
+            "Tool calls without a result are reported to the model as interrupted: %s.", ", ".join(unanswered)
+        )
+    if orphans:
+        logger.warning("Tool results without a call are sent as text: %s.", ", ".join(orphans))
     return [item if isinstance(item, Message) else _results(item) for item in ordered]
 
 
-def _refuse_unpaired(ordered: Sequence[Message | dict[str, ToolResult | None]], orphans: Sequence[str]) -> None:
-    unanswered = [id for item in ordered if isinstance(item, dict) for id, result in item.items() if result is None]
+def _refuse_unpaired(unanswered: Sequence[str], orphans: Sequence[str]) -> None:
     if unanswered:
         raise InvalidRequestError(
             f"These tool calls have no result: {', '.join(unanswered)}. Add a tool message for each, drop the calls, "

@@ -198,11 +198,6 @@ def test_a_mixed_history_of_another_provider_can_be_sent(llm: StepPlan, plan: Sa
     assert "Theirs" not in str(plan.requests[0].body)
 
 
-def test_a_picture_in_an_assistant_message_is_refused(llm: StepPlan) -> None:
-    with pytest.raises(InvalidRequestError, match="ImageBlock: neither protocol takes one in an assistant message"):
-        llm.chat([ChatMessage(role="assistant", blocks=[ImageBlock(image=PNG)])])
-
-
 def test_a_tool_call_outside_of_an_assistant_message_is_refused(llm: StepPlan, plan: Sandbox) -> None:
     with pytest.raises(InvalidRequestError, match="only an assistant message calls tools"):
         sent(llm, plan, ToolCallBlock(tool_name="a"))

@@ -164,7 +164,7 @@ async def test_a_conversation_goes_on_from_memory_thinking_and_all(
         MessageRole.USER,
         MessageRole.ASSISTANT,
     ]
-    assert set(kept[1].additional_kwargs) == {"tool_calls"}
+    assert set(kept[1].additional_kwargs) == {"tool_calls", "stepplan"}
     assert kept[4].additional_kwargs == {}
 
 

@@ -256,8 +256,10 @@ def test_a_directly_returned_result_is_an_ordinary_assistant_turn(llm: StepPlan,
     assert messages[3] == {"role": "assistant", "content": "42"}
 
 
-def test_a_result_without_its_call_goes_as_text(llm: StepPlan, plan: Sandbox) -> None:
+def test_a_result_without_its_call_goes_as_text(llm: StepPlan, plan: Sandbox, caplog: pytest.LogCaptureFixture) -> None:
     messages = sent(llm, plan, [result("gone", "42"), ChatMessage("What was that?")])
+
+    assert [record.message for record in caplog.records] == ["Tool results without a call are sent as text: gone."]
 
     assert "tool_call_id" not in str(messages)
     assert "tool_use_id" not in str(messages)
@@ -265,10 +267,22 @@ def test_a_result_without_its_call_goes_as_text(llm: StepPlan, plan: Sandbox) ->
     assert "42" in str(messages)
 
 
-def test_a_call_without_its_result_is_refused_or_repaired(plan: Sandbox, protocol: ProtocolName) -> None:
+def test_a_call_without_its_result_is_reported_as_interrupted(
+    llm: StepPlan, plan: Sandbox, caplog: pytest.LogCaptureFixture
+) -> None:
     history = [ChatMessage("Hi"), ChatMessage(role="assistant", blocks=[call("1", "look", {})]), ChatMessage("So?")]
-    with pytest.raises(InvalidRequestError, match="set repair_history=True"):
-        make_llm(plan, protocol).chat(history)
-    messages = sent(make_llm(plan, protocol, repair_history=True), plan, history)
+    messages = sent(llm, plan, history)
 
     assert "interrupted" in str(messages[2])
+    assert [record.message for record in caplog.records] == [
+        "Tool calls without a result are reported to the model as interrupted: 1."
+    ]
+
+
+def test_a_call_without_its_result_is_refused_if_so_chosen(plan: Sandbox, protocol: ProtocolName) -> None:
+    history = [ChatMessage("Hi"), ChatMessage(role="assistant", blocks=[call("1", "look", {})]), ChatMessage("So?")]
+    llm = make_llm(plan, protocol, repair_history=False)
+    with pytest.raises(InvalidRequestError, match="set repair_history=True"):
+        llm.chat(history)
+    with pytest.raises(InvalidRequestError, match="set repair_history=True"):
+        llm.count_tokens(history)

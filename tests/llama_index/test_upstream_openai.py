@@ -4,6 +4,7 @@ The files are named in each docstring, under llama-index-integrations/llms/llama
 """
 
 import json
+import logging
 import re
 from types import SimpleNamespace
 from typing import Any, Generic, TypeVar
@@ -26,7 +27,7 @@ from pydantic import BaseModel, Field
 
 from llama_index_stepplan import StepPlan
 from llama_index_stepplan._untyped import response_kwargs
-from stepplan import APITimeoutError, InvalidRequestError, ProtocolName, RateLimitError
+from stepplan import APITimeoutError, ProtocolName, RateLimitError
 from stepplan.sandbox import Fault, Sandbox, ToolCall, Turn, Usage
 from tests.support.marks import forced_choice_is_asked_for
 from tests.support.servers import canned, canned_stream
@@ -255,10 +256,16 @@ def test_an_image_goes_with_its_detail(plan: Sandbox) -> None:
     ]
 
 
-def test_an_image_of_an_assistant_is_refused_where_others_lose_it(llm: StepPlan) -> None:
+def test_an_image_of_an_assistant_is_left_out_and_named_in_the_log(
+    llm: StepPlan, plan: Sandbox, caplog: pytest.LogCaptureFixture
+) -> None:
     """test_openai_utils.py: test_to_openai_message_dicts_with_content_blocks drops it without a word."""
-    with pytest.raises(InvalidRequestError, match="ImageBlock"):
-        llm.chat([ChatMessage(role="assistant", blocks=[ImageBlock(url="https://example.com/image.jpg")])])
+    caplog.set_level(logging.INFO, "stepplan")
+    drawn = [TextBlock(text="Here."), ImageBlock(url="https://example.com/image.jpg")]
+    messages = sent(llm, plan, ChatMessage("Draw."), ChatMessage(role="assistant", blocks=drawn), ChatMessage("Again."))
+
+    assert messages[1] == {"role": "assistant", "content": "Here."}
+    assert "ImageBlock in an assistant message is left out" in caplog.text
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,113 @@
+"""Bytes, files and URLs in LlamaIndex blocks -> data URLs and text, with each way they can be wrong named."""
+
+import base64
+import binascii
+import re
+from io import IOBase
+from pathlib import Path
+
+from llama_index.core.base.llms.types import DocumentBlock, ImageBlock, VideoBlock
+
+from stepplan import InvalidRequestError
+
+UNTITLED = "input_document"
+"""LlamaIndex's title for a document without one."""
+
+
+def image_url(block: ImageBlock) -> str:
+    """The image's http(s) URL as it is, or a data URL of its bytes.
+
+    Raises:
+        InvalidRequestError: It holds nothing that can be read, or something else than an image.
+    """
+    if block.url is not None:
+        return _checked_url(str(block.url), "image", "ImageBlock")
+    raw = held_bytes("ImageBlock", block.image, block.path)
+    return _data_url(raw, "image", block.image_mimetype or ImageBlock(image=raw).image_mimetype)
+
+
+def video_url(block: VideoBlock) -> str:
+    """As `image_url`, for a video."""
+    if block.url is not None:
+        return _checked_url(str(block.url), "video", "VideoBlock")
+    raw = held_bytes("VideoBlock", block.video, block.path)
+    return _data_url(raw, "video", block.video_mimetype or VideoBlock(video=raw).video_mimetype)
+
+
+def _data_url(raw: bytes, kind: str, media_type: str | None) -> str:
+    name = f"{kind.title()}Block"
+    if media_type is None:
+        raise InvalidRequestError(f"{name}: the type of its data is not known; set {kind}_mimetype.")
+    if not _is_media_type(media_type, kind):
+        raise InvalidRequestError(
+            f"{name}: its data has the type {media_type!r}, not {kind}/...; correct it or {kind}_mimetype."
+        )
+    return f"data:{media_type};base64,{base64.b64encode(raw).decode()}"
+
+
+def _is_media_type(text: object, kind: str) -> bool:
+    return isinstance(text, str) and re.fullmatch(rf"{kind}/[\w.+-]+", text) is not None
+
+
+def _checked_url(url: str, kind: str, name: str) -> str:
+    if url.startswith(("http://", "https://")):
+        return url
+    head, _, data = url.partition(",")
+    media_type, *parameters = head.removeprefix("data:").split(";")
+    if not head.startswith("data:") or not _is_media_type(media_type, kind):
+        raise InvalidRequestError(
+            f"{name}: its url must begin with http://, https:// or data:{kind}/, but it is {url!r:.60}."
+        )
+    if "base64" in parameters and (not data or not _is_base64(data)):
+        raise InvalidRequestError(f"{name}: the data of its data: URL is not base64.")
+    return url
+
+
+def _is_base64(data: str | bytes) -> bool:
+    try:
+        base64.b64decode(data, validate=True)
+    except (binascii.Error, ValueError):
+        return False
+    return True
+
+
+def document_text(block: DocumentBlock) -> str:
+    """The document's text under its title: neither protocol takes documents, but both take text."""
+    title = None if block.title == UNTITLED else block.title
+    name = "DocumentBlock" if title is None else f"DocumentBlock {title!r}"
+    if not block.data and not block.path and block.url:
+        raise InvalidRequestError(f"{name}: neither protocol takes documents by URL; load it and send its text.")
+    raw = held_bytes(name, block.data, block.path)
+    try:
+        text = raw.decode()
+    except UnicodeDecodeError:
+        text = "\0"
+    if "\0" in text or text.startswith("%PDF-"):
+        kind = block.document_mimetype or "not text"
+        raise InvalidRequestError(
+            f"{name} ({kind}): neither protocol takes documents; send its text, or its pages as images."
+        )
+    return text if title is None else f"{title}:\n{text}"
+
+
+def held_bytes(name: str, data: object, path: object) -> bytes:
+    """The bytes that a block holds in memory, as base64 or as they are, or in a file."""
+    if isinstance(data, bytes) and data:
+        return base64.b64decode(data) if _is_base64(data) else data
+    if data and not isinstance(data, IOBase):
+        raise InvalidRequestError(f"{name}: its data must be bytes or an open file, not {data!r:.60}.")
+    if not data and not path:
+        raise InvalidRequestError(f"{name}: it holds neither data nor a path nor a URL.")
+    try:
+        read = _read(data) if isinstance(data, IOBase) else Path(str(path)).read_bytes()
+    except (OSError, ValueError) as error:
+        raise InvalidRequestError(f"{name}: its file cannot be read: {error}.") from error
+    if not isinstance(read, bytes):
+        raise InvalidRequestError(f"{name}: its file must be open in binary mode.")
+    return read
+
+
+def _read(file: IOBase) -> object:
+    if file.seekable():
+        file.seek(0)
+    return file.read()
