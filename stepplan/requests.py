@@ -44,9 +44,15 @@ class Tool:
 
 @dataclass(frozen=True, slots=True)
 class NamedTool:
-    """A tool choice: the model must call the tool of this name."""
+    """A tool choice: the model must call the tool of this name.
+
+    Attributes:
+        name: The tool's name.
+        asked_by: The argument that asks for the call, to be named in a warning where the protocol cannot force one.
+    """
 
     name: str
+    asked_by: str = "tool_choice"
 
 
 ToolChoice = Literal["auto", "none", "required"] | NamedTool

@@ -1,8 +1,8 @@
 """Making a model: its arguments under their own names, and checked before Pydantic converts them to other types."""
 
 import functools
-from collections.abc import Collection, Mapping
-from typing import Any
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any, get_args
 
 from pydantic import AliasChoices, BaseModel, ValidationError
 from pydantic.fields import FieldInfo
@@ -14,36 +14,54 @@ from stepplan.integration.options import call_options, to_call
 
 
 def model_arguments(
-    cls: type[BaseModel], given: Mapping[str, Any], optional: Collection[str], advice: Mapping[str, str]
+    cls: type[BaseModel], given: Mapping[str, Any], *, shared: Collection[str], advice: Mapping[str, str]
 ) -> dict[str, Any]:
     """The arguments that Pydantic is to make the model of. For a validator of mode `before`.
 
     Args:
-        cls: The model's class, whose own arguments may have aliases of their own.
+        cls: The model's class. A user's subclass may have further arguments, with aliases, or allow any.
         given: Arguments as the caller wrote them.
-        optional: The names of arguments that `None` gives their default.
+        shared: The names of the arguments that both models have.
         advice: What to do about names that are not arguments.
 
     Raises:
         InvalidRequestError: A name is not known, an argument is given under two names, or a value cannot be right.
     """
-    named = own_names(given, _names_of(cls), advice) if cls.model_config.get("extra") != "allow" else dict(given)
-    named = {name: value for name, value in named.items() if value is not None or name not in optional}
+    known, without_none = _names_of(cls), _names_without_none(cls)
+    named = dict(given) if cls.model_config.get("extra") == "allow" else own_names(given, known, advice)
+    named = {
+        name: value
+        for name, value in named.items()
+        if value is not None or not (name in shared or name in without_none)
+    }
     standing = arguments.fields("additional_kwargs", named.get("additional_kwargs", {}))
-    # Options that go together are looked at together, such as a model and the effort that it takes.
-    to_call((), {"model": cls.model_fields["model"].default, **named}, call_options(standing, advice))
+    # Together, because a model and the effort that it accepts, for example, go together.
+    to_call((), {"model": cls.model_fields["model"].default, **named}, call_options(standing, known))
     return named
 
 
 @functools.lru_cache(maxsize=256)
 def _names_of(cls: type[BaseModel]) -> frozenset[str]:
+    """All names under which Pydantic takes a field of the class."""
     return frozenset(name for field in cls.model_fields.items() for name in _spellings(*field))
 
 
-def _spellings(name: str, field: FieldInfo) -> list[str]:
+def _spellings(name: str, field: FieldInfo) -> Iterator[str]:
+    yield name
     alias = field.validation_alias
-    aliases = alias.choices if isinstance(alias, AliasChoices) else [alias]
-    return [name, *(other if isinstance(other, str) else str(other.path[0]) for other in aliases if other is not None)]
+    for spelling in alias.choices if isinstance(alias, AliasChoices) else [alias]:
+        if spelling is not None:
+            yield spelling if isinstance(spelling, str) else str(spelling.path[0])
+
+
+@functools.lru_cache(maxsize=256)
+def _names_without_none(cls: type[BaseModel]) -> frozenset[str]:
+    """The fields of the class whose type does not allow `None`."""
+    return frozenset(
+        name
+        for name, field in cls.model_fields.items()
+        if field.annotation is not Any and type(None) not in get_args(field.annotation)
+    )
 
 
 def refusal(error: ValidationError) -> InvalidRequestError:

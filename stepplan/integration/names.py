@@ -89,13 +89,19 @@ _ASKS_FOR_NOTHING: Mapping[str, tuple[Any, ...]] = {
 """Their values that ask for nothing but what happens here anyway, beside `None`. Programs pass them at every call."""
 
 
-def own_names(given: Mapping[str, Any], known: Collection[str], advice: Mapping[str, str]) -> dict[str, Any]:
+def own_names(
+    given: Mapping[str, Any],
+    known: Collection[str],
+    advice: Mapping[str, str],
+    of_model: Collection[str] = (),
+) -> dict[str, Any]:
     """The arguments under their own names, without those of other APIs that ask for nothing.
 
     Args:
         given: Arguments as the caller wrote them.
         known: The names of the arguments there are.
         advice: What to do about names that are not among them.
+        of_model: Names that are arguments of the model alone, if these are of a call.
 
     Raises:
         InvalidRequestError: A name is not known, or an argument is given under two names.
@@ -112,7 +118,7 @@ def own_names(given: Mapping[str, Any], known: Collection[str], advice: Mapping[
         elif value is not None:
             raise InvalidRequestError(f"{own!r} is given twice: {' and '.join(_spellings(own, given))}.")
     if unknown:
-        raise InvalidRequestError(" ".join(_sentence(name, known, advice) for name in sorted(unknown)))
+        raise InvalidRequestError(" ".join(_sentence(name, known, advice, of_model) for name in sorted(unknown)))
     return named
 
 
@@ -128,10 +134,12 @@ def _spellings(own: str, given: Iterable[str]) -> list[str]:
     return [name for name in given if name == own or ALIASES.get(name) == own]
 
 
-def _sentence(name: str, known: Collection[str], advice: Mapping[str, str]) -> str:
+def _sentence(name: str, known: Collection[str], advice: Mapping[str, str], of_model: Collection[str]) -> str:
+    if name in of_model or ALIASES.get(name) in of_model:
+        return f"{name!r} is an argument of the model, and not of one call."
     if found := advice.get(name) or _ADVICE.get(name):
-        return f"{name!r} is not an argument here. {found}"
+        return f"{name!r} is not known here. {found}"
     spellings = [*known, *(alias for alias, own in ALIASES.items() if own in known)]
     near = difflib.get_close_matches(name, spellings, n=1, cutoff=0.7)
-    meant = f" Did you mean {near[0] if near[0] in known else ALIASES[near[0]]!r}?" if near else ""
-    return f"Unknown argument {name!r}.{meant} extra_body={{{name!r}: ...}} would send it as it is."
+    meant = f": did you mean {near[0] if near[0] in known else ALIASES[near[0]]!r}?" if near else "."
+    return f"{name!r} is not known{meant} Fields to send as they are go into extra_body={{...}}."

@@ -1,6 +1,6 @@
 """Options: what the model, its standing options and one call set, merged into one request and its settings."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -8,6 +8,8 @@ from stepplan import arguments
 from stepplan.integration.names import own_names
 from stepplan.integration.tools import Reader, to_response_format, to_tool, to_tool_choice, to_tools
 from stepplan.messages import Message
+from stepplan.models import DEFAULT_MAX_TOKENS
+from stepplan.protocols import ProtocolName
 from stepplan.requests import Request
 from stepplan.settings import Settings
 
@@ -33,13 +35,17 @@ class Call:
     settings: Settings
 
 
-def call_options(given: Mapping[str, Any], advice: Mapping[str, str]) -> dict[str, Any]:
-    """The options of a call under their own names.
+def call_options(given: Mapping[str, Any], of_model: Collection[str]) -> dict[str, Any]:
+    """The options of one call under their own names.
+
+    Args:
+        given: Options as the caller wrote them.
+        of_model: The names of the model's arguments, of which most are no options of a call.
 
     Raises:
         InvalidRequestError: A name is not known, or an option is given under two names.
     """
-    return own_names(given, CALL_OPTIONS, advice)
+    return own_names(given, CALL_OPTIONS, {}, of_model)
 
 
 def to_call(
@@ -57,13 +63,14 @@ def to_call(
     Raises:
         InvalidRequestError: A value is of the wrong type or out of its range, or values contradict each other.
     """
-    options = _merged({name: model.get(name) for name in _MODEL_OPTIONS}, *layers)
-    return Call(_to_request(messages, options, reader), _to_settings(options))
+    options = merged_options(model, *layers)
+    return Call(_to_request(messages, options, reader), to_settings(options))
 
 
-def _merged(*layers: Mapping[str, Any]) -> dict[str, Any]:
+def merged_options(model: Mapping[str, Any], *layers: Mapping[str, Any]) -> dict[str, Any]:
+    """The options that are set, by the rules of `to_call`."""
     merged: dict[str, Any] = {}
-    for layer in layers:
+    for layer in ({name: model.get(name) for name in _MODEL_OPTIONS}, *layers):
         given = {name: value for name, value in layer.items() if value is not None}
         if "timeout" in given:
             merged.pop("stream_timeout", None)
@@ -72,6 +79,12 @@ def _merged(*layers: Mapping[str, Any]) -> dict[str, Any]:
                 given[name] = {**merged.get(name, {}), **arguments.fields(name, given[name])}
         merged |= given
     return merged
+
+
+def output_limit(options: Mapping[str, Any], protocol: ProtocolName) -> int | None:
+    """The `max_tokens` that will be sent; `None` if none will be."""
+    limit = options.get("extra_body", {}).get("max_tokens", options.get("max_tokens"))
+    return limit if limit is not None else DEFAULT_MAX_TOKENS if protocol == "anthropic" else None
 
 
 def _to_request(messages: tuple[Message, ...], options: Mapping[str, Any], reader: Reader) -> Request:
@@ -87,7 +100,8 @@ def _to_request(messages: tuple[Message, ...], options: Mapping[str, Any], reade
     )
 
 
-def _to_settings(options: Mapping[str, Any]) -> Settings:
-    values = {name: options[name] for name in (*_OF_SETTINGS, *_OF_MODELS) if name in options}
-    headers = values.pop("default_headers", None)
-    return Settings(**values, headers=headers or {})
+def to_settings(options: Mapping[str, Any]) -> Settings:
+    """How the plan is reached, by these options; others among them are passed over."""
+    values = {name: options[name] for name in (*_OF_SETTINGS, *_OF_MODELS) if options.get(name) is not None}
+    headers = values.pop("default_headers", {})
+    return Settings(**values, headers=headers)

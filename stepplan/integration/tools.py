@@ -8,6 +8,7 @@ from pydantic import BaseModel
 
 from stepplan.errors import InvalidRequestError
 from stepplan.integration.schemas import class_schema, closed, is_class, object_at_top
+from stepplan.protocols.openai.requests import encode_response_format
 from stepplan.requests import JSONSchema, NamedTool, Tool, ToolChoice, check_tool_choice
 
 Reader = Callable[[Any], Tool]
@@ -158,7 +159,7 @@ def _read_choice(given: Any, names: set[str]) -> ToolChoice:
     data = _mapping(given) or {}
     name, kind = (_mapping(data.get("function")) or data).get("name"), data.get("type")
     if isinstance(name, str):
-        return NamedTool(name)
+        return NamedTool(name, **{key: data[key] for key in ("asked_by",) if key in data})
     if isinstance(kind, str) and kind in _WORDS:
         return _WORDS[kind]
     raise InvalidRequestError(f"tool_choice={given!r} is not 'auto', 'none', 'any', or the name of a tool.")
@@ -166,7 +167,10 @@ def _read_choice(given: Any, names: set[str]) -> ToolChoice:
 
 def as_openai_tool_choice(choice: ToolChoice) -> str | dict[str, Any]:
     """The choice as plain data in OpenAI's form."""
-    return {"type": "function", "function": {"name": choice.name}} if isinstance(choice, NamedTool) else choice
+    if not isinstance(choice, NamedTool):
+        return choice
+    origin = {} if choice.asked_by == NamedTool(choice.name).asked_by else {"asked_by": choice.asked_by}
+    return {"type": "function", "function": {"name": choice.name}, **origin}
 
 
 # --------------------------------------------------------------------------------------------------- response formats
@@ -200,6 +204,11 @@ def to_response_format(given: Any) -> JSONSchema | Literal["json_object"] | None
         f"response_format={str(given)[:100]} is not understood: it is 'json_object', a JSON Schema, a Pydantic class, "
         "or OpenAI's {'type': 'json_schema', 'json_schema': {...}}."
     )
+
+
+def as_openai_response_format(response_format: JSONSchema) -> dict[str, Any]:
+    """The response format as plain data in OpenAI's form."""
+    return encode_response_format(response_format)
 
 
 def as_json_schema(tool: Tool) -> JSONSchema:

@@ -158,10 +158,10 @@ def test_every_setting_of_connections_reaches_the_core() -> None:
         "proxy": "http://127.0.0.1:9",
         "verify": False,
     }
-    settings = made(**given, default_headers={"x": "y"})._settings()
+    settings = made(**given, default_headers={"x": "y"})._settings
     assert {name: getattr(settings, name) for name in given} == given
     assert settings.headers == {"x": "y"}
-    assert made()._settings() == stepplan.Settings(), "the defaults are the core's"
+    assert made()._settings == stepplan.Settings(), "the defaults are the core's"
 
 
 def test_the_environment_is_read_when_a_model_is_used(plan: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:

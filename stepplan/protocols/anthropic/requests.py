@@ -14,7 +14,7 @@ from stepplan.models import DEFAULT_MAX_TOKENS
 from stepplan.names import wire_id, wire_name
 from stepplan.pairing import merge_same_role, pair_tool_results
 from stepplan.protocols import _encoding
-from stepplan.requests import NamedTool, Request, Tool
+from stepplan.requests import NamedTool, Request, Tool, ToolChoice
 
 PATH = "/messages"
 COUNT_TOKENS_PATH = "/messages/count_tokens"
@@ -47,9 +47,10 @@ def encode(request: Request, *, stream: bool) -> dict[str, Any]:
     """
     _encoding.refuse_set(request, ("frequency_penalty", "response_format"), "Messages", "openai")
     if _forces_a_call(request):
+        what = _what_is_asked(request.tool_choice)
         warnings.warn(
-            "Messages documents no tool_choice: a tool call is asked for in the system prompt instead, which the model "
-            "may ignore. protocol='openai' can force one.",
+            f"Messages documents no tool_choice: {what} in the system prompt instead, which the model may ignore. "
+            "protocol='openai' can force one.",
             StepPlanWarning,
             stacklevel=2,
         )
@@ -78,6 +79,12 @@ def encode_count_tokens(request: Request) -> dict[str, Any]:
 
 def _forces_a_call(request: Request) -> bool:
     return request.tool_choice == "required" or isinstance(request.tool_choice, NamedTool)
+
+
+def _what_is_asked(choice: ToolChoice) -> str:
+    if isinstance(choice, NamedTool) and choice.asked_by != "tool_choice":
+        return f"{choice.asked_by} is done by a tool call, which is asked for"
+    return "a tool call is asked for"
 
 
 def _encode_prompt(request: Request) -> _Prompt:

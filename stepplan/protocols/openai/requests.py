@@ -71,7 +71,7 @@ def encode(request: Request, *, stream: bool) -> dict[str, Any]:
         if request.parallel_tool_calls is not None:
             body["parallel_tool_calls"] = request.parallel_tool_calls
     if request.response_format is not None:
-        body["response_format"] = _encode_response_format(request.response_format)
+        body["response_format"] = encode_response_format(request.response_format)
     return body | dict(request.extra_body)
 
 
@@ -83,7 +83,8 @@ def _encode_tool(tool: Tool) -> dict[str, Any]:
     return {"type": "function", "function": function}
 
 
-def _encode_response_format(response_format: JSONSchema | str) -> dict[str, Any]:
+def encode_response_format(response_format: JSONSchema | str) -> dict[str, Any]:
+    """A response format as it is sent."""
     if not isinstance(response_format, JSONSchema):
         return {"type": response_format}
     schema: dict[str, Any] = {"name": wire_name(response_format.name), "schema": response_format.schema}

@@ -9,6 +9,7 @@ from langchain_core.messages import AIMessage, AIMessageChunk, convert_to_messag
 from langchain_core.runnables import Runnable
 
 from langchain_stepplan import ChatStepPlan
+from langchain_stepplan._request import request_call
 from stepplan import PROTOCOLS, ProtocolName
 from tests.support.servers import CannedServer
 
@@ -64,7 +65,7 @@ def essence(message: AIMessage) -> dict[str, Any]:
 
 def body_of(model: ChatStepPlan, messages: Any, /, *, stream: bool = False, **call: Any) -> dict[str, Any]:
     """The JSON body that would be sent."""
-    request = model._request(convert_to_messages(messages), None, call)
+    request = request_call(model, convert_to_messages(messages), None, call).request
     return dict(PROTOCOLS[model.protocol].encode(request, stream=stream))
 
 
