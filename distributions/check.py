@@ -1,6 +1,6 @@
 """Build the three distributions, then install and use each in a clean environment.
 
-What is tested here is what people install: the wheels, their metadata and what they pull in. Run by `make dist-check`.
+What is tested here is what people install: the wheels, their metadata and what they pull in. Run by `make dist`.
 """
 
 import os

@@ -1,15 +1,23 @@
-"""Streamed answers: from the core's events to LangChain's chunks, and what their sum is."""
+"""Streamed answers: from the core's events to LangChain's chunks.
 
-from typing import Any, assert_never, cast
+The chunks are of core's own class, `AIMessageChunk`, and core adds them up: `+`, agents, histories, graphs. Core reads
+the arguments of a sum leniently, closing broken JSON, so a tool call that the token limit cut off would become one that
+can be run, with half of its arguments. A subclass could not prevent that: a sum may begin with any chunk, and chunks
+pass through JSON. So the data itself does: to the arguments of a call that must not be run, the last chunk adds
+`UNREADABLE` and the reason. Wherever the JSON broke off, inside a string or outside, this closes an array with a brace,
+which core's parser refuses to mend (`parse_partial_json`: "Mismatched closing character"). The sum then holds the call
+in `invalid_tool_calls`, whatever is done with it later.
+"""
 
-from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessageChunk, ToolCallChunk
+from typing import Any, assert_never
+
+from langchain_core.messages import AIMessageChunk, ToolCallChunk
 from langchain_core.messages.tool import tool_call_chunk
-from typing_extensions import override
 
-from langchain_stepplan._answers import sort_calls, to_kwargs, to_metadata, to_usage_metadata
-from langchain_stepplan._replay import PROVIDER, REASONING, own_blocks
-from langchain_stepplan._standard import reasoning_block, standard_blocks
-from langchain_stepplan._unvalidated import broken_piece
+from langchain_stepplan._answers import to_kwargs, to_metadata, to_token_usage, to_usage_metadata
+from langchain_stepplan._replay import PROVIDER, REASONING, UNREADABLE
+from langchain_stepplan._standard import reasoning_block, refusal
+from langchain_stepplan._unvalidated import broken_delta
 from stepplan import (
     Accumulator,
     Event,
@@ -25,63 +33,26 @@ from stepplan.integration.checks import LOGS, CallCheck
 from stepplan.integration.unvalidated import maker
 
 
-class _MessageOfChunk:
-    """What core calls to make a message of a chunk: it takes the chunk's first base class for the message's class."""
-
-    def __new__(cls, *args: Any, **fields: Any) -> Any:
-        return AIMessage(*args, **fields) if cls is _MessageOfChunk else super().__new__(cls)
-
-
-class StepPlanMessageChunk(_MessageOfChunk, AIMessageChunk):
-    """A piece of an answer, all of which add up to what the whole answer would be.
-
-    LangChain closes broken JSON when it sums chunks, and so makes a tool call that the token limit cut off one that can
-    be run, with half of its arguments. The sum of these reads the arguments strictly: such a call is invalid.
-    """
-
-    @classmethod
-    @override
-    def lc_id(cls) -> list[str]:
-        """Serialized as what it is to everybody else."""
-        return AIMessageChunk.lc_id()
-
-    @override
-    def __add__(self, other: Any) -> BaseMessageChunk:  # type: ignore[override]  # as core itself has it
-        total: BaseMessageChunk = super().__add__(other)
-        if isinstance(total, AIMessageChunk) and total.chunk_position == "last":
-            return _whole(total)
-        return total
-
-
-def _whole(total: AIMessageChunk) -> AIMessageChunk:
-    """The sum of all chunks, of core's own class: it may be kept where this package is not installed."""
-    blocks = own_blocks(total)
-    response = Response(blocks, total.response_metadata.get("finish_reason"))
-    whole = AIMessageChunk(**{name: value for name, value in total if name != "type"})
-    whole.tool_calls, whole.invalid_tool_calls = sort_calls(response.tool_calls)
-    if not isinstance(total.content, str):
-        whole.content = cast("list[str | dict[str, Any]]", standard_blocks(whole, blocks))
-    return whole
-
-
 class Chunks:
     """Turns the events of one answer into chunks, one each.
 
     Args:
         v1: Whether their content is standard blocks.
-        check: What is done about calls that cannot be run.
+        check: What to do about calls that cannot be run.
     """
 
     def __init__(self, *, v1: bool, check: CallCheck = LOGS) -> None:
         self._v1 = v1
         self._check = check
         self._so_far = Accumulator()
+        self._ids: dict[int, str] = {}
+        self._held: dict[int, str] = {}
 
     def add(self, event: Event) -> AIMessageChunk:
         """The chunk for this event.
 
         Raises:
-            ResponseDecodeError: It is the last, and the check raises it.
+            ResponseDecodeError: The event is the last, and the check raises it.
         """
         self._so_far.add(event)
         match event:
@@ -90,21 +61,34 @@ class Chunks:
             case ReasoningDelta(_, text):
                 return _make_chunk(self._fields(event, additional_kwargs={REASONING: text} if text else {}))
             case ToolCallStart(index, id, name):
+                self._ids[index], self._held[index] = id, ""
                 return self._call(event, tool_call_chunk(name=name, args="", id=id, index=index))
             case ToolCallDelta(index, arguments):
+                if index in self._held:
+                    arguments = self._begun(index, arguments)
+                    event = ToolCallDelta(index, arguments)
                 return self._call(event, tool_call_chunk(args=arguments, index=index))
             case MessageStart():
                 metadata = to_metadata(model_name=event.model, id=event.id, trace_id=event.trace_id)
-                return StepPlanMessageChunk(**self._fields(event, response_metadata=metadata))
+                return AIMessageChunk(**self._fields(event, response_metadata=metadata))
             case MessageEnd():
                 return self._last(event)
             case _:
                 assert_never(event)
 
-    def _call(self, event: Event, piece: ToolCallChunk) -> AIMessageChunk:
-        fields = self._fields(event, tool_call_chunks=[piece])
-        if (broken := broken_piece(piece)) is None:
-            return StepPlanMessageChunk(**fields)
+    def _begun(self, index: int, arguments: str) -> str:
+        """What can be sent of arguments that begin: blanks and `null` mean no arguments here, and nothing in core."""
+        held = self._held[index] + arguments
+        if "null".startswith(held.strip()):
+            self._held[index] = held
+            return ""
+        del self._held[index]
+        return held
+
+    def _call(self, event: Event, delta: ToolCallChunk) -> AIMessageChunk:
+        fields = self._fields(event, tool_call_chunks=[delta])
+        if (broken := broken_delta(delta)) is None:
+            return AIMessageChunk(**fields)
         return _make_chunk({**fields, "tool_calls": [], "invalid_tool_calls": [broken]})
 
     def _last(self, event: MessageEnd) -> AIMessageChunk:
@@ -115,13 +99,26 @@ class Chunks:
         fields = self._fields(
             event,
             additional_kwargs=kwargs,
+            tool_call_chunks=self._marks(response),
             response_metadata=to_metadata(
-                finish_reason=event.finish_reason, stop_sequence=event.stop_sequence, **faults
+                finish_reason=event.finish_reason,
+                stop_sequence=event.stop_sequence,
+                token_usage=to_token_usage(event.usage),
+                **faults,
             ),
             usage_metadata=to_usage_metadata(event.usage),
             chunk_position="last",
         )
-        return StepPlanMessageChunk(**fields)
+        return AIMessageChunk(**fields)
+
+    def _marks(self, response: Response) -> list[ToolCallChunk]:
+        """The ends of the calls that must not be run: what was held back of their arguments, the mark, the reason."""
+        reasons = {parsed.call.id: parsed.error for parsed in response.tool_calls}
+        return [
+            tool_call_chunk(args=self._held.get(index, "") + UNREADABLE + reason, index=index)
+            for index, id in self._ids.items()
+            if (reason := reasons[id]) is not None
+        ]
 
     def _fields(self, event: Event, **fields: Any) -> dict[str, Any]:
         fields.setdefault("content", "")
@@ -143,8 +140,10 @@ def _standard_content(event: Event) -> list[dict[str, Any]]:
             return [{**tool_call_chunk(name=name, args="", id=id), "index": f"lc_tc_{index}"}]
         case ToolCallDelta(index, arguments):
             return [{**tool_call_chunk(args=arguments), "index": f"lc_tc_{index}"}]
+        case MessageEnd(finish_reason):
+            return [{**block, "index": "lc_rf"} for block in refusal(finish_reason)]
         case _:
             return []
 
 
-_make_chunk = maker(StepPlanMessageChunk(content=""))
+_make_chunk = maker(AIMessageChunk(content=""))

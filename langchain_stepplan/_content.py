@@ -1,82 +1,130 @@
-"""Content blocks: every spelling LangChain knows, as the core's blocks.
+"""Content blocks in: every spelling LangChain knows, as the core's blocks.
 
-There are LangChain's own (of version 0, with `source_type`, and of version 1), and those of Chat Completions,
-Responses, Messages, Gemini and Bedrock Converse. What is not known here is given to LangChain's own translators.
+LangChain's own blocks (version 0, with `source_type`, and version 1) and those of Chat Completions, Responses,
+Messages, Gemini and Bedrock Converse. A block that is unknown here goes through LangChain's own translators first.
 """
 
 import base64
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import binascii
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
 from langchain_core.messages import HumanMessage
 
-from stepplan import Image, InvalidRequestError, Text, ToolResult, Video
+from stepplan import Image, InvalidRequestError, Text, Video
 
 Part = Text | Image | Video
-Content = str | Sequence[str | Mapping[str, Any]]
+Item = str | Mapping[str, Any]
 
-# What another model thought is no business of this one, and must not come to it as words.
+# Another model's reasoning must not reach this one as text.
 REASONING_TYPES = frozenset({"reasoning", "thinking", "redacted_thinking", "reasoning_content"})
 
+_ACCEPTED = (
+    "Images are accepted in user messages and tool results; videos in user messages, over Chat Completions only."
+)
+_MALFORMED = (KeyError, TypeError, AttributeError, ValueError, RecursionError)
+"""What core's translators raise on a malformed block."""
+_DEEPEST = 8
+"""How many `non_standard` blocks may be wrapped around one another; LangChain itself wraps once."""
 
-def to_parts(content: Content) -> Iterator[Part | ToolResult]:
-    """The blocks of what a person, a tool or the instructions say.
+
+def items_of(content: object) -> Sequence[Item]:
+    """The items of a message's content.
 
     Raises:
-        InvalidRequestError: One is of a kind that no protocol here takes.
+        InvalidRequestError: The content is not a string or a list of strings and dicts.
     """
     if isinstance(content, str):
-        yield Text(content)
-        return
-    for item in content:
-        if isinstance(item, str):
-            yield Text(item)
-        elif item.get("type") not in REASONING_TYPES:
-            yield _to_part(item)
+        return (content,)
+    if not isinstance(content, Sequence):
+        raise InvalidRequestError(f"content must be a string or a list of blocks, not {type(content).__name__}.")
+    for index, item in enumerate(cast("Sequence[object]", content)):
+        if not isinstance(item, str | Mapping):
+            raise InvalidRequestError(f"content[{index}] must be a string or a dict, not {type(item).__name__}.")
+    return cast("Sequence[Item]", content)
 
 
-def to_tool_result(id: str, content: Content, *, is_error: bool = False) -> ToolResult:
-    """What a tool gave back.
+def as_mapping(value: object) -> Mapping[str, Any]:
+    """The value if it is a mapping, else an empty one."""
+    return cast("Mapping[str, Any]", value) if isinstance(value, Mapping) else {}
+
+
+def as_list(value: object) -> list[object]:
+    """The value if it is a list, else an empty one."""
+    return cast("list[object]", value) if isinstance(value, list) else []
+
+
+def type_of(item: Item) -> str:
+    """A block's type; an empty string if it names none."""
+    kind = "text" if isinstance(item, str) else item.get("type")
+    return kind if isinstance(kind, str) else ""
+
+
+def located(error: InvalidRequestError, index: int, item: Item) -> InvalidRequestError:
+    """The error, with the position and the type of the block it is about."""
+    if type_of(item) == "non_standard":
+        item = as_mapping(as_mapping(item).get("value")) or item
+    name = type_of(item) or f"with the keys {', '.join(map(str, item)) or 'none'}"
+    return InvalidRequestError(f"content[{index}] ({name}): {error}")
+
+
+def read_part(item: Item) -> Part:
+    """One block of content.
 
     Raises:
-        InvalidRequestError: There is a block in it that no protocol here takes.
+        InvalidRequestError: The block is malformed, or neither protocol takes it.
     """
-    parts: list[Part] = []
-    for part in to_parts(content):
-        if isinstance(part, ToolResult):  # in the shape of Messages, which LangChain's Anthropic model lets through
-            parts += part.content
-            is_error = is_error or part.is_error
-        else:
-            parts.append(part)
-    return ToolResult(id, tuple(parts), is_error)
-
-
-def _to_part(item: Mapping[str, Any]) -> Part | ToolResult:
-    kind = item.get("type")
-    if kind == "non_standard":
-        return _to_part(cast("Mapping[str, Any]", item["value"]))
-    if (part := _read(item)) is not None:
+    if isinstance(item, str):
+        return Text(item)
+    block = unwrapped(item)
+    if (part := _read(block)) is not None:
         return part
-    [block] = HumanMessage([dict(item)]).content_blocks
-    translated = cast("Mapping[str, Any]", block)
-    if (part := _read(translated)) is not None:
+    try:
+        [translated] = HumanMessage([dict(block)]).content_blocks
+    except _MALFORMED:
+        raise InvalidRequestError("The block is malformed: data is missing or has the wrong type.") from None
+    if (part := _read(cast("Mapping[str, Any]", translated))) is not None:
         return part
-    raise _refused(item if translated.get("type") == "non_standard" else translated)
+    if (needed := _NEEDED.get(type_of(block))) is not None:
+        raise InvalidRequestError(f"The block needs {needed}.")
+    media_type = cast("Mapping[str, Any]", translated).get("mime_type")
+    named = f" ({media_type})" if media_type else ""
+    raise InvalidRequestError(f"Neither protocol takes this content{named}. {_ACCEPTED}")
 
 
-def _read(item: Mapping[str, Any]) -> Part | ToolResult | None:
-    reader = _READERS.get(str(item.get("type")))
+def unwrapped(item: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The block inside LangChain's `non_standard` blocks.
+
+    Raises:
+        InvalidRequestError: There are too many around it.
+    """
+    for _ in range(_DEEPEST):
+        if item.get("type") != "non_standard":
+            return item
+        item = as_mapping(item.get("value"))
+    raise InvalidRequestError(f"A non_standard block is nested more than {_DEEPEST} deep.")
+
+
+def _read(item: Mapping[str, Any]) -> Part | None:
+    reader = _READERS.get(type_of(item))
     return None if reader is None else reader(item)
 
 
+def first_string(source: Mapping[str, Any], *names: str) -> str | None:
+    """The first of these keys that holds text."""
+    return next((value for name in names if isinstance(value := source.get(name), str) and value), None)
+
+
 def _text(item: Mapping[str, Any]) -> Text:
-    return Text(item.get("text") or "")
+    text = item.get("text")
+    if not isinstance(text, str):
+        raise InvalidRequestError(f"The block needs a string as 'text', not {type(text).__name__}.")
+    return Text(text)
 
 
 def _image_url(item: Mapping[str, Any]) -> Image | None:
-    inner: Any = item.get("image_url")
-    url = _url(inner)
-    return None if url is None else Image(url, (item if isinstance(inner, str) else inner).get("detail"))
+    url = _url(item.get("image_url"))
+    return None if url is None else Image(url, first_string({**item, **as_mapping(item["image_url"])}, "detail"))
 
 
 def _video_url(item: Mapping[str, Any]) -> Video | None:
@@ -84,40 +132,26 @@ def _video_url(item: Mapping[str, Any]) -> Video | None:
     return None if url is None else Video(url)
 
 
-def _tool_result(item: Mapping[str, Any]) -> ToolResult:
-    return to_tool_result(
-        str(item.get("tool_use_id")), item.get("content") or "", is_error=bool(item.get("is_error", False))
-    )
-
-
-def _url(value: Any) -> str | None:
-    """A URL, given as it is or inside an object."""
-    url = cast("Mapping[str, Any]", value).get("url") if isinstance(value, Mapping) else value
-    return url if isinstance(url, str) else None
+def _url(value: object) -> str | None:
+    """A URL, given directly or inside an object."""
+    return first_string(as_mapping(value) or {"url": value}, "url")
 
 
 def _media(item: Mapping[str, Any]) -> Part | None:
-    """A picture, a film or a text, wherever the block keeps its data and its media type."""
-    source: Mapping[str, Any] = item.get("source") or item
-    kind = str(item["type"])
-    media_type = str(source.get("mime_type") or source.get("media_type") or "")
-    data = source.get("base64") or source.get("data")
-    url = source.get("url") or source.get("file_uri") or source.get("fileUri")
-    if kind not in {"image", "video"}:
-        kind = media_type.partition("/")[0]
-    if isinstance(data, bytes):
-        data = base64.b64encode(data).decode()
-    if isinstance(data, str) and kind in {"image", "video"}:
-        url = f"data:{media_type or _DEFAULT_TYPES[kind]};base64,{data}"
-    if isinstance(url, str):
-        if kind == "image":
-            return Image(url, item.get("detail") or cast("Mapping[str, Any]", item.get("extras") or {}).get("detail"))
-        if kind == "video":
-            return Video(url)
-    if kind == "text" and isinstance(data, str):
-        # A text source of Messages holds the words themselves, everything else base64.
-        return Text(data if source.get("type") == "text" else base64.b64decode(data).decode("utf-8", "replace"))
-    return None
+    """An image, a video or a text, wherever the block keeps its data and its media type."""
+    source = as_mapping(item.get("source")) if "source" in item else item
+    media_type = first_string(source, "mime_type", "media_type") or ""
+    kind = item["type"] if item["type"] in _DEFAULT_TYPES else media_type.partition("/")[0]
+    data = source.get("base64", source.get("data"))
+    if kind == "text" and data is not None:
+        # A text source of Messages holds the text itself; everything else holds base64.
+        return Text(data) if source.get("type") == "text" and isinstance(data, str) else Text(_decoded(data))
+    url = first_string(source, "url", "file_uri", "fileUri")
+    if data is not None and kind in _DEFAULT_TYPES:
+        url = f"data:{media_type or _DEFAULT_TYPES[kind]};base64,{_base64(data)}"
+    if url is not None and kind == "image":
+        return Image(url, first_string({**as_mapping(item.get("extras")), **item}, "detail"))
+    return Video(url) if url is not None and kind == "video" else None
 
 
 _DEFAULT_TYPES = {"image": "image/png", "video": "video/mp4"}
@@ -126,25 +160,38 @@ _DEFAULT_TYPES = {"image": "image/png", "video": "video/mp4"}
 def _plain_text(item: Mapping[str, Any]) -> Text | None:
     if isinstance(text := item.get("text"), str):
         return Text(text)
-    if isinstance(data := item.get("base64"), str):
-        return Text(base64.b64decode(data).decode("utf-8", "replace"))
-    return None
+    return Text(_decoded(item["base64"])) if "base64" in item else None
 
 
-_READERS: Mapping[str, Callable[[Mapping[str, Any]], Part | ToolResult | None]] = {
+def _base64(data: object) -> str:
+    if isinstance(data, bytes):
+        return base64.b64encode(data).decode()
+    if not isinstance(data, str):
+        raise InvalidRequestError(f"The block's data must be base64 text or bytes, not {type(data).__name__}.")
+    text = "".join(data.split())
+    try:
+        if not binascii.a2b_base64(text, strict_mode=True):
+            raise InvalidRequestError("The block's data is empty.")
+    except ValueError as error:
+        raise InvalidRequestError(f"The block's data is not valid base64 ({error}).") from None
+    return text
+
+
+def _decoded(data: object) -> str:
+    return base64.b64decode(_base64(data)).decode("utf-8", "replace")
+
+
+_READERS: Mapping[str, Callable[[Mapping[str, Any]], Part | None]] = {
     **dict.fromkeys(("text", "input_text", "output_text"), _text),
     **dict.fromkeys(("image", "video", "file", "media", "document"), _media),
     **dict.fromkeys(("image_url", "input_image"), _image_url),
     "video_url": _video_url,
     "text-plain": _plain_text,
-    "tool_result": _tool_result,
 }
-
-
-def _refused(item: Mapping[str, Any]) -> InvalidRequestError:
-    kind = item.get("type") or f"with the keys {', '.join(map(str, item))}"
-    media_type = item.get("mime_type")
-    what = f"{kind} ({media_type})" if media_type else str(kind)
-    return InvalidRequestError(
-        f"Neither protocol takes a content block {what!r}: text and images go over both, videos over protocol='openai'."
-    )
+# What is missing where a block of these types cannot be read; other types are not accepted whatever they hold.
+_NEEDED: Mapping[str, str] = {
+    **dict.fromkeys(("image_url", "input_image"), "an http(s) or data URL as 'image_url' or 'image_url.url'"),
+    **dict.fromkeys(("image", "video"), "'url', or 'base64' with 'mime_type'"),
+    "video_url": "an http(s) or data URL as 'video_url' or 'video_url.url'",
+    "text-plain": "a string as 'text'",
+}

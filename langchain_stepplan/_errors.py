@@ -1,6 +1,6 @@
-"""Errors that are ours and LangChain's at once, so that `except` with either works, and so that middleware understands.
+"""The core's errors as LangChain's: each class here is a member of both families, so `except` with either works.
 
-The names are the core's; each class here is also the member of LangChain's `ModelError` family for that condition.
+The names are the core's. LangChain's middleware decides by its own base class, `ModelError`, and by `is_retryable`.
 """
 
 from types import TracebackType
@@ -11,24 +11,24 @@ from langchain_core import exceptions as lc
 import stepplan
 from stepplan import StepPlanError
 
-# LangChain knows refusals since core 1.7.5.
+# LangChain has a class for refusals since core 1.7.5.
 Refusal: Any = getattr(lc, "ModelRefusalError", lc.ModelInvalidRequestError)
 
 
 class OtherError(StepPlanError, lc.ModelError):
-    """Any other failure of the plan."""
+    """Any other failure."""
 
 
 class InvalidRequestError(stepplan.InvalidRequestError, lc.ModelInvalidRequestError):
-    """Refused before anything was sent: the message names what, and the fix."""
+    """Refused before anything was sent. The message names what was refused, and the fix."""
 
 
 class APIConnectionError(stepplan.APIConnectionError, lc.ModelConnectionError):
-    """No answer: the connection was refused, reset or closed early."""
+    """No answer: the connection was refused, reset or closed too early."""
 
 
 class APITimeoutError(stepplan.APITimeoutError, APIConnectionError, lc.ModelTimeoutError):
-    """No answer in time, or a stream that brought nothing but pings for too long."""
+    """No answer in time, or a stream that sent nothing but pings for too long."""
 
 
 class IncompleteStreamError(stepplan.IncompleteStreamError, lc.ModelConnectionError):
@@ -36,11 +36,11 @@ class IncompleteStreamError(stepplan.IncompleteStreamError, lc.ModelConnectionEr
 
 
 class ResponseDecodeError(stepplan.ResponseDecodeError, lc.ModelError):
-    """The server said yes, but the answer cannot be read. `body` holds it."""
+    """The server answered with success, but the answer cannot be read. `body` holds it."""
 
 
 class APIStatusError(stepplan.APIStatusError, lc.ModelError):
-    """The server refused."""
+    """The server refused the request."""
 
 
 class BadRequestError(stepplan.BadRequestError, APIStatusError, lc.ModelInvalidRequestError):
@@ -68,7 +68,7 @@ class RateLimitError(stepplan.RateLimitError, APIStatusError, lc.ModelRateLimitE
 
 
 class QuotaExceededError(stepplan.QuotaExceededError, APIStatusError, lc.ModelRateLimitError):
-    """402: the plan's credits are used up. Never worth a retry, so `is_retryable` is False."""
+    """402: the plan's credits are used up. Retrying does not help, so `is_retryable` is False."""
 
 
 class ContentBlockedError(stepplan.ContentBlockedError, APIStatusError, Refusal):  # type: ignore[misc]  # version of core
@@ -80,7 +80,7 @@ class InternalServerError(stepplan.InternalServerError, APIStatusError, lc.Model
 
 
 class OverloadedError(stepplan.OverloadedError, InternalServerError):
-    """503 or 529: the server has too much to do."""
+    """503 or 529: the server is overloaded."""
 
 
 _OURS: tuple[type[StepPlanError], ...] = (
@@ -117,7 +117,7 @@ def to_langchain(error: StepPlanError) -> StepPlanError:
 
 
 class langchain_errors:  # noqa: N801 - used like a function
-    """A block in which the core's errors become ones of both families."""
+    """A context manager that turns the core's errors into the classes above."""
 
     def __enter__(self) -> None:
         pass

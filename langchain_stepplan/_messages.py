@@ -1,147 +1,136 @@
 """Messages in: from LangChain's to the core's."""
 
-import json
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, cast
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence, Set
+from typing import Any
 
 from langchain_core.messages import (
     AIMessage,
     BaseMessage,
     ChatMessage,
     HumanMessage,
+    InvalidToolCall,
     SystemMessage,
     ToolMessage,
 )
 
-from langchain_stepplan._content import REASONING_TYPES, Content, to_parts, to_tool_result
-from langchain_stepplan._replay import calls_of, is_ours, own_blocks
-from stepplan import Block, Image, InvalidRequestError, Message, Reasoning, Text, ToolCall, ToolResult, Video
+from langchain_stepplan._content import REASONING_TYPES, items_of, located, read_part, type_of
+from langchain_stepplan._foreign import foreign_blocks, vendor_ids
+from langchain_stepplan._replay import is_ours, own_blocks
+from langchain_stepplan._tool_results import to_tool_result
+from stepplan import Block, InvalidRequestError, Message, Reasoning, ToolCall, ToolResult
 
-_ROLES = {"system": SystemMessage, "developer": SystemMessage, "user": HumanMessage, "human": HumanMessage}
+_ROLES: Mapping[str, type[SystemMessage | HumanMessage | AIMessage]] = {
+    "system": SystemMessage,
+    "developer": SystemMessage,
+    "user": HumanMessage,
+    "human": HumanMessage,
+    "assistant": AIMessage,
+}
 
 
 def to_messages(messages: Sequence[BaseMessage]) -> tuple[Message, ...]:
     """A conversation for the core.
 
-    Reasoning goes back only where the plan said it, in an answer that was whole; what other models thought is left out.
-    A tool call that could not be run is left out too, unless something answers it.
+    Reasoning is replayed only if the plan produced it, in an answer that was whole. What another vendor's servers
+    produced or consumed is left out. So is a tool call that could not be run, unless a tool result answers it.
 
     Raises:
-        InvalidRequestError: Something in it can be sent over no protocol.
+        InvalidRequestError: Content that a person or the caller wrote is malformed, or no protocol takes it.
     """
-    converted = tuple(map(_to_message, messages))
-    broken = {
-        call["id"] for message in messages if isinstance(message, AIMessage) for call in message.invalid_tool_calls
-    }
-    if not broken:
-        return converted
-    answered = {block.tool_call_id for turn in converted for block in turn.content if isinstance(block, ToolResult)}
-    return tuple(_without_calls(turn, broken - answered) for turn in converted)
+    foreign = (message for message in messages if isinstance(message, AIMessage) and not is_ours(message))
+    hosted = {id for message in foreign for id in vendor_ids(message)}
+    turns = [_to_message(_with_broken_calls(message, []), index, hosted) for index, message in enumerate(messages)]
+    for index, message in enumerate(messages):
+        if isinstance(message, AIMessage) and message.invalid_tool_calls:
+            answered = _answered(message.invalid_tool_calls, turns[index:])
+            turns[index] = _to_message(_with_broken_calls(message, answered), index, hosted)
+    return tuple(turn for turn in turns if turn is not None)
 
 
-def _without_calls(turn: Message, ids: set[str | None]) -> Message:
-    return Message(
-        turn.role, tuple(block for block in turn.content if not (isinstance(block, ToolCall) and block.id in ids))
-    )
+def _with_broken_calls(message: BaseMessage, calls: list[InvalidToolCall]) -> BaseMessage:
+    if not isinstance(message, AIMessage) or message.invalid_tool_calls == calls:
+        return message
+    return message.model_copy(update={"invalid_tool_calls": calls})
 
 
-def _to_message(message: BaseMessage) -> Message:
-    content = cast("Content", message.content)
-    match message:
-        case HumanMessage():
-            return Message("user", tuple(to_parts(content)))
-        case AIMessage():
-            return Message("assistant", tuple(_to_blocks(message)))
-        case ToolMessage():
-            result = to_tool_result(message.tool_call_id, content, is_error=message.status == "error")
-            return Message("user", (result,))
-        case SystemMessage():
-            return Message("system", tuple(to_parts(content)))
-        case ChatMessage():
-            if message.role == "assistant":
-                return _to_message(AIMessage(message.content))
-            if message.role in _ROLES:
-                return _to_message(_ROLES[message.role](message.content))
-            raise InvalidRequestError(f"The role {message.role!r} is not known: it is system, user or assistant.")
-        case _:
-            raise InvalidRequestError(f"A {type(message).__name__} cannot be sent: use a ToolMessage or HumanMessage.")
+def _answered(broken: list[InvalidToolCall], turns: Sequence[Message | None]) -> list[InvalidToolCall]:
+    """The broken calls of the first turn that a result answers; results go to the calls that could be run first."""
+    blocks = [block for turn in turns if turn is not None for block in turn.content]
+    results = Counter(block.tool_call_id for block in blocks if isinstance(block, ToolResult))
+    results -= Counter(block.id for block in blocks if isinstance(block, ToolCall))
+    answered: list[InvalidToolCall] = []
+    for call in broken:
+        id = call.get("id") or ""
+        if results[id] > 0:
+            results[id] -= 1
+            answered.append(call)
+    return answered
 
 
-def _to_blocks(message: AIMessage) -> Iterator[Block]:
-    """What an assistant said: ours block for block, others' text and calls."""
+def _to_message(message: BaseMessage, index: int, hosted: Set[str]) -> Message | None:
+    """The message for the core; `None` if it holds nothing but the result of another vendor's hosted tool.
+
+    Raises:
+        InvalidRequestError: It cannot be sent; the error names its position.
+    """
+    where = f"messages[{index}]"
+    if isinstance(message, ChatMessage):
+        message = _of_role(message, where)
+    try:
+        match message:
+            case AIMessage():
+                return Message("assistant", tuple(_answer(message)))
+            case ToolMessage():
+                return None if message.tool_call_id in hosted else Message("user", (_result(message),))
+            case HumanMessage():
+                return Message("user", tuple(_written(message, hosted)))
+            case SystemMessage():
+                return Message("system", tuple(_written(message, hosted)))
+            case _:
+                pass
+    except InvalidRequestError as error:
+        raise InvalidRequestError(f"{where}.{error}") from None
+    raise InvalidRequestError(f"{where}: A {type(message).__name__} cannot be sent: use a ToolMessage or HumanMessage.")
+
+
+def _of_role(message: ChatMessage, where: str) -> BaseMessage:
+    if message.role not in _ROLES:
+        raise InvalidRequestError(f"{where}: The role {message.role!r} is unknown: use system, user or assistant.")
+    made: BaseMessage = _ROLES[message.role](message.content)
+    return made
+
+
+def _answer(message: AIMessage) -> Iterator[Block]:
+    """An assistant message's blocks: the plan's own block for block, of others the text and the calls."""
     ours = is_ours(message)
     whole = "finish_reason" in message.response_metadata
-    for block in own_blocks(message) if ours else _foreign_blocks(message):
-        if isinstance(block, Reasoning) and not whole:  # an answer that broke off: its reasoning may be half, unsigned
-            continue
+    for block in own_blocks(message) if ours else foreign_blocks(message):
+        if isinstance(block, Reasoning) and not whole:
+            continue  # the answer broke off, so its reasoning may be cut short and unsigned
         yield block
 
 
-def _foreign_blocks(message: AIMessage) -> Iterator[Block]:
-    calls = calls_of(message)
-    if isinstance(message.content, str):
-        if message.content:
-            yield Text(message.content)
-    else:
-        content = cast("Sequence[str | Mapping[str, Any]]", message.content)
-        calls = calls or _calls_in(content)
-        for item in content:
-            yield from _foreign_block(item, calls)
-    yield from calls.values()
+def _result(message: ToolMessage) -> ToolResult:
+    return to_tool_result(str(message.tool_call_id), message.content, is_error=message.status == "error")
 
 
-def _calls_in(content: Sequence[str | Mapping[str, Any]]) -> dict[str, ToolCall]:
-    """The calls of a message that was written by hand in the shape of the Messages protocol."""
-    return {
-        item["id"]: ToolCall(item["id"], item["name"], json.dumps(item.get("input") or {}, ensure_ascii=False))
-        for item in content
-        if not isinstance(item, str) and item.get("type") == "tool_use"
-    }
+def _written(message: BaseMessage, hosted: Set[str]) -> Iterator[Block]:
+    """The blocks of what a person wrote, or of instructions."""
+    for index, item in enumerate(items_of(message.content)):
+        kind = type_of(item)
+        if isinstance(item, Mapping) and (kind in REASONING_TYPES or _answers_hosted_tool(item, hosted)):
+            continue
+        if isinstance(item, Mapping) and kind == "tool_result":
+            id = str(item.get("tool_use_id") or "")
+            yield to_tool_result(id, item.get("content"), is_error=bool(item.get("is_error")))
+            continue
+        try:
+            yield read_part(item)
+        except InvalidRequestError as error:
+            raise located(error, index, item) from None
 
 
-# What another model's vendor ran or kept for itself means nothing here.
-_FOREIGN_BUSINESS = REASONING_TYPES | {
-    "non_standard",
-    "server_tool_call",
-    "server_tool_call_chunk",
-    "server_tool_result",
-    "server_tool_use",
-    "web_search_tool_result",
-    "code_interpreter_call",
-    "web_search_call",
-    "file_search_call",
-    "executable_code",
-    "code_execution_result",
-    "reference",
-    "citation",
-}
-_CALLS = {
-    "tool_use",
-    "tool_call",
-    "tool_call_chunk",
-    "invalid_tool_call",
-    "function_call",
-    "input_json_delta",
-    "toolUse",
-}
-
-
-def _foreign_block(item: str | Mapping[str, Any], calls: dict[str, ToolCall]) -> Iterator[Block]:
-    if isinstance(item, str):
-        yield Text(item)
-        return
-    kind = item.get("type")
-    if kind in _FOREIGN_BUSINESS:
-        return
-    if kind in _CALLS:
-        if (call := calls.pop(str(item.get("call_id") or item.get("id")), None)) is not None:
-            yield call
-    elif kind == "refusal":
-        yield Text(item.get("refusal") or "")
-    else:
-        for part in to_parts([item]):
-            if isinstance(part, Image | Video | ToolResult):
-                raise InvalidRequestError(
-                    f"An assistant message cannot hold {type(part).__name__.lower()!r}: move it to a HumanMessage."
-                )
-            yield part
+def _answers_hosted_tool(item: Mapping[str, Any], hosted: Set[str]) -> bool:
+    """Whether the block is for another vendor's hosted tool, such as the approval of a call."""
+    return any(isinstance(value, str) and value in hosted for name, value in item.items() if str(name).endswith("_id"))

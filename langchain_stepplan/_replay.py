@@ -1,35 +1,48 @@
-"""How an answer's blocks are kept in a LangChain message, and read back from it.
+"""How an answer's blocks are stored in a LangChain message, and read back from it.
 
-`content` is the answer's text, `additional_kwargs["reasoning_content"]` the reasoning, `tool_calls` the calls: what
-LangChain's users expect, but without the order of the blocks, their borders and their signatures. Where these cannot be
-rebuilt from the rest, they ride along under one more key, as plain JSON. With standard content (`output_version="v1"`)
-the content has it all.
+`content` is the answer's text, `additional_kwargs["reasoning_content"]` its reasoning, `tool_calls` its calls: what
+LangChain's users expect, but without the order of the blocks, their borders and their signatures. If these cannot be
+rebuilt from the rest, they are stored under one more key, as plain JSON. Standard content (`output_version="v1"`) holds
+everything itself.
+
+Callers edit messages, so what they see decides: `content`, `tool_calls` and the reasoning as they are now. What was
+stored is used only where it still agrees with them.
 """
 
-import json
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, cast
+from typing import Any
 
-from langchain_core.messages import AIMessage, AIMessageChunk
+from langchain_core.messages import AIMessage, AIMessageChunk, InvalidToolCall
 
-from stepplan import Block, Reasoning, Text, ToolCall
+from langchain_stepplan._content import Item, as_list, as_mapping, items_of, located, type_of
+from stepplan import Block, InvalidRequestError, Reasoning, Response, Text, ToolCall, parse_arguments
+from stepplan.jsontext import argument_text
 
 PROVIDER = "stepplan"
 REASONING = "reasoning_content"
 LAYOUT = "stepplan_blocks"
+UNREADABLE = '"[}"[} '
+"""Follows the arguments of a streamed call that must not be run, before the reason; `_chunks` says why."""
 
 
 def is_ours(message: AIMessage) -> bool:
-    """Whether the plan said this, over either protocol."""
+    """Whether the plan produced this message, over either protocol."""
     return message.response_metadata.get("model_provider") == PROVIDER
 
 
-def layout(blocks: Sequence[Block]) -> list[dict[str, Any]] | None:
-    """The blocks without their words, or `None` where reasoning, text, calls, in this order, is all there is to say."""
+# ------------------------------------------------------------------------------------------------------------ storing
+
+
+def layout(response: Response) -> list[dict[str, Any]] | None:
+    """Order, lengths and signatures of the blocks; None if they are in the default order (reasoning, text, calls)."""
+    blocks = response.content
     kinds = [type(block) for block in blocks]
     heads = [kind for kind in kinds if kind is not ToolCall]
     more = any(isinstance(block, Reasoning) and block != Reasoning(block.text) for block in blocks)
-    if not more and kinds[: len(heads)] == heads and heads in ([], [Reasoning], [Text], [Reasoning, Text]):
+    broken = [call.error is not None for call in response.tool_calls]  # LangChain lists them behind the others
+    in_order = kinds[: len(heads)] == heads and broken == sorted(broken)
+    if not more and in_order and heads in ([], [Reasoning], [Text], [Reasoning, Text]):
         return None
     return [_head(block) for block in blocks]
 
@@ -39,7 +52,7 @@ def _head(block: Block) -> dict[str, Any]:
         case Reasoning(text, signature, redacted):
             head: dict[str, Any] = {"type": "reasoning", "length": len(text)}
             if signature is not None:
-                head["signature"] = signature
+                head |= {"signature": signature, "checksum": _checksum(text)}
             if redacted is not None:
                 head["redacted"] = redacted
             return head
@@ -48,79 +61,183 @@ def _head(block: Block) -> dict[str, Any]:
         case ToolCall(id):
             return {"type": "tool_call", "id": id}
         case _:
-            raise TypeError(f"An answer holds no {type(block).__name__}.")
+            raise TypeError(f"An answer cannot hold a {type(block).__name__}.")
+
+
+def _checksum(text: str) -> int:
+    return zlib.crc32(text.encode("utf-8", "surrogatepass"))
+
+
+# ------------------------------------------------------------------------------------------------------- reading back
 
 
 def own_blocks(message: AIMessage) -> tuple[Block, ...]:
-    """The blocks of a message that the plan said.
+    """The blocks of a message that the plan produced, as the message is now.
 
-    Calls are as `tool_calls` has them now: what was edited there counts, what was taken out is gone.
+    Raises:
+        InvalidRequestError: A block or a call was edited into something malformed.
     """
     calls = calls_of(message)
     if isinstance(message.content, str):
         blocks = list(_from_layout(message, message.content, calls))
     else:
-        blocks = list(_from_content(cast("Sequence[str | dict[str, Any]]", message.content), calls))
-    return (*blocks, *calls.values())
+        blocks = list(_from_content(message, calls))
+    return (*blocks, *calls)
 
 
-def calls_of(message: AIMessage) -> dict[str, ToolCall]:
-    """The message's calls, the broken ones too, by their ids; a call that has none gets one of its place."""
-    if isinstance(message, AIMessageChunk) and message.tool_call_chunks:
-        found = [(call["id"], call["name"], call["args"]) for call in message.tool_call_chunks]
-    else:
-        found = [(call["id"], call["name"], _json(call["args"])) for call in message.tool_calls]
-        found += [(call["id"], call["name"], call["args"]) for call in message.invalid_tool_calls]
-    named = [(id or f"call_{place}", name or "", arguments or "") for place, (id, name, arguments) in enumerate(found)]
-    return {id: ToolCall(id, name, arguments) for id, name, arguments in named}
+def calls_of(message: AIMessage) -> list[ToolCall]:
+    """The message's calls, then its broken ones.
+
+    Raises:
+        InvalidRequestError: One of them is malformed.
+    """
+    written = _written(message)
+    calls = [to_call(call, f"tool_calls[{index}]", written) for index, call in enumerate(message.tool_calls)]
+    for call in message.invalid_tool_calls:
+        arguments, _ = arguments_and_reason(call)
+        calls.append(ToolCall(str(call.get("id") or ""), str(call.get("name") or ""), arguments))
+    return calls
 
 
-def _json(arguments: Mapping[str, Any]) -> str:
-    return json.dumps(arguments, ensure_ascii=False)
+def arguments_and_reason(call: InvalidToolCall) -> tuple[str, str | None]:
+    """A broken call's arguments as the model wrote them, and why it cannot be run."""
+    arguments, mark, reason = str(call.get("args") or "").rpartition(UNREADABLE)
+    return (arguments, call.get("error") or reason) if mark else (reason, call.get("error"))
 
 
-def _from_layout(message: AIMessage, text: str, calls: dict[str, ToolCall]) -> Iterator[Block]:
-    reasoning: str = message.additional_kwargs.get(REASONING) or ""
-    heads: Sequence[Mapping[str, Any]] = message.additional_kwargs.get(LAYOUT) or ()
-    lengths = {kind: sum(head["length"] for head in heads if head["type"] == kind) for kind in ("reasoning", "text")}
-    if not heads or lengths != {"reasoning": len(reasoning), "text": len(text)}:  # the words were edited since
-        if reasoning:
-            yield Reasoning(reasoning)
-        if text:
-            yield Text(text)
-        return
+def to_call(call: Mapping[str, Any], name: str, written: Sequence[ToolCall] = ()) -> ToolCall:
+    """A call from a dict with `id`, `name` and `args`; with the model's own JSON text if it still says the same.
+
+    Raises:
+        InvalidRequestError: It is no call, or its arguments cannot be written as JSON. `name` is named.
+    """
+    if not isinstance(call.get("args"), dict | None) or not isinstance(call.get("name"), str):
+        raise InvalidRequestError(f"{name}: A tool call needs a string as its name and a dict as its arguments.")
+    arguments = dict(as_mapping(call.get("args")))
+    made = ToolCall(str(call.get("id") or ""), call["name"], _to_json(arguments, name))
+    for other in written:
+        if (other.id, other.name) == (made.id, made.name) and _parsed(other.arguments) == arguments:
+            return other
+    return made
+
+
+def _to_json(arguments: dict[str, Any], name: str) -> str:
+    try:
+        return argument_text(arguments)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InvalidRequestError(f"{name}: The arguments cannot be written as JSON: {error}") from None
+
+
+def _written(message: AIMessage) -> list[ToolCall]:
+    """A streamed answer's calls as the model wrote them, so that a replay keeps the server's prefix cache valid."""
+    chunks = message.tool_call_chunks if isinstance(message, AIMessageChunk) else ()
+    return [ToolCall(call["id"] or "", call["name"] or "", call["args"] or "") for call in chunks]
+
+
+def _parsed(arguments: str) -> dict[str, Any] | None:
+    try:
+        return parse_arguments(arguments)
+    except ValueError:
+        return None
+
+
+def take(calls: list[ToolCall], id: str) -> ToolCall | None:
+    """Take the first call with this id out of the list."""
+    for index, call in enumerate(calls):
+        if call.id == id:
+            return calls.pop(index)
+    return None
+
+
+def _from_layout(message: AIMessage, text: str, calls: list[ToolCall]) -> Iterator[Block]:
+    """The blocks of an answer whose content is a string."""
+    rest = {"reasoning": _stored_reasoning(message) or "", "text": text}
+    heads = _heads(message)
+    for kind, stored in rest.items():
+        heads = _agreeing(heads, kind, stored)
     for head in heads:
-        match head["type"]:
-            case "reasoning":
-                length = head["length"]
-                yield Reasoning(reasoning[:length], head.get("signature"), head.get("redacted"))
-                reasoning = reasoning[length:]
-            case "text":
-                length = head["length"]
-                yield Text(text[:length])
-                text = text[length:]
-            case _:
-                if head["id"] in calls:
-                    yield calls.pop(head["id"])
-
-
-def _from_content(content: Sequence[str | dict[str, Any]], calls: dict[str, ToolCall]) -> Iterator[Block]:
-    for item in content:
-        if isinstance(item, str):
-            yield Text(item)
+        if (kind := head["type"]) not in rest:
+            call = take(calls, head.get("id") or "")
+            yield from () if call is None else (call,)
             continue
-        match item.get("type"):
-            case "text":
-                yield Text(item.get("text") or "")
-            case "reasoning":
-                extras: Mapping[str, Any] = item.get("extras") or {}
-                yield Reasoning(item.get("reasoning") or "", extras.get("signature"))
-            case "non_standard":
-                value: Mapping[str, Any] = item["value"]
-                if value.get("type") == "redacted_thinking":
-                    yield Reasoning("", redacted=value.get("data"))
-            case "tool_call" | "invalid_tool_call" | "tool_call_chunk":
-                if (id := item.get("id") or "") in calls:
-                    yield calls.pop(id)
-            case _:
-                pass
+        piece, rest[kind] = rest[kind][: head["length"]], rest[kind][head["length"] :]
+        yield Text(piece) if kind == "text" else Reasoning(piece, head.get("signature"), head.get("redacted"))
+
+
+def _stored_reasoning(message: AIMessage) -> str | None:
+    reasoning = message.additional_kwargs.get(REASONING)
+    return reasoning if isinstance(reasoning, str) else None
+
+
+def _heads(message: AIMessage) -> list[Mapping[str, Any]]:
+    """What `layout` stored; nothing if it is not there or was damaged."""
+    heads = [as_mapping(head) for head in as_list(message.additional_kwargs.get(LAYOUT))]
+    return heads if all(_is_head(head) for head in heads) else []
+
+
+def _is_head(head: Mapping[str, Any]) -> bool:
+    return head.get("type") == "tool_call" or (
+        head.get("type") in {"reasoning", "text"} and isinstance(head.get("length"), int)
+    )
+
+
+def _agreeing(heads: list[Mapping[str, Any]], kind: str, text: str) -> list[Mapping[str, Any]]:
+    """The heads, those of one kind replaced by a plain one where they do not describe this text any more."""
+    end, agrees = 0, True
+    for head in heads:
+        if head["type"] == kind:
+            start, end = end, end + head["length"]
+            agrees = agrees and head.get("checksum") in {None, _checksum(text[start:end])}
+    if agrees and end == len(text):
+        return heads
+    plain: list[Mapping[str, Any]] = [{"type": kind, "length": len(text)}] if text else []
+    kinds = [head["type"] for head in heads]
+    first = kinds.index(kind) if kind in kinds else kinds.count("reasoning") if kind == "text" else 0
+    before, after = ([head for head in part if head["type"] != kind] for part in (heads[:first], heads[first:]))
+    return [*before, *plain, *after]
+
+
+def _from_content(message: AIMessage, calls: list[ToolCall]) -> Iterator[Block]:
+    """The blocks of an answer whose content is a list."""
+    items = items_of(message.content)
+    reasoning = _stored_reasoning(message)
+    if reasoning and message.response_metadata.get("output_version") != "v1":
+        yield Reasoning(reasoning)  # someone made a list of an answer's text: its reasoning is where it was
+    unedited = reasoning is None or reasoning == "".join(str(_reasoning_of(item) or "") for item in items)
+    for index, item in enumerate(items):
+        try:
+            yield from _block(item, calls, signed=unedited)
+        except InvalidRequestError as error:
+            raise located(error, index, item) from None
+
+
+def _reasoning_of(item: Item) -> object:
+    return item.get("reasoning") if isinstance(item, Mapping) and type_of(item) == "reasoning" else None
+
+
+def _block(item: Item, calls: list[ToolCall], *, signed: bool) -> Iterator[Block]:
+    if isinstance(item, str):
+        yield Text(item)
+        return
+    match type_of(item):
+        case "text":
+            yield Text(_string(item, "text"))
+        case "reasoning":
+            signature = as_mapping(item.get("extras")).get("signature") if signed else None
+            yield Reasoning(_string(item, "reasoning"), signature)
+        case "non_standard":
+            value = as_mapping(item.get("value"))
+            if value.get("type") == "redacted_thinking":
+                yield Reasoning("", redacted=value.get("data"))
+        case "tool_call" | "invalid_tool_call" | "tool_call_chunk":
+            if (call := take(calls, item.get("id") or "")) is not None:
+                yield call
+        case _:
+            pass
+
+
+def _string(item: Mapping[str, Any], name: str) -> str:
+    text = item.get(name)
+    if not isinstance(text, str):
+        raise InvalidRequestError(f"The block needs a string as {name!r}, not {type(text).__name__}.")
+    return text

@@ -1,7 +1,7 @@
 """LangChain's standard content blocks: what `content_blocks` shows, and `content` holds with `output_version="v1"`.
 
-LangChain merges streamed blocks by their `index`. Each of ours has one that no other block has, of whatever kind; of
-strings, only those that begin with `lc_` merge.
+Each block's `index` is unique across kinds: LangChain merges streamed blocks by it, and merges string indices only if
+they start with `lc_`.
 """
 
 from collections.abc import Iterable
@@ -10,14 +10,12 @@ from typing import Any, cast
 from langchain_core.messages import AIMessage, AIMessageChunk, ContentBlock
 from langchain_core.messages.block_translators import register_translator
 
-from langchain_stepplan._replay import PROVIDER, REASONING, own_blocks
+from langchain_stepplan._replay import PROVIDER, REASONING, arguments_and_reason, own_blocks
 from stepplan import Block, Reasoning, Text, ToolCall
 
 
 def standard_blocks(message: AIMessage, blocks: Iterable[Block]) -> list[ContentBlock]:
     """The message's blocks in standard form."""
-    runnable = {call["id"]: call for call in message.tool_calls}
-    broken = {call["id"]: call for call in message.invalid_tool_calls}
     found: list[dict[str, Any]] = []
     for block in blocks:
         match block:
@@ -25,14 +23,20 @@ def standard_blocks(message: AIMessage, blocks: Iterable[Block]) -> list[Content
                 found.append({"type": "text", "text": text})
             case Reasoning():
                 found.append(reasoning_block(block.text, block.signature, block.redacted))
-            case ToolCall(id) if id in runnable:
-                call = runnable[id]
-                found.append({"type": "tool_call", "id": id, "name": call["name"], "args": call["args"]})
-            case ToolCall(id) if id in broken:
-                found.append({**broken[id], "type": "invalid_tool_call"})
+            case ToolCall():
+                found.append(_call_block(message, block))
             case _:
                 pass
-    return cast("list[ContentBlock]", found)
+    return cast("list[ContentBlock]", found + refusal(message.response_metadata.get("finish_reason")))
+
+
+def _call_block(message: AIMessage, call: ToolCall) -> dict[str, Any]:
+    for valid in message.tool_calls:
+        if (valid["id"] or "") == call.id:
+            return {"type": "tool_call", "id": valid["id"], "name": valid["name"], "args": valid["args"]}
+    reasons = (arguments_and_reason(broken)[1] for broken in message.invalid_tool_calls if broken["id"] == call.id)
+    error = next(reasons, None)
+    return {"type": "invalid_tool_call", "id": call.id, "name": call.name, "args": call.arguments, "error": error}
 
 
 def reasoning_block(text: str, signature: str | None, redacted: str | None) -> dict[str, Any]:
@@ -43,12 +47,21 @@ def reasoning_block(text: str, signature: str | None, redacted: str | None) -> d
     return block if signature is None else {**block, "extras": {"signature": signature}}
 
 
+def refusal(finish_reason: str | None) -> list[dict[str, Any]]:
+    """The block for an answer that a filter or the model itself withheld; the text says why, if anything does.
+
+    LangChain's parsers and its refusal middleware look for it. The core reads the stop reason `refusal` of Messages as
+    `content_filter`, too.
+    """
+    return [{"type": "refusal", "refusal": ""}] if finish_reason == "content_filter" else []
+
+
 def _translate(message: AIMessage) -> list[ContentBlock]:
     return standard_blocks(message, own_blocks(message))
 
 
 def _translate_chunk(chunk: AIMessageChunk) -> list[ContentBlock]:
-    """A piece's blocks. Content that is a string does not say which block of its kind it is of, so there is one."""
+    """The blocks of a chunk. String content carries no block index, so all text merges into one block."""
     if chunk.chunk_position == "last" or not isinstance(chunk.content, str):
         return _translate(chunk)
     found: list[dict[str, Any]] = []
@@ -61,5 +74,5 @@ def _translate_chunk(chunk: AIMessageChunk) -> list[ContentBlock]:
 
 
 def register() -> None:
-    """Tell LangChain how to read our messages."""
+    """Tell LangChain how to read the messages of this provider."""
     register_translator(PROVIDER, _translate, _translate_chunk)

@@ -16,6 +16,7 @@ from langchain_core.utils.pydantic import is_basemodel_subclass
 from typing_extensions import override
 
 from langchain_stepplan._errors import to_langchain
+from langchain_stepplan._replay import arguments_and_reason
 from langchain_stepplan._tools import to_tool
 from stepplan import ContentBlockedError, InvalidRequestError, ResponseDecodeError, Tool
 from stepplan.integration.objects import Answer, ObjectReader, to_instance
@@ -102,7 +103,7 @@ def _to_answer(message: AIMessage) -> Answer:
     return Answer(
         text=message.text,
         calls=[(call["name"], call["args"]) for call in message.tool_calls],
-        invalid=next((call["error"] or "A tool call is broken." for call in message.invalid_tool_calls), None),
+        invalid=next((arguments_and_reason(call)[1] for call in message.invalid_tool_calls), None),
         finish_reason=message.response_metadata.get("finish_reason"),
     )
 

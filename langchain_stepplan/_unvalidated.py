@@ -1,8 +1,10 @@
-"""The objects for a piece of a stream, made without validating what is known to be right.
+"""The objects for a chunk of a stream, made without validating fields that are known to be right.
 
-Validated, a piece of text costs 16 us and a piece of a tool call 140, because core parses each piece as if it were the
-whole arguments; made here, 5 us. Tests compare what is made here with what validation makes, field by field.
+With validation a text delta costs 16 us and a tool call delta 140, because core parses each delta as if it were the
+whole arguments; without, 5 us. Tests compare both results field by field.
 """
+
+from typing import Any
 
 from langchain_core.messages import AIMessageChunk, InvalidToolCall, ToolCallChunk
 from langchain_core.messages.tool import invalid_tool_call
@@ -15,12 +17,15 @@ _make_generation = maker(ChatGenerationChunk(message=AIMessageChunk(content=""))
 
 def to_generation(message: AIMessageChunk) -> ChatGenerationChunk:
     """The chunk as core passes it around."""
-    return _make_generation({"message": message, "text": message.text})
+    fields: dict[str, Any] = {"message": message, "text": message.text}
+    if message.chunk_position == "last":
+        fields["generation_info"] = {"finish_reason": message.response_metadata["finish_reason"]}
+    return _make_generation(fields)
 
 
-def broken_piece(piece: ToolCallChunk) -> InvalidToolCall | None:
-    """What validation makes of a piece of arguments that is no object however it goes on; `None` if it may be one."""
-    arguments = piece["args"] or ""
+def broken_delta(delta: ToolCallChunk) -> InvalidToolCall | None:
+    """What validation makes of a delta that cannot begin a JSON object; `None` if it can."""
+    arguments = delta["args"] or ""
     if arguments.lstrip()[:1] in {"", "{"}:
         return None
-    return invalid_tool_call(name=piece["name"], args=arguments, id=piece["id"], error=None)
+    return invalid_tool_call(name=delta["name"], args=arguments, id=delta["id"], error=None)

@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, assert_never
 
-from langchain_stepplan._answers import sort_calls, to_kwargs, to_metadata, to_usage_metadata
+from langchain_stepplan._answers import sort_calls, to_kwargs, to_metadata, to_token_usage, to_usage_metadata
 from langchain_stepplan._replay import PROVIDER
-from langchain_stepplan._standard import reasoning_block
+from langchain_stepplan._standard import reasoning_block, refusal
 from stepplan import (
     Accumulator,
     Event,
@@ -136,6 +136,14 @@ class V3Events:
                 content = reasoning_block(block.text, block.signature, block.redacted)
         return {"event": "content-block-finish", "index": block.place, "content": content}
 
+    def _whole_block(self, block: Mapping[str, Any]) -> list[V3Event]:
+        index = self._places
+        self._places += 1
+        return [
+            {"event": name, "index": index, "content": dict(block)}
+            for name in ("content-block-start", "content-block-finish")
+        ]
+
     def _end(self, event: MessageEnd) -> list[V3Event]:
         response = self._so_far.response()
         invalid = sort_calls(response.tool_calls)[1]
@@ -148,6 +156,8 @@ class V3Events:
                 events.append({"event": "content-block-finish", "index": block.place, "content": content})
             else:
                 events.append(self._finish(index))
+        for withheld in refusal(event.finish_reason):
+            events += self._whole_block(withheld)
         finish: V3Event = {
             "event": "message-finish",
             "metadata": to_metadata(
@@ -156,8 +166,10 @@ class V3Events:
                 trace_id=response.trace_id,
                 finish_reason=event.finish_reason,
                 stop_sequence=event.stop_sequence,
+                token_usage=to_token_usage(response.usage),
                 **faults,
             ),
+            "finish_reason": event.finish_reason,
         }
         if (usage := to_usage_metadata(event.usage)) is not None:
             finish["usage"] = usage

@@ -7,16 +7,18 @@ from typing import Any, cast
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
 from langchain_core.language_models import LanguageModelInput
 from langchain_core.messages import AIMessage, BaseMessage
-from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
+from langchain_core.outputs import ChatGenerationChunk, ChatResult
+from langchain_core.prompt_values import PromptValue
 from langchain_core.runnables import Runnable
 from typing_extensions import override
 
 from langchain_stepplan import _standard
-from langchain_stepplan._answers import to_ai_message
+from langchain_stepplan._answers import combined, to_result
 from langchain_stepplan._chunks import Chunks
 from langchain_stepplan._errors import langchain_errors
 from langchain_stepplan._fields import StepPlanFields
 from langchain_stepplan._messages import to_messages
+from langchain_stepplan._prompts import readable
 from langchain_stepplan._request import request_call
 from langchain_stepplan._structured import Method, Schema, structured_output
 from langchain_stepplan._tokens import estimate, estimate_text
@@ -47,9 +49,16 @@ class ChatStepPlan(StepPlanFields):
 
     # ----------------------------------------------------------------------------------------------------- answers
 
+    @override
+    def _convert_input(self, model_input: LanguageModelInput) -> PromptValue:
+        return readable(super()._convert_input(model_input))
+
     def _result(self, request: Request, response: Response) -> ChatResult:
-        message = to_ai_message(response, v1=self._v1, check=self._check(request))
-        return ChatResult(generations=[ChatGeneration(message=message)])
+        return to_result(response, v1=self._v1, check=self._check(request))
+
+    @override
+    def _combine_llm_outputs(self, llm_outputs: list[dict[str, Any] | None]) -> dict[str, Any]:
+        return combined(llm_outputs)
 
     def _check(self, request: Request) -> CallCheck:
         return CallCheck(has_tools=bool(request.tools), raises=self.raise_invalid_tool_calls)

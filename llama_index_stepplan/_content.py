@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from io import IOBase
 from pathlib import Path
+from reprlib import repr as shorten
 
 from llama_index.core.base.llms.types import (
     AudioBlock,
@@ -19,7 +20,7 @@ from llama_index.core.base.llms.types import (
     VideoBlock,
 )
 
-from llama_index_stepplan._media import UNTITLED, document_text, held_bytes, image_url, video_url
+from llama_index_stepplan._media import UNTITLED, document_text, held_size, image_url, video_url
 from llama_index_stepplan._untyped import as_mapping, as_sequence
 from stepplan import Image, InvalidRequestError, Text, Video
 from stepplan.placeholders import placeholder
@@ -57,7 +58,7 @@ def checked_text(block: object, field: str) -> str:
     """
     text = getattr(block, field)
     if not isinstance(text, str):
-        raise InvalidRequestError(f"{type(block).__name__}: its {field} must be a string, not {text!r:.60}.")
+        raise InvalidRequestError(f"{type(block).__name__}: its {field} must be a string, not {shorten(text)}.")
     return text
 
 
@@ -158,6 +159,6 @@ def _describe(block: object) -> Text:
         find("block_type", "type") or type(block).__name__,
         title=title if title not in {None, UNTITLED} else path and Path(path).name,
         media_type=find("document_mimetype", "image_mimetype", "video_mimetype", "mimeType", "mime_type", "format"),
-        size=None if data is None else len(held_bytes("", data, None)),
+        size=held_size(data, path),
         uri=find("url", "uri"),
     )

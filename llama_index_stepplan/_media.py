@@ -5,6 +5,7 @@ import binascii
 import re
 from io import IOBase
 from pathlib import Path
+from reprlib import repr as shorten
 
 from llama_index.core.base.llms.types import DocumentBlock, ImageBlock, VideoBlock
 
@@ -12,6 +13,9 @@ from stepplan import InvalidRequestError
 
 UNTITLED = "input_document"
 """LlamaIndex's title for a document without one."""
+
+_REMOTE = ("https://", "http://", "stepfile://")
+"""What StepFun's servers load themselves; `stepfile` names a file that was uploaded to its Files API."""
 
 
 def image_url(block: ImageBlock) -> str:
@@ -50,13 +54,13 @@ def _is_media_type(text: object, kind: str) -> bool:
 
 
 def _checked_url(url: str, kind: str, name: str) -> str:
-    if url.startswith(("http://", "https://")):
+    if url.startswith(_REMOTE):
         return url
     head, _, data = url.partition(",")
     media_type, *parameters = head.removeprefix("data:").split(";")
     if not head.startswith("data:") or not _is_media_type(media_type, kind):
         raise InvalidRequestError(
-            f"{name}: its url must begin with http://, https:// or data:{kind}/, but it is {url!r:.60}."
+            f"{name}: its url must begin with {', '.join(_REMOTE)} or data:{kind}/, but it is {url!r:.60}."
         )
     if "base64" in parameters and (not data or not _is_base64(data)):
         raise InvalidRequestError(f"{name}: the data of its data: URL is not base64.")
@@ -95,7 +99,7 @@ def held_bytes(name: str, data: object, path: object) -> bytes:
     if isinstance(data, bytes) and data:
         return base64.b64decode(data) if _is_base64(data) else data
     if data and not isinstance(data, IOBase):
-        raise InvalidRequestError(f"{name}: its data must be bytes or an open file, not {data!r:.60}.")
+        raise InvalidRequestError(f"{name}: its data must be bytes or an open file, not {shorten(data)}.")
     if not data and not path:
         raise InvalidRequestError(f"{name}: it holds neither data nor a path nor a URL.")
     try:
@@ -105,6 +109,14 @@ def held_bytes(name: str, data: object, path: object) -> bytes:
     if not isinstance(read, bytes):
         raise InvalidRequestError(f"{name}: its file must be open in binary mode.")
     return read
+
+
+def held_size(data: bytes | None, path: str | None) -> int | None:
+    """The size of what a block holds, in bytes; `None` if it cannot be told."""
+    try:
+        return len(held_bytes("", data, None)) if data else Path(path or "").stat().st_size if path else None
+    except (OSError, ValueError):
+        return None
 
 
 def _read(file: IOBase) -> object:

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Container, Iterator, Sequence
+from reprlib import repr as shorten
 
 from llama_index.core.base.llms.types import ChatMessage, MessageRole
 
@@ -26,7 +27,7 @@ def to_messages(messages: Sequence[ChatMessage]) -> tuple[Message, ...]:
     """
     for message in messages:
         if not isinstance(message, ChatMessage):  # pyright: ignore[reportUnnecessaryIsInstance] - callers may err
-            raise InvalidRequestError(f"Messages must be ChatMessages, not {message!r:.100}.")
+            raise InvalidRequestError(f"Messages must be ChatMessages, not {shorten(message)}.")
     answered = {_result_id(message) for message in messages if message.role in _TOOL_ROLES}
     ids = _CallIds()
     converted = tuple(turn for message in messages for turn in _to_message(message, ids, answered))

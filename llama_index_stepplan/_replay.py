@@ -10,6 +10,7 @@ import logging
 import zlib
 from collections.abc import Container, Iterator, Mapping, Sequence
 from itertools import chain
+from reprlib import repr as shorten
 from typing import Any
 
 from llama_index.core.base.llms.types import (
@@ -207,7 +208,7 @@ def _call_data(call: Any) -> Mapping[str, Any]:
     dump = getattr(call, "model_dump", None)
     data = as_mapping(dump() if callable(dump) else call)
     if not data:
-        raise InvalidRequestError(f"additional_kwargs: this is not a tool call: {call!r:.100}.")
+        raise InvalidRequestError(f"additional_kwargs: this is not a tool call: {shorten(call)}.")
     return data
 
 
@@ -215,7 +216,7 @@ def _to_call(data: Mapping[str, Any]) -> ToolCall:
     function = as_mapping(data.get("function")) or data
     name, id = function.get("name"), data.get("call_id") or data.get("id") or data.get("toolUseId") or ""
     if not isinstance(name, str) or not name:
-        raise InvalidRequestError(f"additional_kwargs: this tool call has no name: {data!r:.100}.")
+        raise InvalidRequestError(f"additional_kwargs: this tool call has no name: {shorten(data)}.")
     arguments = next((function[key] for key in ("arguments", "input", "args") if key in function), None)
     if not isinstance(arguments, str):
         arguments = _json(arguments, f"additional_kwargs: the arguments of the tool call {name!r}")

@@ -1,6 +1,7 @@
 """Parts of LlamaIndex that have no types, or half of them, with types."""
 
 from collections.abc import Callable, Mapping, Sequence
+from reprlib import repr as shorten
 from typing import Any, TypeVar, cast
 
 from llama_index.core.base.llms.types import ChatResponse
@@ -48,5 +49,5 @@ def as_sequence(value: Any, what: str) -> Sequence[Any]:
         InvalidRequestError: It is something else; the error begins with `what`.
     """
     if not isinstance(value, list | tuple):
-        raise InvalidRequestError(f"{what} must be a list, not {value!r:.60}.")
+        raise InvalidRequestError(f"{what} must be a list, not {shorten(value)}.")
     return cast("Sequence[Any]", value)

@@ -5,6 +5,7 @@ Example:
 """
 
 from stepplan.client import AsyncClient, Client, ModelInfo
+from stepplan.endpoint import Region
 from stepplan.errors import (
     APIConnectionError,
     APIStatusError,
@@ -43,7 +44,7 @@ from stepplan.protocols import PROTOCOLS, ProtocolName, WireProtocol
 from stepplan.requests import JSONSchema, NamedTool, ReasoningEffort, Request, Tool, ToolChoice
 from stepplan.responses import FinishReason, ParsedToolCall, Response, Usage, parse_arguments, parse_partial_arguments
 from stepplan.retry import RetryPolicy
-from stepplan.settings import Region, Settings
+from stepplan.settings import Settings
 from stepplan.version import __version__
 
 __all__ = [

@@ -86,11 +86,6 @@ def fields(name: str, value: Any) -> Mapping[str, Any]:
     return value  # pyright: ignore[reportUnknownVariableType] - see above
 
 
-def headers(name: str, value: Any) -> Mapping[str, str]:
-    """A mapping from strings to strings."""
-    return {header: text(f"{name}[{header!r}]", content) for header, content in fields(name, value).items()}
-
-
 def wrong_type(name: str, value: Any, expected: str) -> InvalidRequestError:
     """The error for a value of the wrong type. It shows no text, which may be a key in the wrong argument."""
     shown = repr(value) if value is None or isinstance(value, bool) else f"of type {type(value).__name__}"

@@ -16,6 +16,7 @@ from stepplan import transport
 from stepplan.errors import InvalidRequestError, StepPlanError
 from stepplan.events import Event
 from stepplan.exchange import Emit, Head, HTTPRequest, Open, Read, Steps, encode_json, exchange, read_stream, read_whole
+from stepplan.headers import Headers
 from stepplan.protocols import PROTOCOLS, ProtocolName, anthropic
 from stepplan.refusals import Origin
 from stepplan.requests import Request
@@ -76,22 +77,20 @@ class _Client:
         self, path: str, headers: Mapping[str, str], request: Request | None, body: Mapping[str, Any] | None
     ) -> HTTPRequest:
         settings = self.settings
-        # Names in lower case, so that the caller's spelling of a name replaces ours.
-        merged = {
-            "authorization": f"Bearer {settings.key()}",
-            "user-agent": f"stepplan/{__version__}",
-            **({"content-type": "application/json"} if body is not None else {}),
-            **headers,
-            **{name.lower(): value for name, value in settings.headers.items()},
-            **({name.lower(): value for name, value in request.extra_headers.items()} if request else {}),
-        }
-        for name, value in merged.items():
-            if not (value.isascii() and value.isprintable()):
-                raise InvalidRequestError(f"The header {name!r} is not printable ASCII text.")
+        merged = Headers(
+            {
+                "user-agent": f"stepplan/{__version__}",
+                **({"content-type": "application/json"} if body is not None else {}),
+                **headers,
+                **settings.headers,
+                **(request.extra_headers if request else {}),
+            }
+        )
         return HTTPRequest(
             method="GET" if body is None else "POST",
             url=f"{settings.root}/v1{path}",
             headers=merged,
+            key=settings.secret_key(),
             content=None if body is None else encode_json(body),
             connect_timeout=settings.connect_timeout,
             read_timeout=settings.timeout,
@@ -104,14 +103,8 @@ class _Client:
 
     def _exchange(self, http: HTTPRequest, read: Callable[[Head], Steps[T]], request: Request | None) -> Steps[T]:
         settings = self.settings
-        origin = Origin(
-            url=http.url,
-            host=settings.host,
-            key_source=settings.key_source,
-            other_region=settings.other_region,
-            model=request.model if request else None,
-        )
-        return exchange(http, read, settings.retry_policy, origin)
+        origin = Origin(http.url, settings.endpoint, settings.key_source, request.model if request else None)
+        return exchange(http, read, settings.retry.within(settings.timeout), origin)
 
 
 class Client(_Client):

@@ -1,19 +1,19 @@
-"""The error tree. `stepplan.refusals` decides which member a refusal becomes.
+"""The error tree. `stepplan.refusals` decides which class a server's refusal becomes.
 
 StepPlanError
 ├── InvalidRequestError          refused here, before anything was sent (also a ValueError)
-├── APIConnectionError           no answer: refused, reset, closed early
+├── APIConnectionError           no answer: the connection was refused, reset or closed early
 │   └── APITimeoutError          no answer in time, or a stream that fell silent
-├── IncompleteStreamError        a stream ended without its end
+├── IncompleteStreamError        a stream ended before the answer did
 ├── ResponseDecodeError          an answer that cannot be read
 └── APIStatusError               the server refused
     ├── BadRequestError          400, 413, 422
-    │   └── ContextOverflowError    more input than the model's window
+    │   └── ContextOverflowError    the input exceeds the model's context window
     ├── AuthenticationError      401
     ├── PermissionDeniedError    403, and 400 "no active step plan subscription"
     ├── NotFoundError            404: no such path, no such model
     ├── RateLimitError           429
-    ├── QuotaExceededError       402, and 429 that says the quota is used up
+    ├── QuotaExceededError       402, and 429 with a used-up quota
     ├── ContentBlockedError      451
     └── InternalServerError      5xx
         └── OverloadedError      503, 529
@@ -30,7 +30,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ErrorResponse:
-    """What the server sent when it refused, in the shape tracers look for. Holds no request header, so no key."""
+    """The reply of a server that refused, in the shape that tracers read. It holds no header of the request.
+
+    Attributes:
+        status_code: The HTTP status.
+        headers: The reply's headers, by name in lower case.
+        text: The body.
+    """
 
     status_code: int
     headers: Mapping[str, str]
@@ -40,24 +46,27 @@ class ErrorResponse:
         """The body as JSON.
 
         Raises:
-            ValueError: It is not JSON.
+            ValueError: It is not JSON, or is nested too deeply.
         """
-        return json.loads(self.text)
+        try:
+            return json.loads(self.text)
+        except RecursionError:
+            raise ValueError("The body is nested too deeply.") from None
 
 
 class StepPlanWarning(UserWarning):
-    """Something works, but probably not as meant."""
+    """Something works, but may not do what was intended."""
 
 
 class StepPlanError(Exception):
-    """The base of every error here.
+    """The base class of all errors of this project.
 
     Attributes:
         status_code: The HTTP status; for an error inside an answer, the status that its type stands for.
-        body: What the server sent instead of an answer: parsed JSON, else text; `None` if there was nothing.
-        trace_id: What to quote to StepFun's support (`X-Trace-Id`).
-        response: Status, headers and text of the refusal.
-        partial: What had arrived of the answer before it broke off.
+        body: What the server sent instead of an answer, whole: parsed JSON, else text; `None` if it sent nothing.
+        trace_id: The id of the request to quote to StepFun's support (`X-Trace-Id`).
+        response: The reply of a server that refused.
+        partial: The part of the answer that had arrived.
         is_retryable: Whether the same request may succeed later.
     """
 
@@ -73,46 +82,46 @@ class StepPlanError(Exception):
 
     @property
     def request_id(self) -> str | None:
-        """The trace id, under the name tracers look for."""
+        """The trace id, under the name that tracers read."""
         return self.trace_id
 
 
 class InvalidRequestError(StepPlanError, ValueError):
-    """Refused before anything was sent: the message names what, and the fix."""
+    """The request was refused before anything was sent. The message names the argument and the fix."""
 
 
 class APIConnectionError(StepPlanError):
-    """No answer: the connection was refused, reset or closed early."""
+    """The server did not answer: the connection was refused, reset or closed early."""
 
     is_retryable = True
 
 
 class APITimeoutError(APIConnectionError):
-    """No answer in time, or a stream that brought nothing but pings for too long."""
+    """The answer did not arrive in time, or a stream sent nothing but pings for too long."""
 
 
 class IncompleteStreamError(StepPlanError):
-    """A stream ended without the event that ends it. What had arrived is in `partial`."""
+    """A stream ended before the answer did. `partial` holds the part that had arrived."""
 
     is_retryable = True
 
 
 class ResponseDecodeError(StepPlanError):
-    """The server said yes, but the answer cannot be read. `body` holds it."""
+    """The status was a success, but the answer cannot be read. `body` holds it."""
 
 
 class APIStatusError(StepPlanError):
-    """The server refused, by HTTP status or by an error inside a stream.
+    """The server refused, by its HTTP status or by an error inside an answer.
 
     Attributes:
-        retry_after: Seconds the server asked to wait (`Retry-After`).
+        retry_after: Seconds that the server asks to wait (`Retry-After`).
     """
 
     retry_after: float | None = None
 
 
 class BadRequestError(APIStatusError):
-    """400, 413, 422: the request is wrong; sending it again will not help."""
+    """400, 413, 422: the request is wrong, and fails again if it is sent again."""
 
 
 class ContextOverflowError(BadRequestError):
@@ -138,7 +147,7 @@ class RateLimitError(APIStatusError):
 
 
 class QuotaExceededError(APIStatusError):
-    """402: the plan's credits are used up. Waiting seconds does not help, so it is never retried."""
+    """402: the plan's credits are used up. Never retried, because they do not come back within seconds."""
 
 
 class ContentBlockedError(APIStatusError):
@@ -152,4 +161,4 @@ class InternalServerError(APIStatusError):
 
 
 class OverloadedError(InternalServerError):
-    """503 or 529: the server has too much to do."""
+    """503 or 529: the server is overloaded."""

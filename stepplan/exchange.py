@@ -10,8 +10,9 @@ import logging
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from email.utils import parsedate_to_datetime
 from typing import Any, Generic, TypeVar
+
+from pydantic import SecretStr
 
 from stepplan.errors import (
     APIConnectionError,
@@ -26,8 +27,9 @@ from stepplan.errors import (
 from stepplan.events import Event, MessageEnd, MessageStart, fold
 from stepplan.jsontext import read_object, utf8
 from stepplan.protocols import EventDecoder
-from stepplan.refusals import Origin, error_from_frame, error_from_response
-from stepplan.retry import RetryPolicy
+from stepplan.redaction import redact
+from stepplan.refusals import Origin, error_from_frame, error_from_response, is_error
+from stepplan.retry import RetryPolicy, seconds_asked
 from stepplan.sse import ServerSentEvent, SSEDecoder
 
 T = TypeVar("T")
@@ -38,7 +40,10 @@ logger = logging.getLogger("stepplan")
 class HTTPRequest:
     """What goes over the network, with the longest silence (seconds) to bear while reading the reply.
 
-    Its `repr` has no headers, for one of them is the key, and tools that print a traceback's variables would show it.
+    Its `repr` shows no header and no key: tools that report errors show the variables of a traceback's frames.
+
+    Attributes:
+        key: Sent as `Authorization: Bearer ...`, unless `headers` has an `authorization` of its own.
     """
 
     method: str
@@ -47,6 +52,7 @@ class HTTPRequest:
     content: bytes | None = field(repr=False)
     connect_timeout: float
     read_timeout: float
+    key: SecretStr | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +60,7 @@ class Head:
     """Status and headers (names in lower case) of a reply."""
 
     status: int
-    headers: Mapping[str, str]
+    headers: Mapping[str, str] = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +107,7 @@ def exchange(request: HTTPRequest, read: Callable[[Head], Steps[T]], policy: Ret
     attempt = 0
     while True:
         trace_id: str | None = None
+        started = time.monotonic()
         try:
             head: Head = yield Open(request)
             trace_id = head.headers.get("x-trace-id")
@@ -109,7 +116,11 @@ def exchange(request: HTTPRequest, read: Callable[[Head], Steps[T]], policy: Ret
             yield from read(head)
         except StepPlanError as error:
             error.trace_id = trace_id
-            delay = None if error.partial is not None else policy.delay(error, attempt)
+            if request.key is not None and redact(error, request.key):
+                # The frames below, and what caused the error, hold what the server sent.
+                error.__traceback__ = error.__cause__ = error.__context__ = None
+            elapsed = time.monotonic() - started
+            delay = None if error.partial is not None else policy.delay(error, attempt, elapsed)
             if delay is None:
                 raise
             logger.info("Trying again in %.1f s: %s", delay, error)
@@ -125,7 +136,7 @@ def _refusal(request: HTTPRequest, head: Head, origin: Origin) -> Generator[Any,
     except APIConnectionError:  # without its body, a refusal is still a refusal of this status
         text = ""
     error = error_from_response(ErrorResponse(head.status, head.headers, text), origin)
-    error.retry_after = _retry_after(head.headers)
+    error.retry_after = seconds_asked(head.headers)
     return error
 
 
@@ -137,20 +148,6 @@ def _read_all(request: HTTPRequest) -> Generator[Any, Any, bytes]:
         if time.monotonic() > deadline:
             raise APITimeoutError(f"The answer was not whole after {request.read_timeout:g} s (timeout).")
     return b"".join(pieces)
-
-
-def _retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds to wait, from `Retry-After-Ms` or `Retry-After` (seconds or a date)."""
-    for name, scale in (("retry-after-ms", 1000), ("retry-after", 1)):
-        value = headers.get(name, "")
-        try:
-            return max(0.0, float(value) / scale)
-        except ValueError:
-            continue
-    try:
-        return max(0.0, parsedate_to_datetime(headers.get("retry-after", "")).timestamp() - time.time())
-    except ValueError:
-        return None
 
 
 def read_whole(request: HTTPRequest, decode: Callable[[Mapping[str, Any], str | None], T], head: Head) -> Steps[T]:
@@ -166,7 +163,7 @@ def read_whole(request: HTTPRequest, decode: Callable[[Mapping[str, Any], str | 
 def _json_object(content: bytes, head: Head) -> Mapping[str, Any]:
     with contextlib.suppress(ValueError):
         body = read_object(content)
-        if body.get("error"):
+        if is_error(body):
             raise error_from_frame(body)
         return body
     text = content.decode("utf-8", "replace")
@@ -256,5 +253,7 @@ def encode_json(body: Mapping[str, Any]) -> bytes:
     """
     try:
         return utf8(json.dumps(body, ensure_ascii=False, allow_nan=False, separators=(",", ":")))
+    except RecursionError:
+        raise InvalidRequestError("The request has no JSON form: something in it is nested too deeply.") from None
     except (TypeError, ValueError) as cause:
         raise InvalidRequestError(f"The request has no JSON form: {cause}.") from cause

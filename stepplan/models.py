@@ -5,6 +5,7 @@ The facts are advice: an unknown model name always works and is never checked.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from difflib import get_close_matches
 
 DEFAULT_MODEL = "step-3.7-flash"
 
@@ -55,6 +56,14 @@ def takes(model: str, kind: str) -> bool:
     """Whether `model` is not known to refuse content of this kind (`text`, `image` or `video`)."""
     known = MODELS.get(model)
     return known is None or kind in known.inputs
+
+
+def closest_model(name: str) -> str | None:
+    """The known model whose name `name` is a near miss of; `None` if it is itself known, or like none of them."""
+    plain = name.strip().lower().rpartition("/")[2].replace("_", "-")
+    if name in MODELS:
+        return None
+    return next(iter(get_close_matches(plain, MODELS, n=1, cutoff=0.7)), None)
 
 
 def models_taking(kind: str) -> Iterable[str]:

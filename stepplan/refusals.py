@@ -1,12 +1,13 @@
-"""Turns a refusal, its status and its body, into a member of the error tree, with a sentence that names the fix."""
+"""Turns what a server sends instead of an answer into an error of `stepplan.errors`, with a sentence on the fix."""
 
-import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 from pydantic_core import from_json
 
+from stepplan.endpoint import VARIABLE, Endpoint
 from stepplan.errors import (
     APIStatusError,
     AuthenticationError,
@@ -21,6 +22,8 @@ from stepplan.errors import (
     QuotaExceededError,
     RateLimitError,
 )
+from stepplan.models import closest_model
+from stepplan.reasons import Reason, read_reason
 
 _BY_STATUS: dict[int, type[APIStatusError]] = {
     400: BadRequestError,
@@ -37,108 +40,115 @@ _BY_STATUS: dict[int, type[APIStatusError]] = {
 }
 
 _RETRYABLE_OTHERS = {408, 409}
-"""Statuses without a class of their own that refuse only for now."""
+"""Statuses without a class of their own that may pass."""
 
-# Inside an answer there is no status: the error's type stands for one. StepFun's types, then Anthropic's.
-_STATUS_OF_TYPE = {
-    "input_invalid": 400,
-    "request_params_invalid": 400,
-    "images_too_many": 400,
-    "unsupported_content_type": 400,
-    "invalid_api_key": 401,
-    "quota_exceeded": 402,
-    "model_not_found": 404,
-    "rate_limited": 429,
-    "censorship_blocked": 451,
-    "censorship_block": 451,
-    "invalid_request_error": 400,
-    "authentication_error": 401,
-    "billing_error": 402,
-    "permission_error": 403,
-    "not_found_error": 404,
-    "request_too_large": 413,
-    "rate_limit_error": 429,
-    "timeout_error": 504,
-    "overloaded_error": 529,
-}
+_QUOTA = {"quota_exceeded", "insufficient_quota"}
+_BLOCKED = {"censorship_blocked", "censorship_block", "content_filter", "content_policy_violation"}
+_OVERFLOW = {"context_length_exceeded", "exceed_context_size"}
+_NO_MODEL = {"model_not_found", "model_invalid"}
 
-# No body of StepFun's for this is public; these are the words the servers of this family use.
-_OVERFLOW = re.compile(
+# StepFun has published no body for a context that is too long; these are the texts of servers of the same family.
+_OVERFLOW_TEXT = re.compile(
     r"maximum context length|context length|context size|prompt (is )?too (long|large)|exceeds?.{0,40}context",
     re.IGNORECASE,
 )
-_NO_MODEL = re.compile(r"model.{0,80}(does not exist|not found)|no such model|model_not_found", re.IGNORECASE)
-_NO_PLAN = re.compile(r"no active step plan", re.IGNORECASE)
-_QUOTA = re.compile(r"exceeded your current quota", re.IGNORECASE)
+_NO_MODEL_TEXT = re.compile(r"model.{0,80}(does not exist|not found)|no such model|model_not_found", re.IGNORECASE)
+_NO_PLAN_TEXT = re.compile(r"no active step plan", re.IGNORECASE)
+_QUOTA_TEXT = re.compile(r"exceeded your current quota", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where a request went and with which key, for errors that have to say so.
+    """Where a request went and with which key, for the advice in errors.
 
     Attributes:
         url: The whole URL.
-        host: Its host.
+        endpoint: The endpoint that it belongs to.
         key_source: Where the key came from: `api_key`, or the name of a variable.
-        other_region: The setting that asks for the other region; `None` where there are no regions.
-        model: The model that was asked for.
+        model: The model in the request, if it names one.
     """
 
     url: str
-    host: str
+    endpoint: Endpoint
     key_source: str
-    other_region: str | None
     model: str | None
 
 
 def error_from_response(response: ErrorResponse, origin: Origin) -> APIStatusError:
-    """The error for an answer that refuses, whatever its body looks like."""
+    """The error for a reply whose HTTP status is not a success, whatever its body looks like."""
     try:
         body: Any = from_json(response.text)
     except ValueError:
         body = response.text or None
-    error = _build(response.status_code, body, origin)
+    error = _build(response.status_code, body, read_reason(body), origin)
     error.response = response
     return error
 
 
 def error_from_frame(body: Any) -> APIStatusError:
-    """The error for an error that came inside an answer whose HTTP status said yes."""
-    kind, _, code = _read(body)
-    return _build(_STATUS_OF_TYPE.get(kind) or code or 500, body, None)
+    """The error for one that the server sent inside a reply whose HTTP status is a success.
+
+    An error of an unknown type without a status counts as a fault of the server, but one that is not retried.
+
+    Args:
+        body: The JSON value (or the text) that holds it.
+    """
+    reason = read_reason(body)
+    status = reason.status or (400 if _kind_of_400(reason) else None)
+    error = _build(status or 500, body, reason, None)
+    error.is_retryable = error.is_retryable and status is not None
+    return error
 
 
-def _build(status: int, body: Any, origin: Origin | None) -> APIStatusError:
-    kind, said, _ = _read(body)
-    cls = _class_for(status, kind, said)
-    what = f"{status}{f' {kind}' if kind else ''}: {said or 'the server gave no reason'}".rstrip(".") + "."
-    fix = _fix(cls, kind, said, origin, body)
-    error = cls(f"{what} {fix}" if fix else what, body=body)
+def is_error(body: Mapping[str, Any]) -> bool:
+    """Whether a JSON object that came with a successful status is an error, and not an answer or a piece of one."""
+    if body.get("error") or body.get("object") == "error" or body.get("type") == "error":
+        return True
+    if "choices" in body or "content" in body:
+        return False
+    return bool(body.get("detail") or body.get("errors") or isinstance(body.get("message", body.get("msg")), str))
+
+
+def _build(status: int, body: Any, reason: Reason, origin: Origin | None) -> APIStatusError:
+    cls = _class_for(status, reason)
+    head = f"{status} {reason.kind}".rstrip()
+    what = f"{head}: {reason.message or 'the server gave no reason'}"
+    what = what if what.endswith(".") else f"{what}."
+    fix = _fix(cls, reason, origin, body)
+    error = cls(f"{what} {fix}".rstrip(), body=body)
     error.status_code = status
     error.is_retryable = cls.is_retryable or status in _RETRYABLE_OTHERS
     return error
 
 
-def _class_for(status: int, kind: str, said: str) -> type[APIStatusError]:
-    if kind == "quota_exceeded" or _QUOTA.search(said):
+def _class_for(status: int, reason: Reason) -> type[APIStatusError]:
+    if reason.names & _QUOTA or _QUOTA_TEXT.search(reason.message):
         return QuotaExceededError
-    if status in {400, 413, 422}:
-        if kind == "exceed_context_size_error" or _OVERFLOW.search(said):
-            return ContextOverflowError
-        if _NO_PLAN.search(said):
-            return PermissionDeniedError
-        if _is_model_missing(kind, said):
-            return NotFoundError
+    if reason.names & _BLOCKED:
+        return ContentBlockedError
+    if status in {400, 413, 422} and (cls := _kind_of_400(reason)):
+        return cls
     return _BY_STATUS.get(status) or (InternalServerError if status >= 500 else APIStatusError)
 
 
-def _is_model_missing(kind: str, said: str) -> bool:
-    return kind == "model_not_found" or _NO_MODEL.search(said) is not None
+def _kind_of_400(reason: Reason) -> type[APIStatusError] | None:
+    """The class of an error that servers send with status 400, although its cause has a class of its own."""
+    if reason.names & _OVERFLOW or _OVERFLOW_TEXT.search(reason.message):
+        return ContextOverflowError
+    if _NO_PLAN_TEXT.search(reason.message):
+        return PermissionDeniedError
+    return NotFoundError if _is_model_missing(reason) else None
 
 
-def _fix(cls: type[APIStatusError], kind: str, said: str, origin: Origin | None, body: Any) -> str:
-    """What to do about it, in a sentence; empty where nobody can say."""
+def _is_model_missing(reason: Reason) -> bool:
+    return bool(reason.names & _NO_MODEL) or _NO_MODEL_TEXT.search(reason.message) is not None
+
+
+def _fix(cls: type[APIStatusError], reason: Reason, origin: Origin | None, body: Any) -> str:
+    """What to do about it, in a sentence; empty where that depends on more than is known here."""
     if cls is QuotaExceededError:
+        if origin is not None and origin.endpoint.is_pay_as_you_go:
+            return "The balance of the pay-as-you-go platform is used up: top it up, or use the plan's URL."
         return "The plan's credits are used up: add a booster pack or wait for the next month."
     if cls is RateLimitError:
         return "Too many requests: slow down, or use fewer at once."
@@ -147,31 +157,32 @@ def _fix(cls: type[APIStatusError], kind: str, said: str, origin: Origin | None,
     if origin is None:
         return ""
     if cls is AuthenticationError:
-        sent = f"The key came from {origin.key_source} and was sent to {origin.host}"
-        if origin.other_region is None:
-            return f"{sent}."
-        return f"{sent}; a key works in one region only: if yours is of the other one, set {origin.other_region}."
-    if cls is PermissionDeniedError and _NO_PLAN.search(said):
-        if origin.other_region is None:
+        return _fix_key(origin)
+    if cls is PermissionDeniedError and _NO_PLAN_TEXT.search(reason.message):
+        if origin.endpoint.other_region is None:
             return "Subscribe to a Step Plan."
-        return f"Subscribe to a Step Plan, or set {origin.other_region} if the subscription is of the other region."
+        return f"Subscribe to a Step Plan, or set {origin.endpoint.other_region} if you have one in the other region."
     if cls is NotFoundError:
-        if _is_model_missing(kind, said):
-            return f"Check the model's name: {origin.model!r} was asked for."
-        if not isinstance(body, dict):
-            return f"There is no such path: {origin.url}. Check base_url; the plan's ends in /step_plan."
-        return f"Check the model's name, {origin.model!r}, and the address, {origin.url}."
+        return _fix_name(reason, origin, has_json=isinstance(body, dict))
     return ""
 
 
-def _read(body: Any) -> tuple[str, str, int | None]:
-    """Type, message and status in an error body: `{"error": {…}}`, `{"error": "…"}`, `{"message": …}` or anything."""
-    inner: Any = cast("dict[str, Any]", body).get("error", body) if isinstance(body, dict) else body
-    if isinstance(inner, str):
-        return "", " ".join(inner.split())[:300], None
-    fields = cast("dict[str, Any]", inner) if isinstance(inner, dict) else {}
-    kind, said, code = fields.get("type"), fields.get("message"), fields.get("code")
-    if not isinstance(said, str):
-        said = json.dumps(inner, ensure_ascii=False)[:300] if inner else ""
-    is_status = isinstance(code, int) and 400 <= code < 600
-    return kind if isinstance(kind, str) else "", said, code if is_status else None
+def _fix_key(origin: Origin) -> str:
+    endpoint = origin.endpoint
+    named_by = f", which {VARIABLE} names" if endpoint.source == VARIABLE else ""
+    sent = f"The key came from {origin.key_source} and was sent to {endpoint.host}{named_by}"
+    if endpoint.other_region is not None:
+        return f"{sent}; a key works in one region only: if yours is of the other one, set {endpoint.other_region}."
+    return f"{sent}. To reach StepFun, unset {VARIABLE}." if named_by else f"{sent}."
+
+
+def _fix_name(reason: Reason, origin: Origin, *, has_json: bool) -> str:
+    closest = closest_model(origin.model) if origin.model else None
+    hint = f" Did you mean {closest!r}?" if closest else ""
+    if _is_model_missing(reason):
+        return f"Check the model's name: {origin.model!r} was asked for.{hint}"
+    if has_json:
+        return f"Check the model's name, {origin.model!r}, and the address, {origin.url}.{hint}"
+    source = origin.endpoint.source
+    check = f" Check {source}; the plan's URL ends in /step_plan." if source not in {"", "region"} else ""
+    return f"There is no such path: {origin.url}.{check}"

@@ -8,6 +8,7 @@ from typing import Any, Literal
 from stepplan import arguments
 from stepplan.arguments import flag, label, number, sequence, text, whole_number
 from stepplan.errors import InvalidRequestError
+from stepplan.headers import checked
 from stepplan.messages import Message
 from stepplan.models import DEFAULT_MODEL, MODELS
 
@@ -130,7 +131,7 @@ class Request:
     repair_history: bool = False
     think_tags: bool = False
     extra_body: Mapping[str, Any] = field(default_factory=dict[str, Any])
-    extra_headers: Mapping[str, str] = field(default_factory=dict[str, str])
+    extra_headers: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
 
     def __post_init__(self) -> None:
         for name, check in _CHECKS.items():
@@ -187,6 +188,6 @@ _CHECKS: Mapping[str, arguments.Check] = {
     "repair_history": flag,
     "think_tags": flag,
     "extra_body": arguments.fields,
-    "extra_headers": arguments.headers,
+    "extra_headers": checked,
 }
 _DEFAULTS = {option.name: option.default for option in fields(Request)}

@@ -1,97 +1,144 @@
-"""Where requests go, with which key, and how patiently: region, base URL, key, timeouts."""
+"""How the plan is reached: the key, the address, retries, timeouts, headers, proxy and certificates."""
 
-import functools
-import math
 import os
-import warnings
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
-from typing import Literal
-from urllib.parse import SplitResult, urlsplit
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, cast
 
 from pydantic import SecretStr
 
-from stepplan import arguments
-from stepplan.arguments import SECONDS, text, whole_number
-from stepplan.errors import InvalidRequestError, StepPlanWarning
+from stepplan import endpoint
+from stepplan.arguments import SECONDS, text, wrong_type
+from stepplan.endpoint import Endpoint, Region
+from stepplan.errors import InvalidRequestError
+from stepplan.headers import checked
 from stepplan.retry import RetryPolicy
+from stepplan.warn import warn_user
 
-Region = Literal["global", "china"]
-
-_HOSTS: dict[str, str] = {"global": "api.stepfun.ai", "china": "api.stepfun.com"}
-_PLAN = "/step_plan"
-_ENDPOINTS = ("/chat/completions", "/messages/count_tokens", "/messages", "/models")
-_BASE_URL_VARIABLE = "STEP_BASE_URL"
 _KEY_VARIABLES = ("STEP_API_KEY", "STEPFUN_API_KEY")
+_SCHEME = re.compile(r"^(authorization\s*:\s*)?bearer(\s+|$)", re.IGNORECASE)
+_AROUND = " \t\r\n\"'"
+_DEFAULT_POLICY = RetryPolicy()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, init=False)
 class Settings:
     """How to reach the plan. A value: equal settings share connections.
 
-    Attributes:
-        api_key: The key, kept as a `SecretStr`; unset, it is read from `STEP_API_KEY`, then `STEPFUN_API_KEY`, when
-            first needed.
-        region: `global` (api.stepfun.ai) or `china` (api.stepfun.com). Keys work in one region only.
-        base_url: Instead of the region's: with or without `/v1`, a trailing slash or the endpoint's path. Unset, it is
-            read from `STEP_BASE_URL`; that is how a program is pointed at a sandbox without a change.
-        max_retries: Further tries after the first one failed; 0 turns retrying off.
-        connect_timeout: Seconds to connect.
-        timeout: Seconds for a whole (not streamed) answer.
-        stream_timeout: Seconds a stream may go on without an event; pings do not count.
-        headers: Sent with every request; they win over ours. They may hold secrets, so `repr` leaves them out.
-        proxy: A proxy's URL; unset, the environment's variables are followed. Left out by `repr`, too.
-        verify: False leaves TLS certificates unchecked; a path names a file of accepted authorities.
+    `None` means the default, for every argument.
+
+    Args:
+        api_key: The key. `Bearer ` before it, and quotes and white space around it, are left out. Default: the
+            environment's `STEP_API_KEY`, else `STEPFUN_API_KEY`, read when first needed.
+        region: `global` (api.stepfun.ai) or `china` (api.stepfun.com). A key works in one region only. Default:
+            `global`, unless the environment's `STEP_BASE_URL` names another address.
+        base_url: The address, instead of the region's: with or without `/v1`, a trailing slash or an endpoint's path.
+            On StepFun's hosts, `/v1` alone is the pay-as-you-go platform. `base_url` wins over `region`, and an
+            explicit `region` over `STEP_BASE_URL`.
+        max_retries: Retries after the first attempt; 0 turns retrying off. Short for
+            `retry=RetryPolicy(max_retries=...)`, and wins over the number in `retry`. Default: 2.
+        retry: When failed requests are sent again, and after how long. Default: `RetryPolicy()`.
+        connect_timeout: Seconds to connect. Default: 10.
+        timeout: Seconds for a whole (not streamed) answer. No wait before a retry is longer. Default: 600.
+        stream_timeout: Seconds that a stream may go on without an event; pings do not count. Default: 120, or a lesser
+            `timeout`.
+        headers: Sent with every request; they replace the default ones of the same name. Default: none.
+        proxy: A proxy's URL. Default: the environment's `HTTPS_PROXY` and the like.
+        verify: False leaves TLS certificates unchecked; a path names a file of accepted authorities. Default: True.
+        warn_again: False leaves out a warning about `base_url` that this process has already issued. For settings that
+            are made anew at every call.
 
     Raises:
-        InvalidRequestError: The key is empty or not ASCII, the base URL cannot be right, or a value is of the wrong
-            type or out of range.
+        InvalidRequestError: A value cannot be right. The message shows no key, password or header's value, and neither
+            does a variable of the traceback's frames here.
     """
 
-    api_key: SecretStr | str | None = None
-    region: Region = "global"
-    base_url: str | None = None
-    max_retries: int = 2
-    connect_timeout: float = 10.0
-    timeout: float = 600.0
-    stream_timeout: float = 120.0
-    headers: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
-    proxy: str | None = field(default=None, repr=False)
-    verify: bool | str = True
+    api_key: SecretStr | None
+    region: Region | None
+    base_url: str | None
+    retry: RetryPolicy
+    connect_timeout: float
+    timeout: float
+    stream_timeout: float
+    headers: Mapping[str, str] = field(repr=False)
+    proxy: str | None = field(repr=False)
+    verify: bool | str
 
-    def __post_init__(self) -> None:
-        for name, check in _CHECKS.items():
-            value = getattr(self, name)
-            if value is not _DEFAULTS[name]:
-                object.__setattr__(self, name, check(name, value))
-        if isinstance(self.api_key, str):
-            object.__setattr__(self, "api_key", SecretStr(self.api_key))
-        if isinstance(self.api_key, SecretStr):
-            _checked(self.api_key.get_secret_value(), "api_key")
-        _root(self.region, self.base_url)
+    def __init__(
+        self,
+        *,
+        api_key: SecretStr | str | None = None,
+        region: Region | None = None,
+        base_url: str | None = None,
+        max_retries: int | None = None,
+        retry: RetryPolicy | None = None,
+        connect_timeout: float | None = None,
+        timeout: float | None = None,
+        stream_timeout: float | None = None,
+        headers: Mapping[str, str] | None = None,
+        proxy: str | None = None,
+        verify: bool | str | os.PathLike[str] | None = None,
+        warn_again: bool = True,
+    ) -> None:
+        put = object.__setattr__
+        try:
+            put(self, "api_key", _api_key(api_key))
+            put(self, "region", None if region is None else endpoint.of_region(region).region)
+            put(self, "base_url", None if base_url is None else text("base_url", base_url))
+            put(self, "retry", _policy(retry, max_retries))
+            put(
+                self,
+                "connect_timeout",
+                SECONDS("connect_timeout", 10.0 if connect_timeout is None else connect_timeout),
+            )
+            put(self, "timeout", SECONDS("timeout", 600.0 if timeout is None else timeout))
+            silence = min(120.0, self.timeout) if stream_timeout is None else stream_timeout
+            put(self, "stream_timeout", SECONDS("stream_timeout", silence))
+            put(self, "headers", checked("headers", {} if headers is None else headers))
+            put(self, "proxy", None if proxy is None else text("proxy", proxy))
+            put(self, "verify", _verify(verify))
+            warning = None if base_url is None else endpoint.parse(base_url, "base_url").warning
+        except InvalidRequestError as error:
+            # Tools that report errors show the variables of every frame.
+            del api_key, base_url, headers, proxy
+            raise error.with_traceback(None) from None
+        if warning is not None:
+            warn_user(warning, repeat=warn_again)
+
+    if TYPE_CHECKING:
+        max_retries: int  # To checkers it is a field, so that they know `replace(settings, max_retries=0)`.
+    else:
+
+        @property
+        def max_retries(self) -> int:
+            """Retries after the first attempt: the number in `retry`."""
+            return self.retry.max_retries
+
+    @property
+    def endpoint(self) -> Endpoint:
+        """Where requests go now: `STEP_BASE_URL` is read at every look.
+
+        Raises:
+            InvalidRequestError: `STEP_BASE_URL` is not a URL that a request could go to.
+        """
+        try:
+            found = endpoint.resolve(self.base_url, self.region)
+        except InvalidRequestError as error:
+            raise error.with_traceback(None) from None  # a frame below holds the URL, which may hold a password
+        if found.warning is not None:
+            warn_user(found.warning, repeat=False)
+        return found
 
     @property
     def root(self) -> str:
-        """The one URL under which `/v1` lies, such as `https://api.stepfun.ai/step_plan`."""
-        return _root(self.region, self.base_url or os.environ.get(_BASE_URL_VARIABLE) or None)
+        """The URL under which `/v1` lies, such as `https://api.stepfun.ai/step_plan`."""
+        return self.endpoint.root
 
     @property
     def host(self) -> str:
         """The host that `root` names."""
-        return urlsplit(self.root).netloc
-
-    @property
-    def other_region(self) -> str | None:
-        """The setting that asks for the region which this is not; `None` for a host that is not StepFun's."""
-        if self.base_url is None:
-            return "region='global'" if self.region == "china" else "region='china'"
-        others = [host for host in _HOSTS.values() if host != self.host]
-        return f"base_url='https://{others[0]}{_PLAN}'" if len(others) < len(_HOSTS) else None
-
-    @property
-    def retry_policy(self) -> RetryPolicy:
-        """When failed requests are sent again."""
-        return RetryPolicy(max_retries=self.max_retries)
+        return self.endpoint.host
 
     @property
     def key_source(self) -> str:
@@ -104,96 +151,65 @@ class Settings:
         """The key, in clear.
 
         Raises:
-            InvalidRequestError: There is none, or it is not ASCII.
+            InvalidRequestError: There is none, or no header can hold it.
         """
+        return self.secret_key().get_secret_value()
+
+    def secret_key(self) -> SecretStr:
+        """The key, hidden from whatever shows variables.
+
+        Raises:
+            InvalidRequestError: There is none, or no header can hold it.
+        """
+        if self.api_key is not None:
+            return self.api_key
         source = self.key_source
-        if isinstance(self.api_key, SecretStr):
-            return _checked(self.api_key.get_secret_value(), source)
-        if source not in os.environ:
-            raise InvalidRequestError(
-                f"No API key: set the environment variable {_KEY_VARIABLES[0]} or pass api_key=. "
-                f"Keys are made on {'platform.stepfun.com' if self.region == 'china' else 'platform.stepfun.ai'}."
-            )
-        return _checked(os.environ[source], source)
+        if source in os.environ:
+            return _checked_key(_clean_key(os.environ[source]), source)
+        raise InvalidRequestError(
+            f"No API key: set the environment variable {source} or pass api_key=. "
+            f"Keys are made on platform.{'stepfun.com' if self.endpoint.region == 'china' else 'stepfun.ai'}. Or try "
+            "without a key: run `python -m stepplan.sandbox`, a local server, and set the variables that it prints."
+        )
 
 
-def _key(name: str, value: object) -> object:
-    if not isinstance(value, str | SecretStr):
-        raise arguments.wrong_type(name, value, "a string or a SecretStr")
-    return value
+def _api_key(key: Any) -> SecretStr | None:
+    if key is None:
+        return None
+    if not isinstance(key, SecretStr | str):
+        raise wrong_type("api_key", key, "a string or a SecretStr")
+    return _checked_key(_clean_key(key if isinstance(key, str) else key.get_secret_value()), "api_key")
 
 
-def _verify(name: str, value: object) -> object:
-    if not isinstance(value, bool | str):
-        raise arguments.wrong_type(name, value, "True, False or the path of a file")
-    return value
+def _clean_key(text: str) -> SecretStr:
+    """The key in what people paste, such as `"sk-x"` or `Bearer sk-x`."""
+    return SecretStr(_SCHEME.sub("", text.strip(_AROUND), count=1).strip(_AROUND))
 
 
-_CHECKS: Mapping[str, arguments.Check] = {
-    "api_key": _key,
-    "region": text,
-    "base_url": text,
-    "max_retries": whole_number("at least 0", lambda value: 0 <= value < math.inf),
-    "connect_timeout": SECONDS,
-    "timeout": SECONDS,
-    "stream_timeout": SECONDS,
-    "headers": arguments.headers,
-    "proxy": text,
-    "verify": _verify,
-}
-_DEFAULTS = {option.name: option.default for option in fields(Settings)}
-
-
-def _checked(key: str, source: str) -> str:
-    key = key.strip()
-    if not key or not key.isascii() or not key.isprintable():
-        raise InvalidRequestError(f"The key in {source} is {'not ASCII text' if key else 'empty'}: copy it anew.")
+def _checked_key(key: SecretStr, source: str) -> SecretStr:
+    if fault := _fault(key.get_secret_value()):
+        raise InvalidRequestError(f"The key in {source} {fault}: copy it anew.")
     return key
 
 
-@functools.lru_cache(maxsize=256)
-def _root(region: str, base_url: str | None) -> str:
-    if region not in _HOSTS:
-        raise InvalidRequestError(f"region={region!r} is not known: it is 'global' or 'china'.")
-    if base_url is None:
-        return f"https://{_HOSTS[region]}{_PLAN}"
-    parts = _split(region, base_url)
-    path = parts.path.rstrip("/")
-    for endpoint in _ENDPOINTS:
-        path = path.removesuffix(endpoint)
-    explicit, path = path.endswith("/v1"), path.removesuffix("/v1").rstrip("/")
-    if path.endswith("/v1"):
-        raise InvalidRequestError(f"base_url={base_url!r} names /v1 twice.")
-    if parts.hostname in _HOSTS.values():
-        path = _stepfun_path(base_url, path, explicit=explicit)
-    return f"{parts.scheme}://{parts.netloc.lower()}{path}"
+def _fault(key: str) -> str | None:
+    if not key:
+        return "is empty"
+    if not key.isascii():
+        return "is not ASCII text"
+    return None if re.fullmatch(r"[!-~]+", key) else "holds white space or control characters"
 
 
-def _split(region: str, base_url: str) -> SplitResult:
-    try:
-        parts = urlsplit(base_url.strip())
-        _ = parts.port  # reading it is what checks it
-    except ValueError:
-        parts = urlsplit("")
-    if parts.username is not None:
-        raise InvalidRequestError("base_url holds a user name or a password, which the server would get for a key.")
-    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
-        raise InvalidRequestError(
-            f"base_url={base_url!r} is not a base URL: it looks like https://{_HOSTS[region]}{_PLAN}."
-        )
-    return parts
+def _policy(retry: Any, max_retries: Any) -> RetryPolicy:
+    policy: Any = _DEFAULT_POLICY if retry is None else retry
+    if not isinstance(policy, RetryPolicy):
+        raise wrong_type("retry", retry, "a RetryPolicy (for a number of retries, use max_retries)")
+    return policy if max_retries is None else replace(policy, max_retries=max_retries)
 
 
-def _stepfun_path(base_url: str, path: str, *, explicit: bool) -> str:
-    if path == _PLAN:
-        return path
-    if path:
-        raise InvalidRequestError(f"base_url={base_url!r} has no such path: the plan's is {_PLAN}.")
-    if not explicit:
-        return _PLAN
-    warnings.warn(
-        f"base_url={base_url!r} is the pay-as-you-go platform, which bills the balance; the plan's ends in {_PLAN}.",
-        StepPlanWarning,
-        stacklevel=5,
-    )
-    return ""
+def _verify(verify: Any) -> bool | str:
+    if verify is None:
+        return True
+    if not isinstance(verify, bool | str | os.PathLike):
+        raise wrong_type("verify", verify, "True, False or the path of a file")
+    return verify if isinstance(verify, bool) else os.fspath(cast("str | os.PathLike[str]", verify))

@@ -6,7 +6,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class ServerSentEvent:
-    """One event: its name (`message` if the server gave none) and its data."""
+    """One event.
+
+    Attributes:
+        event: Its name; `message` if the server gave none.
+        data: Its `data:` lines, joined by line feeds.
+    """
 
     event: str
     data: bytes
@@ -19,12 +24,12 @@ _LINE_END = re.compile(rb"\r\n|\n|\r")
 class SSEDecoder:
     """Splits a stream of bytes, in pieces of any size, into events.
 
-    Follows the WHATWG specification, "9.2.6 Interpreting an event stream": an event ends with a blank line; one
-    without it is not an event. `id` and `retry` lines are for reconnecting, which an answer cannot do: skipped.
+    Follows the WHATWG specification, "9.2.6 Interpreting an event stream": an event ends with a blank line, and is
+    dropped without one. `id` and `retry` lines are skipped: they are for resuming a stream, which the API cannot do.
     """
 
     def __init__(self) -> None:
-        self._rest = b""
+        self._rest: list[bytes] = []  # pieces of a line that has not ended; joined once, so that this takes linear time
         self._after_cr = False
         self._at_start = True
         self._event = ""
@@ -33,20 +38,21 @@ class SSEDecoder:
     def feed(self, data: bytes) -> list[ServerSentEvent]:
         """The events that these bytes complete."""
         if self._after_cr and data:
-            # A line that ended with CR was handed on at once; an LF right after it belongs to the same line end.
+            # The CR ended its line at once; an LF right after it belongs to the same line end.
             data = data.removeprefix(b"\n")
             self._after_cr = False
-        if self._rest:
-            data = self._rest + data
-        if self._at_start:
-            if data in (b"", b"\xef", b"\xef\xbb"):
-                self._rest = data
-                return []
-            data = data.removeprefix(b"\xef\xbb\xbf")
-            self._at_start = False
-        lines = data.split(b"\n") if b"\r" not in data else _LINE_END.split(data)
+        if not data:
+            return []
         self._after_cr = data.endswith(b"\r")
-        self._rest = lines.pop()
+        lines = _LINE_END.split(data) if b"\r" in data else data.split(b"\n")
+        if self._rest and len(lines) > 1:
+            lines[0] = b"".join((*self._rest, lines[0]))
+            self._rest = []
+        if rest := lines.pop():
+            self._rest.append(rest)
+        if self._at_start and lines:
+            lines[0] = lines[0].removeprefix(b"\xef\xbb\xbf")
+            self._at_start = False
         events: list[ServerSentEvent] = []
         for line in lines:
             if line.startswith(b"data:"):

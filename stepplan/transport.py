@@ -191,8 +191,13 @@ def build(http: Any, request: HTTPRequest) -> Any:
     """The request as this client (`httpx` or the like, sync or async) wants it."""
     # Waiting for a connection is not reading: it has no limit of its own.
     timeout = (request.connect_timeout, request.read_timeout, request.read_timeout, None)
+    key = request.key
     return http.build_request(
-        request.method, request.url, headers=request.headers, content=request.content, timeout=timeout
+        request.method,
+        request.url,
+        headers={**({"authorization": f"Bearer {key.get_secret_value()}"} if key else {}), **request.headers},
+        content=request.content,
+        timeout=timeout,
     )
 
 

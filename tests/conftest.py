@@ -1,5 +1,6 @@
-"""What holds for every test: no settings from outside, and property tests that do not hang on a slow machine."""
+"""What holds for every test: no settings from outside, no loop from another test, no deadline for property tests."""
 
+import asyncio
 import os
 
 import pytest
@@ -10,6 +11,12 @@ settings.register_profile("ci", deadline=None, derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "local")
 
 _FOREIGN = ("STEP_", "STEPFUN_", "LANGSMITH_", "LANGCHAIN_", "OPENAI_", "ANTHROPIC_")
+
+
+def pytest_configure() -> None:
+    """Before Python 3.14, `get_event_loop()`, which LlamaIndex's sync methods call, makes a loop in a thread that never
+    had one. Nobody closes it, so it would warn in whichever test is running when it is collected."""
+    asyncio.set_event_loop(None)
 
 
 @pytest.fixture(autouse=True)

@@ -1,11 +1,14 @@
 """Options that several commands have."""
 
-from typing import Annotated, cast
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
 from stepplan.protocols import ProtocolName
-from stepplan.settings import Region, Settings
+from stepplan.settings import Settings
+
+if TYPE_CHECKING:
+    from stepplan.endpoint import Region
 
 Model = Annotated[str, typer.Option("--model", "-m", help="The model's name.")]
 Effort = Annotated[
@@ -31,8 +34,7 @@ def settings(region: str | None, base_url: str | None) -> Settings:
     Raises:
         InvalidRequestError: A value is wrong.
     """
-    given = {"region": cast("Region | None", region), "base_url": base_url}
-    return Settings(**{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
+    return Settings(region=cast("Region | None", region), base_url=base_url)
 
 
 def protocol_name(protocol: str) -> ProtocolName:

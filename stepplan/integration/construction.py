@@ -10,7 +10,7 @@ from pydantic.fields import FieldInfo
 from stepplan import arguments
 from stepplan.errors import InvalidRequestError
 from stepplan.integration.names import own_names
-from stepplan.integration.options import call_options, to_call
+from stepplan.integration.options import call_options, merged_options, to_request, to_settings
 
 
 def model_arguments(
@@ -35,8 +35,9 @@ def model_arguments(
         if value is not None or not (name in shared or name in without_none)
     }
     standing = arguments.fields("additional_kwargs", named.get("additional_kwargs", {}))
-    # Together, because a model and the effort that it accepts, for example, go together.
-    to_call((), {"model": cls.model_fields["model"].default, **named}, call_options(standing, known))
+    options = merged_options({"model": cls.model_fields["model"].default, **named}, call_options(standing, known))
+    to_request((), options)
+    to_settings(options, warn_again=True)
     return named
 
 

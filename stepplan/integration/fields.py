@@ -5,11 +5,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 
+from stepplan.endpoint import Region
 from stepplan.integration.construction import model_arguments, refusal
 from stepplan.integration.options import to_settings
 from stepplan.models import DEFAULT_MODEL
 from stepplan.protocols import ProtocolName
-from stepplan.settings import Region, Settings
+from stepplan.settings import Settings
 
 
 class SharedFields(BaseModel):

@@ -5,6 +5,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from stepplan import arguments
+from stepplan.headers import checked
 from stepplan.integration.names import own_names
 from stepplan.integration.tools import Reader, to_response_format, to_tool, to_tool_choice, to_tools
 from stepplan.messages import Message
@@ -19,8 +20,8 @@ _OF_SETTINGS = ("timeout", "stream_timeout", "connect_timeout", "max_retries")
 CALL_OPTIONS = frozenset((*_OF_REQUESTS, *_OF_SETTINGS))
 """The options that one call may set."""
 
-_OF_MODELS = ("api_key", "region", "base_url", "proxy", "verify", "default_headers")
-_MODEL_OPTIONS = (*_OF_REQUESTS, *_OF_SETTINGS, *_OF_MODELS)
+_OF_MODELS = ("api_key", "region", "base_url", "proxy", "verify")
+_MODEL_OPTIONS = (*_OF_REQUESTS, *_OF_SETTINGS, *_OF_MODELS, "default_headers")
 
 _CONVERTED = ("tools", "tool_choice", "response_format", "stop")
 _AS_THEY_ARE = tuple(name for name in _OF_REQUESTS if name not in _CONVERTED)
@@ -64,7 +65,7 @@ def to_call(
         InvalidRequestError: A value is of the wrong type or out of its range, or values contradict each other.
     """
     options = merged_options(model, *layers)
-    return Call(_to_request(messages, options, reader), to_settings(options))
+    return Call(to_request(messages, options, reader), to_settings(options))
 
 
 def merged_options(model: Mapping[str, Any], *layers: Mapping[str, Any]) -> dict[str, Any]:
@@ -87,7 +88,12 @@ def output_limit(options: Mapping[str, Any], protocol: ProtocolName) -> int | No
     return limit if limit is not None else DEFAULT_MAX_TOKENS if protocol == "anthropic" else None
 
 
-def _to_request(messages: tuple[Message, ...], options: Mapping[str, Any], reader: Reader) -> Request:
+def to_request(messages: tuple[Message, ...], options: Mapping[str, Any], reader: Reader = to_tool) -> Request:
+    """The request that merged options ask for.
+
+    Raises:
+        InvalidRequestError: A value is of the wrong type or out of its range, or values contradict each other.
+    """
     tools = to_tools(options["tools"], reader) if "tools" in options else ()
     stop = options.get("stop", ())
     return Request(
@@ -100,8 +106,14 @@ def _to_request(messages: tuple[Message, ...], options: Mapping[str, Any], reade
     )
 
 
-def to_settings(options: Mapping[str, Any]) -> Settings:
-    """How the plan is reached, by these options; others among them are passed over."""
-    values = {name: options[name] for name in (*_OF_SETTINGS, *_OF_MODELS) if options.get(name) is not None}
-    headers = values.pop("default_headers", {})
-    return Settings(**values, headers=headers)
+def to_settings(options: Mapping[str, Any], *, warn_again: bool = False) -> Settings:
+    """How the plan is reached, by merged options or by a model's fields. `warn_again` is that of `Settings`.
+
+    Raises:
+        InvalidRequestError: A value cannot be right.
+    """
+    return Settings(
+        **{name: options.get(name) for name in (*_OF_SETTINGS, *_OF_MODELS)},
+        headers=checked("default_headers", options.get("default_headers") or {}),
+        warn_again=warn_again,
+    )

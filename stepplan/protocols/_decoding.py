@@ -6,7 +6,7 @@ from typing import Any, cast
 
 from stepplan.errors import ResponseDecodeError
 from stepplan.jsontext import read_object
-from stepplan.refusals import error_from_frame
+from stepplan.refusals import error_from_frame, is_error
 from stepplan.responses import FinishReason
 from stepplan.sse import ServerSentEvent
 
@@ -25,7 +25,7 @@ def read_frame(sent: ServerSentEvent) -> dict[str, Any]:
         if sent.event == "error":
             raise error_from_frame(text) from cause
         raise ResponseDecodeError(f"The stream brought an event that is no JSON: {text[:200]!r}.", body=text) from cause
-    if sent.event == "error" or frame.get("error"):
+    if sent.event == "error" or is_error(frame):
         raise error_from_frame(frame)
     return frame
 

@@ -1,13 +1,18 @@
 """What both protocols need to write requests."""
 
-from collections.abc import Iterable
+import logging
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Any
 
 from stepplan.errors import InvalidRequestError
 from stepplan.messages import Block, Image, Message, Role, Text, ToolCall, ToolResult, Video
 from stepplan.models import models_taking, takes
+from stepplan.placeholders import placeholder
 from stepplan.requests import Request, Tool
 from stepplan.responses import parse_arguments
+
+logger = logging.getLogger("stepplan")
 
 
 def words(message: Message) -> str:
@@ -67,3 +72,29 @@ def result_text(result: ToolResult) -> str:
     """The words of a tool's result; an error says so, because not every server forwards the flag."""
     text = "\n".join(block.text for block in result.content if isinstance(block, Text))
     return f"Error: {text}" if result.is_error and "error" not in text.lower() else text
+
+
+def sendable_result(result: ToolResult, encode: Callable[[Image | Video], object]) -> ToolResult:
+    """The result, with text in place of each image or video that `encode` refuses, and a log line for each.
+
+    The model or the protocol may not accept them, and no caller can change what a tool returned.
+    """
+    return replace(result, content=tuple(_sendable(part, encode) for part in result.content))
+
+
+def _sendable(part: Text | Image | Video, encode: Callable[[Image | Video], object]) -> Text | Image | Video:
+    if isinstance(part, Text):
+        return part
+    try:
+        encode(part)
+    except InvalidRequestError as error:
+        head, is_base64, data = part.url.removeprefix("data:").partition(";base64,")
+        described = placeholder(
+            type(part).__name__.lower(),
+            media_type=head if is_base64 else None,
+            size=len(data.rstrip("=")) * 3 // 4 if is_base64 else None,
+            uri=part.url,
+        )
+        logger.warning("In a tool result, the model gets %s instead. %s", described.text, error)
+        return described
+    return part

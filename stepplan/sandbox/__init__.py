@@ -1,4 +1,4 @@
-"""A Step Plan on loopback: both protocols over real HTTP, scripted or derived answers, and faults on demand.
+"""A local server that emulates the Step Plan: both protocols over HTTP, scripted or derived answers, and faults.
 
 ```python
 from stepplan.sandbox import Sandbox

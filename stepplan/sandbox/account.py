@@ -1,4 +1,4 @@
-"""The state behind the endpoints: the account's limits, the script, and what was asked."""
+"""The state behind the endpoints: the account's limits, the script, and the recorded requests."""
 
 import threading
 from collections import deque
@@ -8,22 +8,22 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from stepplan.sandbox.dialect import Dialect
-from stepplan.sandbox.errors import Refusal
+from stepplan.sandbox.http_errors import Refusal
+from stepplan.sandbox.protocol import ProtocolName
 from stepplan.sandbox.script import Turn
-from stepplan.sandbox.wire import ProtocolName
 
 
 @dataclass(frozen=True, slots=True)
 class RecordedRequest:
-    """A request as it arrived, answered or refused.
+    """A request as it arrived, whether it was answered or refused.
 
     Attributes:
         method: The HTTP method.
         path: The path, without the query.
-        headers: The headers; names are in lower case.
-        body: The JSON object that was sent; empty if there was none.
+        headers: The headers, with names in lower case.
+        body: The JSON object that was sent; empty if there is none.
         protocol: `openai` or `anthropic`; `None` for other paths.
-        unlisted: The body's fields that the protocol does not document, sorted; `output_config.x` for those within.
+        unlisted: The body's fields that the protocol does not document, sorted; nested ones as `output_config.x`.
     """
 
     method: str
@@ -36,14 +36,14 @@ class RecordedRequest:
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What the account may do, and how the service speaks.
+    """The account's limits, and the dialect of the service.
 
     Attributes:
         api_key: The key that is accepted.
-        models: The models there are.
+        models: The names of the available models.
         max_concurrency: How many requests may be open at a time.
-        subscription: Whether there is a plan.
-        quota: Whether any of it is left.
+        subscription: Whether the account has a plan.
+        quota: Whether any of the plan's quota is left.
         dialect: The shapes on the wire.
     """
 
@@ -56,10 +56,12 @@ class Terms:
 
 
 class Account:
-    """An account of the plan. Requests are served in one thread and looked at from others, hence the lock.
+    """An account of the plan.
+
+    Requests are served in one thread and inspected from others, hence the lock.
 
     Args:
-        terms: What the account may do.
+        terms: The account's limits, and the dialect.
     """
 
     def __init__(self, terms: Terms) -> None:
@@ -72,7 +74,7 @@ class Account:
 
     @property
     def requests(self) -> list[RecordedRequest]:
-        """What was asked so far."""
+        """The requests so far."""
         with self._lock:
             return list(self._requests)
 
@@ -84,7 +86,7 @@ class Account:
 
     @property
     def open_requests(self) -> int:
-        """How many answers are under way."""
+        """How many requests are open."""
         with self._lock:
             return self._open
 
@@ -94,20 +96,20 @@ class Account:
             self._script.extend(turns)
 
     def reset(self) -> None:
-        """Forget the script and the requests, and count from the start again."""
+        """Forget the script and the requests, and start numbering again."""
         with self._lock:
             self._script.clear()
             self._requests.clear()
             self._answered = 0
 
     def record(self, request: RecordedRequest) -> None:
-        """Keep a request."""
+        """Record a request."""
         with self._lock:
             self._requests.append(request)
 
     @contextmanager
     def slot(self) -> Generator[int]:
-        """Count a request as open; the value is how many there are, with this one."""
+        """Count a request as open; yields how many are open, this one included."""
         with self._lock:
             self._open += 1
             current = self._open
@@ -124,7 +126,10 @@ class Account:
             return self._answered
 
     def next_turn(self) -> Turn:
-        """The next scripted turn, or a blank one. A fault that refuses requests keeps its turn until it is used up."""
+        """The next scripted turn, or a blank one.
+
+        A fault that refuses requests is taken `times` times before its turn.
+        """
         with self._lock:
             if not self._script:
                 return Turn()
@@ -135,17 +140,17 @@ class Account:
             return turn
 
     def admit(self, headers: Mapping[str, str], *, takes_x_api_key: bool = False) -> None:
-        """Refuse who has no key, no plan, or nothing left of it."""
+        """Refuse a wrong key, and an account without a plan."""
         is_known = headers.get("authorization") == f"Bearer {self.terms.api_key}"
         if takes_x_api_key:
             is_known = is_known or headers.get("x-api-key") == self.terms.api_key
         if not is_known:
             raise Refusal(401)
         if not self.terms.subscription:
-            raise Refusal(400, "you have no active step plan subscription")
+            raise Refusal(400, "you have no active step plan subscription", "request_params_invalid")
 
     def charge(self, current: int) -> None:
-        """Refuse what the quota or the number of open requests does not allow."""
+        """Refuse a request beyond the quota or the number of open requests."""
         if not self.terms.quota:
             raise Refusal(402)
         limit = self.terms.max_concurrency

@@ -1,4 +1,4 @@
-"""Messages, seen from the server: requests read, answers written."""
+"""The server's side of Messages: reads requests, writes answers."""
 
 import json
 import re
@@ -6,7 +6,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
 from stepplan.sandbox import tokens
-from stepplan.sandbox.checks import (
+from stepplan.sandbox.conversation import Conversation, Tool, ToolResult, tool_text
+from stepplan.sandbox.http_errors import Refusal
+from stepplan.sandbox.jsontools import JSON, as_list, as_object, as_text, dump
+from stepplan.sandbox.protocol import Answer, ProtocolName
+from stepplan.sandbox.validation import (
     RANGES,
     check_effort,
     check_parts,
@@ -15,10 +19,6 @@ from stepplan.sandbox.checks import (
     messages_of,
     missing,
 )
-from stepplan.sandbox.conversation import Conversation, Tool, ToolResult, tool_text
-from stepplan.sandbox.errors import Refusal
-from stepplan.sandbox.jsontools import JSON, as_list, as_object, as_text, dump
-from stepplan.sandbox.wire import ProtocolName, Reply
 
 NAME: ProtocolName = "anthropic"
 FIELDS = frozenset(
@@ -47,7 +47,7 @@ _RANGES = {**RANGES, "top_k": (0, 500)}
 
 
 def check(body: JSON) -> None:
-    """Refuse what the protocol refuses."""
+    """Refuse what this protocol refuses."""
     messages = messages_of(body)
     if body.get("max_tokens") is None:
         raise missing("max_tokens")
@@ -55,10 +55,10 @@ def check(body: JSON) -> None:
     check_effort(body, as_object(body.get("output_config")).get("effort"), "output_config.effort")
     check_stop(body.get("stop_sequences"), "stop_sequences")
     known: set[str] = set()
-    for place, message in enumerate(messages):
+    for position, message in enumerate(messages):
         if message.get("role") not in ("user", "assistant"):
-            # vLLM's words: a coding agent that tries a system turn knows them, and then sends it another way.
-            raise Refusal(400, f"messages.{place}.role: Input should be 'user' or 'assistant'")
+            # vLLM's message: a coding agent that tries a system message recognizes it, and sends the text another way.
+            raise Refusal(400, f"messages.{position}.role: Input should be 'user' or 'assistant'")
         if "content" not in message:
             raise missing("messages.content")
         for block in _blocks(message):
@@ -75,7 +75,7 @@ def check(body: JSON) -> None:
 
 
 def read(body: JSON) -> Conversation:
-    """The request in neutral words. Fields that are not documented have no effect, `tool_choice` among them."""
+    """The request, independent of the protocol. Undocumented fields such as `tool_choice` have no effect."""
     messages = [as_object(message) for message in as_list(body.get("messages"))]
     tools = [as_object(tool) for tool in as_list(body.get("tools"))]
     question, results = _asked(messages)
@@ -85,7 +85,7 @@ def read(body: JSON) -> Conversation:
         question=question,
         results=tuple(results),
         tools=tuple(Tool(str(tool["name"]), as_object(tool.get("input_schema"))) for tool in tools if "name" in tool),
-        # Here a call can only be asked for in words, and a model does as it is told.
+        # Over Messages only the prompt can ask for a call.
         choice="required" if _MUST_CALL.search(instructions) else "auto",
         parallel=not _ONE_CALL.search(instructions),
         wants_json=False,
@@ -105,7 +105,7 @@ def _blocks(message: JSON) -> list[JSON]:
 
 
 def _asked(messages: list[JSON]) -> tuple[str, list[ToolResult]]:
-    """The last thing a person said, and what tools answered since."""
+    """The text of the last user message, and the tool results since then."""
     question = ""
     results: list[ToolResult] = []
     names: dict[str, str] = {}
@@ -118,7 +118,7 @@ def _asked(messages: list[JSON]) -> tuple[str, list[ToolResult]]:
             if block.get("type") == "tool_result":
                 name = names.get(str(block.get("tool_use_id")), "tool")
                 results.append(ToolResult(name, as_text(block.get("content")), is_error=bool(block.get("is_error"))))
-        # Words after results are a new question, even in the same message.
+        # Text after results is a new question, even in the same message.
         if text := as_text([block for block in blocks if block.get("type") == "text"]):
             question, results = text, []
     return question, results
@@ -137,63 +137,63 @@ def _input_tokens(body: JSON, messages: list[JSON], tools: list[JSON]) -> int:
 # ------------------------------------------------------------------------------------------------------------- answers
 
 
-def whole(reply: Reply) -> JSON:
-    """The answer in one object."""
-    turn = reply.turn
+def whole(answer: Answer) -> JSON:
+    """The body of an answer that is not streamed."""
+    turn = answer.turn
     content: list[JSON] = []
     if turn.reasoning:
-        content.append({"type": "thinking", "thinking": turn.reasoning, **_signature(reply)})
+        content.append({"type": "thinking", "thinking": turn.reasoning, **_signature(answer)})
     if turn.text:
         content.append({"type": "text", "text": turn.text})
     for at, call in enumerate(turn.tool_calls):
         tool_input = _input(call.arguments_text)
-        content.append({"type": "tool_use", "id": reply.call_id(at, call), "name": call.name, "input": tool_input})
+        content.append({"type": "tool_use", "id": answer.call_id(at, call), "name": call.name, "input": tool_input})
     return {
-        **_head(reply),
-        "stop_reason": _stop_reason(reply),
-        "usage": _usage(reply),
+        **_head(answer),
+        "stop_reason": _stop_reason(answer),
+        "usage": _usage(answer),
         "content": content,
     }
 
 
-def frames(reply: Reply) -> Iterator[bytes]:
-    """The answer as events."""
-    is_live = reply.dialect.messages_profile == "live"
-    message = _head(reply)
+def frames(answer: Answer) -> Iterator[bytes]:
+    """The events of a streamed answer, one at a time."""
+    is_live = answer.dialect.messages_profile == "live"
+    message = _head(answer)
     if is_live:
         message |= {"content": [], "stop_reason": None, "stop_sequence": None}
-        message["usage"] = {"input_tokens": reply.usage.input_tokens, "output_tokens": 0}
+        message["usage"] = {"input_tokens": answer.usage.input_tokens, "output_tokens": 0}
     yield _frame({"type": "message_start", "message": message})
-    if reply.dialect.ping or not is_live:
+    if answer.dialect.ping or not is_live:
         yield PING
-    for index, (start, deltas) in enumerate(_content(reply)):
+    for index, (start, deltas) in enumerate(_content(answer)):
         yield _frame({"type": "content_block_start", "index": index, "content_block": start})
         for delta in deltas:
             yield _frame({"type": "content_block_delta", "index": index, "delta": delta})
         if is_live:
             yield _frame({"type": "content_block_stop", "index": index})
-    stop_reason = {"stop_reason": _stop_reason(reply)}
+    stop_reason = {"stop_reason": _stop_reason(answer)}
     ending = {"delta": stop_reason} if is_live else stop_reason
-    yield _frame({"type": "message_delta", **ending, "usage": _usage(reply)})
+    yield _frame({"type": "message_delta", **ending, "usage": _usage(answer)})
     yield _frame({"type": "message_stop"})
-    if reply.dialect.messages_trailing_done:
+    if answer.dialect.messages_trailing_done:
         yield b"data: [DONE]\n\n"
 
 
 def error_frame(error: Mapping[str, Any], shape: Literal["typed", "bare"]) -> bytes:
-    """An error in the middle of a stream, with Anthropic's `type` beside it or without."""
+    """An error in the middle of a stream, with or without Anthropic's `type` beside it."""
     outer = {"type": "error"} if shape == "typed" else {}
     return f"event: error\ndata: {dump({**outer, 'error': dict(error)})}\n\n".encode()
 
 
-def _content(reply: Reply) -> Iterator[tuple[JSON, list[JSON]]]:
-    """Each block's beginning, and its deltas."""
-    turn = reply.turn
+def _content(answer: Answer) -> Iterator[tuple[JSON, list[JSON]]]:
+    """Each block's start, and its deltas."""
+    turn = answer.turn
     if turn.reasoning:
         deltas = [{"type": "thinking_delta", "thinking": piece} for piece in tokens.pieces(turn.reasoning)]
-        signature = _signature(reply)
+        signature = _signature(answer)
         if signature.get("signature") is not None:
-            # As seen live: the block begins without its signature, which comes last.
+            # As captured from the service: the block starts without its signature, which comes last.
             yield {"type": "thinking", "thinking": ""}, [*deltas, {"type": "signature_delta", **signature}]
         else:
             yield {"type": "thinking", "thinking": "", **signature}, list[JSON](deltas)
@@ -205,36 +205,36 @@ def _content(reply: Reply) -> Iterator[tuple[JSON, list[JSON]]]:
     for at, call in enumerate(turn.tool_calls):
         pieces = tokens.pieces(call.arguments_text)
         deltas = [{"type": "input_json_delta", "partial_json": piece} for piece in pieces]
-        yield {"type": "tool_use", "id": reply.call_id(at, call), "name": call.name, "input": {}}, list[JSON](deltas)
+        yield {"type": "tool_use", "id": answer.call_id(at, call), "name": call.name, "input": {}}, list[JSON](deltas)
 
 
-def _usage(reply: Reply) -> JSON:
-    counts = {"input_tokens": reply.usage.input_tokens, "output_tokens": reply.usage.output_tokens}
-    if reply.dialect.messages_profile == "docs":
+def _usage(answer: Answer) -> JSON:
+    counts = {"input_tokens": answer.usage.input_tokens, "output_tokens": answer.usage.output_tokens}
+    if answer.dialect.messages_profile == "docs":
         return counts
-    return {**counts, "cache_creation_input_tokens": 0, "cache_read_input_tokens": reply.usage.cached_tokens}
+    return {**counts, "cache_creation_input_tokens": 0, "cache_read_input_tokens": answer.usage.cached_tokens}
 
 
-def _head(reply: Reply) -> JSON:
-    is_live = reply.dialect.messages_profile == "live"
-    name = f"chatcmpl-{reply.hex('id', 32)}-{reply.hex('span', 8)}" if is_live else f"msg_{reply.hex('id', 24)}"
-    model = {"model": reply.model} if reply.dialect.messages_model_field else {}
+def _head(answer: Answer) -> JSON:
+    is_live = answer.dialect.messages_profile == "live"
+    name = f"chatcmpl-{answer.hex('id', 32)}-{answer.hex('span', 8)}" if is_live else f"msg_{answer.hex('id', 24)}"
+    model = {"model": answer.model} if answer.dialect.messages_model_field else {}
     return {"id": name, "type": "message", "role": "assistant", **model}
 
 
-def _signature(reply: Reply) -> JSON:
-    wanted = reply.dialect.messages_signature
+def _signature(answer: Answer) -> JSON:
+    wanted = answer.dialect.messages_signature
     if wanted == "absent":
         return {}
-    return {"signature": wanted and reply.hex("signature", 32)}
+    return {"signature": wanted and answer.hex("signature", 32)}
 
 
-def _stop_reason(reply: Reply) -> str:
-    return _STOP_REASONS.get(reply.turn.ending, reply.turn.ending)
+def _stop_reason(answer: Answer) -> str:
+    return _STOP_REASONS.get(answer.turn.ending, answer.turn.ending)
 
 
 def _input(arguments: str) -> object:
-    """A call's arguments as an object; what is no JSON goes out as the text it is, rather than as no arguments."""
+    """A call's arguments as an object. Invalid JSON is sent as a string, so that it is not taken for no arguments."""
     try:
         return json.loads(arguments or "{}")
     except json.JSONDecodeError:

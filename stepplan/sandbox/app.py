@@ -1,23 +1,24 @@
-"""The endpoints: requests checked, recorded, and answered from the script or from themselves."""
+"""The endpoints: each request is recorded, checked, and answered from the script or from the request itself."""
 
 import json
 from collections.abc import Awaitable, Callable, Collection
+from typing import Any
 
 from starlette.applications import Starlette
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from stepplan.sandbox import anthropic, openai, tokens
+from stepplan.sandbox import anthropic, models, openai, tokens
 from stepplan.sandbox.account import Account, RecordedRequest
-from stepplan.sandbox.checks import check_model
 from stepplan.sandbox.delivery import Connections, Delivery, Reset
-from stepplan.sandbox.errors import Refusal, json_response, not_found, status_response
+from stepplan.sandbox.derived import derive
+from stepplan.sandbox.http_errors import Refusal, json_response, not_found, status_response
 from stepplan.sandbox.jsontools import JSON, as_object, dump
-from stepplan.sandbox.replies import derive
+from stepplan.sandbox.protocol import Answer, ServerProtocol
 from stepplan.sandbox.script import Fault, Turn, Usage
-from stepplan.sandbox.wire import EPOCH, Reply, Wire
+from stepplan.sandbox.validation import check_model
 
 PREFIX = "/step_plan"
 
@@ -25,40 +26,44 @@ PREFIX = "/step_plan"
 def create_app(account: Account, connections: Connections) -> Starlette:
     """The service as an ASGI application."""
 
-    async def nowhere(request: Request, _: Exception) -> Response:
+    async def unknown_path(request: Request, _: Exception) -> Response:
         await _record(account, request)
         return not_found()
 
+    async def disconnected(_: Request, error: Exception) -> Response:  # noqa: ARG001 - the interface's
+        return Response()  # nobody reads it
+
     routes = [
-        Route(f"{PREFIX}/v1/chat/completions", Answers(account, connections, openai), methods=["POST"]),
-        Route(f"{PREFIX}/v1/messages", Answers(account, connections, anthropic), methods=["POST"]),
+        Route(f"{PREFIX}/v1/chat/completions", Endpoint(account, connections, openai), methods=["POST"]),
+        Route(f"{PREFIX}/v1/messages", Endpoint(account, connections, anthropic), methods=["POST"]),
         Route(f"{PREFIX}/v1/messages/count_tokens", _count_tokens(account), methods=["POST"]),
-        Route(f"{PREFIX}/v1/models", _models(account), methods=["GET"]),
+        Route(f"{PREFIX}/v1/models", _list_models(account), methods=["GET"]),
     ]
-    app = Starlette(routes=routes, exception_handlers={404: nowhere, 405: nowhere})
-    # A path with a slash too many does not exist either.
+    handlers: dict[Any, Any] = {404: unknown_path, 405: unknown_path, ClientDisconnect: disconnected}
+    app = Starlette(routes=routes, exception_handlers=handlers)
+    # The service answers 404 to a trailing slash; it does not redirect.
     app.router.redirect_slashes = False
     return app
 
 
-class Answers:
-    """The endpoint of one protocol.
+class Endpoint:
+    """The endpoint that answers over one protocol.
 
     Args:
-        account: Who asks.
+        account: The account that is asked for.
         connections: The open connections, for faults.
-        wire: The protocol.
+        protocol: The protocol.
     """
 
-    def __init__(self, account: Account, connections: Connections, wire: Wire) -> None:
+    def __init__(self, account: Account, connections: Connections, protocol: ServerProtocol) -> None:
         self._account = account
         self._connections = connections
-        self._wire = wire
+        self._protocol = protocol
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request; it counts as open until the last byte."""
+        """Answer one request. It counts as open until the last byte is sent or the client disconnects."""
         request = Request(scope, receive)
-        body = await _record(self._account, request, self._wire)
+        body = await _record(self._account, request, self._protocol)
         with self._account.slot() as current:
             response = self._respond(request, body, current)
             await response(scope, receive, send)
@@ -67,10 +72,10 @@ class Answers:
         number = self._account.number()
         headers = {"X-Trace-Id": f"{number:032x}"}
         try:
-            self._account.admit(request.headers, takes_x_api_key=self._wire is anthropic)
+            self._account.admit(request.headers, takes_x_api_key=self._protocol is anthropic)
             self._account.charge(current)
             check_model(body, self._account.terms.models)
-            self._wire.check(body)
+            self._protocol.check(body)
         except Refusal as refusal:
             return json_response(refusal.body, refusal.status, headers)
         turn = self._account.next_turn()
@@ -82,37 +87,34 @@ class Answers:
         return self._answer(body, turn, headers, number)
 
     def _answer(self, body: JSON, turn: Turn, headers: dict[str, str], number: int) -> Response:
-        conversation = self._wire.read(body)
-        said = derive(conversation) if turn.is_blank else turn
-        usage = said.usage or Usage(conversation.input_tokens, tokens.output_tokens(said))
-        reply = Reply(said, usage, conversation.model, self._account.terms.dialect, number)
+        conversation = self._protocol.read(body)
+        content = derive(conversation) if turn.is_blank else turn
+        usage = content.usage or Usage(conversation.input_tokens, tokens.output_tokens(content))
+        answer = Answer(content, usage, conversation.model, self._account.terms.dialect, number)
         fault = turn.fault or Fault()
         if conversation.stream:
-            error = self._wire.error_frame(fault.error, fault.error_shape)
-            frames = self._wire.frames(reply)
-            return Delivery(frames, fault, self._connections, headers, ping=self._wire.PING, error=error)
+            error = self._protocol.error_frame(fault.error, fault.error_shape)
+            frames = self._protocol.frames(answer)
+            return Delivery(frames, fault, self._connections, headers, ping=self._protocol.PING, error=error)
         if fault.error_after is not None:
             return status_response(500, {"error": dict(fault.error)}, headers)
         if turn.fault is None:
-            return json_response(self._wire.whole(reply), headers=headers)
-        whole = [] if fault.stall_after is not None else [dump(self._wire.whole(reply)).encode()]
-        # Blanks before a JSON text are no part of it, so they can serve as pings.
+            return json_response(self._protocol.whole(answer), headers=headers)
+        whole = [] if fault.stall_after is not None else [dump(self._protocol.whole(answer)).encode()]
+        # Whitespace before a JSON text is ignored, so it can serve as pings.
         return Delivery(whole, fault, self._connections, headers, ping=b" ", media_type="application/json")
 
 
-def _models(account: Account) -> Callable[[Request], Awaitable[Response]]:
-    async def models(request: Request) -> Response:
+def _list_models(account: Account) -> Callable[[Request], Awaitable[Response]]:
+    async def list_models(request: Request) -> Response:
         await _record(account, request)
         try:
             account.admit(request.headers)
         except Refusal as refusal:
             return json_response(refusal.body, refusal.status)
-        data = [
-            {"id": name, "object": "model", "created": EPOCH, "owned_by": "stepai"} for name in account.terms.models
-        ]
-        return json_response({"object": "list", "data": data})
+        return json_response(models.listing(account.terms.models))
 
-    return models
+    return list_models
 
 
 def _count_tokens(account: Account) -> Callable[[Request], Awaitable[Response]]:
@@ -121,7 +123,7 @@ def _count_tokens(account: Account) -> Callable[[Request], Awaitable[Response]]:
         try:
             account.admit(request.headers, takes_x_api_key=True)
             check_model(body, account.terms.models)
-            # Counting needs no budget.
+            # `max_tokens` is optional here.
             anthropic.check({"max_tokens": 1, **body})
         except Refusal as refusal:
             return json_response(refusal.body, refusal.status)
@@ -130,8 +132,8 @@ def _count_tokens(account: Account) -> Callable[[Request], Awaitable[Response]]:
     return count_tokens
 
 
-async def _record(account: Account, request: Request, wire: Wire | None = None) -> JSON:
-    """Keep the request, and give back its body."""
+async def _record(account: Account, request: Request, protocol: ServerProtocol | None = None) -> JSON:
+    """Record the request, and return its body."""
     try:
         body = as_object(json.loads(await request.body()))
     except ValueError:
@@ -142,8 +144,8 @@ async def _record(account: Account, request: Request, wire: Wire | None = None) 
             path=request.url.path,
             headers=dict(request.headers),
             body=body,
-            protocol=wire.NAME if wire else None,
-            unlisted=_unlisted(body, wire.FIELDS) if wire else (),
+            protocol=protocol.NAME if protocol else None,
+            unlisted=_unlisted(body, protocol.FIELDS) if protocol else (),
         )
     )
     return body

@@ -1,4 +1,4 @@
-"""A request in neutral words: what deriving a reply needs, whichever protocol it came by."""
+"""A request independent of its protocol: what is needed to derive an answer."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ from stepplan.sandbox.jsontools import JSON, dump
 
 @dataclass(frozen=True, slots=True)
 class Tool:
-    """A tool the caller bound."""
+    """A tool offered to the model."""
 
     name: str
     parameters: JSON
@@ -15,7 +15,7 @@ class Tool:
 
 @dataclass(frozen=True, slots=True)
 class ToolResult:
-    """What a tool answered."""
+    """What a tool returned."""
 
     name: str
     text: str
@@ -24,23 +24,23 @@ class ToolResult:
 
 @dataclass(frozen=True, slots=True)
 class Conversation:
-    """What was asked for.
+    """A request.
 
     Attributes:
         model: The model's name.
-        question: The last thing a person said.
-        results: What tools answered since.
+        question: The text of the last user message.
+        results: The tool results since then.
         tools: The tools that may be called.
         choice: `auto`, `none`, `required`, or the name of the tool that must be called.
-        parallel: Whether several tools may be called at once.
+        parallel: Whether one answer may hold several calls.
         wants_json: Whether the answer must be a JSON object.
-        schema: The JSON Schema the answer must follow.
+        schema: The JSON Schema that the answer must follow.
         instructions: The system prompt.
-        effort: The reasoning effort, if it was set.
+        effort: The reasoning effort, if it is set.
         max_tokens: The budget for reasoning and answer.
-        stop: Where the answer must end.
-        stream: Whether the answer comes as events.
-        input_tokens: How long the request is.
+        stop: The stop sequences.
+        stream: Whether the answer is streamed.
+        input_tokens: The length of the request.
     """
 
     model: str
@@ -60,5 +60,5 @@ class Conversation:
 
 
 def tool_text(name: object, description: object, parameters: object) -> str:
-    """A tool as words, to count its tokens the same on both protocols."""
+    """A tool as text, so that its tokens count the same over both protocols."""
     return f"{name} {description or ''} {dump(parameters)}"

@@ -1,4 +1,4 @@
-"""Bringing an answer over, well or badly."""
+"""Sends an answer's bytes, applying the turn's fault."""
 
 import asyncio
 import socket
@@ -18,21 +18,21 @@ _NO_LINGER = struct.pack("ii", 1, 0)
 
 
 class Connections:
-    """The open connections, by the address of the client: faults reach below HTTP."""
+    """The open connections by client address, so that faults can act below HTTP."""
 
     def __init__(self) -> None:
         self._transports: dict[_Address, asyncio.Transport] = {}
 
     def add(self, transport: asyncio.Transport) -> None:
-        """Take note of a new connection."""
+        """Remember a new connection."""
         self._transports[transport.get_extra_info("peername")] = transport
 
     def remove(self, transport: asyncio.Transport) -> None:
-        """Forget a connection that is gone."""
+        """Forget a closed connection."""
         self._transports = {address: known for address, known in self._transports.items() if known is not transport}
 
     def close(self, client: _Address | None) -> None:
-        """Close a connection after what was written to it."""
+        """Close a connection once what was written to it is sent."""
         self._find(client).close()
 
     def reset(self, client: _Address | None) -> None:
@@ -43,22 +43,22 @@ class Connections:
         transport.abort()
 
     def abort_all(self) -> None:
-        """End every connection at once."""
+        """Close every connection at once, without sending what is left."""
         for transport in self._transports.values():
             transport.abort()
 
     def _find(self, client: _Address | None) -> asyncio.Transport:
         if client not in self._transports:
-            # Without a server there is no connection either: the caller gets the error itself.
+            # Without a server there is no connection to cut; the caller gets the error itself.
             raise ConnectionResetError("The sandbox closed the connection")
         return self._transports[client]
 
 
 class Reset(Response):
-    """No answer at all: the connection is reset.
+    """Resets the connection instead of answering.
 
     Args:
-        connections: Where the connection is found.
+        connections: The open connections.
     """
 
     def __init__(self, connections: Connections) -> None:
@@ -72,16 +72,16 @@ class Reset(Response):
 
 
 class Delivery(Response):
-    """An answer's bytes, with a fault if there is one.
+    """An answer whose body is sent in pieces, with the turn's fault.
 
     Args:
-        frames: The body, an event at a time.
+        frames: The body, one event at a time.
         fault: What goes wrong.
-        connections: Where the connection is found, to cut it.
+        connections: The open connections, to cut this one.
         headers: Further headers.
-        ping: What is sent to keep the connection alive.
-        error: What is sent when the answer fails.
-        media_type: The body's type.
+        ping: The bytes that keep the connection alive.
+        error: The bytes sent when the answer fails.
+        media_type: The `Content-Type`, sent as it is: the service names no charset.
     """
 
     def __init__(
@@ -95,8 +95,8 @@ class Delivery(Response):
         error: bytes = b"",
         media_type: str = "text/event-stream",
     ) -> None:
-        super().__init__(headers=headers, media_type=media_type)
-        # The length is not known, and a body that is cut must not promise one.
+        super().__init__(headers={**headers, "content-type": media_type})
+        # The length is unknown, and a body that is cut must not promise one.
         del self.headers["content-length"]
         self._frames = frames
         self._fault = fault
@@ -105,54 +105,56 @@ class Delivery(Response):
         self._error = error
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send the answer, until it ends or nobody listens."""
-        # The request has been read to its end, so the next message is that the client is gone.
-        gone = asyncio.ensure_future(receive())
+        """Send the answer until it ends or the client disconnects."""
+        # The request is read completely, so the next message says that the client disconnected.
+        disconnected = asyncio.ensure_future(receive())
         try:
             await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
             for piece in self._pieces():
-                await asyncio.wait({gone}, timeout=self._fault.delay)
-                if gone.done():
+                await asyncio.wait({disconnected}, timeout=self._fault.delay)
+                if disconnected.done():
                     return
                 await send({"type": "http.response.body", "body": piece, "more_body": True})
             if self._fault.stall_after is not None:
-                await self._stall(gone, send)
+                await self._stall(disconnected, send)
             elif self._fault.cut_at is not None and self._fault.abrupt:
                 self._connections.close(scope.get("client"))
-                await gone
+                await disconnected
             else:
                 await send({"type": "http.response.body", "body": b"", "more_body": False})
         finally:
-            gone.cancel()
+            disconnected.cancel()
 
     def _pieces(self) -> Iterator[bytes]:
-        """The body as it is written: whole events, or pieces of the wanted size."""
+        """The body as it is written: whole events, or pieces of the fault's size."""
         frames: Iterator[bytes] = islice(self._frames, self._fault.stall_after)
         if self._fault.error_after is not None:
             frames = chain(islice(frames, self._fault.error_after), [self._error])
         pieces = frames if self._fault.slice is None else _sliced(frames, self._fault.slice)
         return pieces if self._fault.cut_at is None else _cut(pieces, self._fault.cut_at)
 
-    async def _stall(self, gone: asyncio.Future[Message], send: Send) -> None:
+    async def _stall(self, disconnected: asyncio.Future[Message], send: Send) -> None:
         if not self._fault.pings:
-            await gone
-        while not gone.done():
-            await asyncio.wait({gone}, timeout=self._fault.ping_interval)
+            await disconnected
+        while not disconnected.done():
+            await asyncio.wait({disconnected}, timeout=self._fault.ping_interval)
             await send({"type": "http.response.body", "body": self._ping, "more_body": True})
 
 
 def _sliced(frames: Iterator[bytes], size: int) -> Iterator[bytes]:
-    left = b""
+    """The same bytes in pieces of this size."""
+    rest = b""
     for frame in frames:
-        left += frame
-        while len(left) >= size:
-            yield left[:size]
-            left = left[size:]
-    if left:
-        yield left
+        rest += frame
+        while len(rest) >= size:
+            yield rest[:size]
+            rest = rest[size:]
+    if rest:
+        yield rest
 
 
 def _cut(pieces: Iterator[bytes], at: int) -> Iterator[bytes]:
+    """The same bytes up to this offset."""
     for piece in pieces:
         if len(piece) >= at:
             yield piece[:at]

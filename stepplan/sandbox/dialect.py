@@ -1,4 +1,4 @@
-"""The ways the service's wire is known, or suspected, to vary."""
+"""The variants of the service's wire format, known and suspected."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -6,30 +6,32 @@ from typing import Literal
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """Which of the possible shapes the sandbox speaks. The defaults are those seen live.
+    """The shapes that the sandbox sends. The defaults are those that were captured from the service.
 
     Attributes:
-        chat_reasoning_fields: The names that carry reasoning: `reasoning`, `reasoning_content` or `both`, with the same
+        chat_profile: `live`: the Chat Completions stream that StepFun's quickstart page shows (March 2026): role
+            `assistant` in every delta, no `finish_reason` but in the last chunk, which holds content too, token counts
+            that start at the prompt's, and `agent`. `old`: StepFun's samples of 2024: role and `finish_reason` are `""`
+            until a last chunk without content; the first chunk has `created` and token counts of 0. `openai`: as OpenAI
+            sends it: the role in the first chunk only, `finish_reason` null.
+        chat_reasoning_fields: The names that carry reasoning: `reasoning`, `reasoning_content`, or `both` with the same
             text.
-        chat_idle_finish: `finish_reason` of a chunk that does not finish: `""` or null.
-        chat_idle_role: `delta.role` of every chunk but the first: `""`, `assistant`, or left out.
-        chat_usage: Usage on `every_chunk` (cumulative), on the `last` only, in a chunk of its own without choices
-            (`trailing_empty_choices`), or not at all (`none`).
-        chat_tool_finish: `finish_reason` of an answer with tool calls; some documented samples say `stop`.
+        chat_usage: Token counts on `every_chunk` (cumulative), on the `last` only, in a chunk of their own without
+            choices (`trailing_empty_choices`), or not at all (`none`).
+        chat_tool_finish: `finish_reason` of an answer with tool calls; some documented samples have `stop`.
         chat_tool_pieces: `split`: a tool call's name alone, then its arguments in pieces; `whole`: all in one delta.
-        tool_ids: `chatcmpl-tool-` and 16 hex digits as seen live, or `call_` and 22 characters as in the documents.
-        messages_profile: `live`: the stream of Anthropic's shape; `docs`: as in the documented sample, which has no
-            `content_block_stop`, no usage at the start, and `stop_reason` outside of `delta`.
+        tool_ids: `chatcmpl-tool-` and 16 hex digits as captured, or `call_` and 22 characters as documented.
+        messages_profile: `live`: the stream of Anthropic's shape; `docs`: that of the documented sample, which has no
+            `content_block_stop`, no usage at the start, and `stop_reason` outside `delta`.
         messages_signature: A thinking block's signature: 32 hex digits, null, or left out.
         messages_trailing_done: Whether `data: [DONE]` follows `message_stop`.
         messages_model_field: Whether answers name the model.
-        ping: Whether a ping follows the first event: an event on Messages, a comment on Chat Completions. The `docs`
-            profile always has one.
+        ping: Whether a ping follows the first event: an event over Messages, a comment over Chat Completions. The
+            `docs` profile always has one.
     """
 
+    chat_profile: Literal["live", "old", "openai"] = "live"
     chat_reasoning_fields: Literal["both", "reasoning", "reasoning_content"] = "both"
-    chat_idle_finish: Literal[""] | None = ""
-    chat_idle_role: Literal["", "assistant", "absent"] = ""
     chat_usage: Literal["every_chunk", "last", "trailing_empty_choices", "none"] = "every_chunk"
     chat_tool_finish: Literal["tool_calls", "stop"] = "tool_calls"
     chat_tool_pieces: Literal["split", "whole"] = "split"

@@ -1,4 +1,4 @@
-"""JSON of unknown shape, read without surprises."""
+"""Reads JSON of unknown shape without raising."""
 
 import json
 from typing import Any, TypeAlias, TypeGuard, cast
@@ -17,14 +17,14 @@ def as_list(value: object) -> list[Any]:
 
 
 def as_text(content: object) -> str:
-    """The words of a message's content, which is a string or an array of parts."""
+    """The text of a message's content, which is a string or an array of parts."""
     if isinstance(content, str):
         return content
     return "\n".join(str(part["text"]) for part in map(as_object, as_list(content)) if "text" in part)
 
 
 def dump(value: object) -> str:
-    """A value's JSON text as the service writes it: compact, other scripts raw."""
+    """A value's JSON text as the service writes it: compact, with non-ASCII characters as they are."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 

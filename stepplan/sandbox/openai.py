@@ -1,4 +1,4 @@
-"""Chat Completions, seen from the server: requests read, answers written."""
+"""The server's side of Chat Completions: reads requests, writes answers."""
 
 import json
 import re
@@ -6,7 +6,12 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
 from stepplan.sandbox import tokens
-from stepplan.sandbox.checks import (
+from stepplan.sandbox.conversation import Conversation, Tool, ToolResult, tool_text
+from stepplan.sandbox.http_errors import Refusal
+from stepplan.sandbox.jsontools import JSON, as_list, as_object, as_text, dump
+from stepplan.sandbox.protocol import Answer, ProtocolName
+from stepplan.sandbox.script import ToolCall, Usage
+from stepplan.sandbox.validation import (
     RANGES,
     check_effort,
     check_parts,
@@ -16,11 +21,6 @@ from stepplan.sandbox.checks import (
     messages_of,
     missing,
 )
-from stepplan.sandbox.conversation import Conversation, Tool, ToolResult, tool_text
-from stepplan.sandbox.errors import Refusal
-from stepplan.sandbox.jsontools import JSON, as_list, as_object, as_text, dump
-from stepplan.sandbox.script import ToolCall, Usage
-from stepplan.sandbox.wire import ProtocolName, Reply
 
 NAME: ProtocolName = "openai"
 PING = b": ping\n\n"
@@ -45,6 +45,12 @@ FIELDS = frozenset(
 _ROLES = ("system", "developer", "user", "assistant", "tool")
 _PARTS = frozenset({"text", "image_url", "video_url", "input_audio"})
 _RANGES = {**RANGES, "frequency_penalty": (-2, 2)}
+# What every delta of a profile has; its own content replaces it.
+_DELTA: Mapping[str, JSON] = {
+    "live": {"role": "assistant", "content": ""},
+    "old": {"role": "", "content": ""},
+    "openai": {},
+}
 _TOOL_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_-]{0,63}")
 
 
@@ -52,7 +58,7 @@ _TOOL_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_-]{0,63}")
 
 
 def check(body: JSON) -> None:
-    """Refuse what the protocol refuses."""
+    """Refuse what this protocol refuses."""
     messages = messages_of(body)
     check_ranges(body, _RANGES)
     check_effort(body, body.get("reasoning_effort"), "reasoning_effort")
@@ -61,7 +67,7 @@ def check(body: JSON) -> None:
     known: set[str] = set()
     for message in messages:
         if message.get("role") not in _ROLES:
-            raise invalid("messages.role", " or ".join(_ROLES))
+            raise Refusal(400, f"invalid msg role: {message.get('role')}", "request_params_invalid")
         if "content" not in message and message["role"] != "assistant":
             raise missing("messages.content")
         calls = [as_object(call) for call in as_list(message.get("tool_calls"))]
@@ -89,7 +95,7 @@ def _check_response_format(form: object) -> None:
 
 
 def _check_call(call: JSON) -> None:
-    """Refuse a tool call of the history that has not what the service needs to show it to the model."""
+    """Refuse a tool call in the history that lacks what the service needs to show it to the model."""
     if not call.get("id") or not call.get("type"):
         raise Refusal(400, "messages.tool_calls: id and type are required")
     try:
@@ -101,7 +107,7 @@ def _check_call(call: JSON) -> None:
 
 
 def _function_name(tool: JSON) -> str:
-    """A tool's name; the service's own tools have none."""
+    """A function's name; empty for the tools that the service runs itself."""
     if tool.get("type") in ("web_search", "retrieval"):
         return ""
     function = as_object(tool.get("function"))
@@ -114,7 +120,7 @@ def _function_name(tool: JSON) -> str:
 
 
 def read(body: JSON) -> Conversation:
-    """The request in neutral words."""
+    """The request, independent of the protocol."""
     messages = [as_object(message) for message in as_list(body.get("messages"))]
     question, results = _asked(messages)
     instructions = "\n".join(as_text(m.get("content")) for m in messages if m.get("role") in ("system", "developer"))
@@ -142,7 +148,7 @@ def read(body: JSON) -> Conversation:
 
 
 def _asked(messages: list[JSON]) -> tuple[str, list[ToolResult]]:
-    """The last thing a person said, and what tools answered since."""
+    """The text of the last user message, and the tool results since then."""
     question = ""
     results: list[ToolResult] = []
     names: dict[str, str] = {}
@@ -169,102 +175,121 @@ def _input_tokens(messages: list[JSON], functions: list[JSON]) -> int:
 # ------------------------------------------------------------------------------------------------------------- answers
 
 
-def whole(reply: Reply) -> JSON:
-    """The answer in one object."""
-    turn = reply.turn
-    message: JSON = {"role": "assistant", "content": turn.text, **_reasoning(reply, turn.reasoning)}
+def whole(answer: Answer) -> JSON:
+    """The body of an answer that is not streamed."""
+    turn = answer.turn
+    message: JSON = {"role": "assistant", "content": turn.text, **_reasoning(answer, turn.reasoning)}
     if turn.tool_calls:
-        message["tool_calls"] = [_call(reply, at, call, call.arguments_text) for at, call in enumerate(turn.tool_calls)]
+        message["tool_calls"] = [
+            _call(answer, at, call, call.arguments_text) for at, call in enumerate(turn.tool_calls)
+        ]
     return {
-        "id": _id(reply),
+        "id": _id(answer),
         "object": "chat.completion",
-        "created": reply.created,
-        "model": reply.model,
-        "choices": [{"index": 0, "finish_reason": _finish(reply), "message": message}],
-        "usage": _usage(reply.usage),
+        "created": answer.created,
+        "model": answer.model,
+        "choices": [{"index": 0, "message": message, "finish_reason": _finish(answer)}],
+        "usage": _usage(answer.usage),
+        **_agent(answer),
     }
 
 
-def frames(reply: Reply) -> Iterator[bytes]:
-    """The answer as events."""
-    shown = reply.dialect.chat_usage
-    yield _chunk(
-        reply, {"role": "assistant", "content": ""}, _counts(0, 0) if shown == "every_chunk" else None, created=0
-    )
-    if reply.dialect.ping:
+def frames(answer: Answer) -> Iterator[bytes]:
+    """The events of a streamed answer, one at a time."""
+    shown = answer.dialect.chat_usage
+    counts_always = shown == "every_chunk"
+    yield _first_chunk(answer, counts=counts_always)
+    if answer.dialect.ping:
         yield PING
+    deltas = list(_deltas(answer))
+    if answer.dialect.chat_profile != "live" or not deltas:
+        deltas.append(({}, 0))  # a last chunk without content
+    *others, (last, _) = deltas
     spent = 0
-    for delta, cost in _deltas(reply):
-        spent = min(spent + cost, reply.usage.output_tokens)
-        usage = _counts(reply.usage.input_tokens, spent) if shown == "every_chunk" else None
-        yield _chunk(reply, {**_idle_role(reply), "content": "", **delta}, usage)
-    usage = _usage(reply.usage) if shown in ("every_chunk", "last") else None
-    yield _chunk(reply, {**_idle_role(reply), "content": ""}, usage, finish=_finish(reply))
+    for delta, cost in others:
+        spent = min(spent + cost, answer.usage.output_tokens)
+        yield _chunk(answer, delta, _counts(answer.usage.input_tokens, spent) if counts_always else None)
+    usage = _usage(answer.usage) if shown in ("every_chunk", "last") else None
+    yield _chunk(answer, last, usage, finish=_finish(answer))
     if shown == "trailing_empty_choices":
-        yield _frame({**_head(reply, reply.created), "choices": [], "usage": _usage(reply.usage)})
+        yield _frame({**_head(answer), "choices": [], "usage": _usage(answer.usage), **_agent(answer)})
     yield b"data: [DONE]\n\n"
 
 
-def error_frame(error: Mapping[str, Any], shape: Literal["typed", "bare"]) -> bytes:  # noqa: ARG001 - there is but one
+def error_frame(error: Mapping[str, Any], shape: Literal["typed", "bare"]) -> bytes:  # noqa: ARG001 - there is only one
     """An error in the middle of a stream."""
     return _frame({"error": dict(error)})
 
 
-def _deltas(reply: Reply) -> Iterator[tuple[JSON, int]]:
-    """What the chunks between the first and the last bring, and its cost in tokens."""
-    turn = reply.turn
+def _deltas(answer: Answer) -> Iterator[tuple[JSON, int]]:
+    """The content of the chunks after the first, each with its cost in tokens."""
+    turn = answer.turn
     for piece in tokens.pieces(turn.reasoning):
-        yield _reasoning(reply, piece), tokens.count(piece)
+        yield _reasoning(answer, piece), tokens.count(piece)
     for piece in tokens.pieces(turn.text):
         yield {"content": piece}, tokens.count(piece)
     for at, call in enumerate(turn.tool_calls):
-        if reply.dialect.chat_tool_pieces == "whole":
+        if answer.dialect.chat_tool_pieces == "whole":
             cost = tokens.call_cost(call) + tokens.count(call.arguments_text)
-            yield {"tool_calls": [{"index": at, **_call(reply, at, call, call.arguments_text)}]}, cost
+            yield {"tool_calls": [{"index": at, **_call(answer, at, call, call.arguments_text)}]}, cost
             continue
-        yield {"tool_calls": [{"index": at, **_call(reply, at, call, "")}]}, tokens.call_cost(call)
+        yield {"tool_calls": [{"index": at, **_call(answer, at, call, "")}]}, tokens.call_cost(call)
         for piece in tokens.pieces(call.arguments_text):
             yield {"tool_calls": [{"index": at, "function": {"arguments": piece}}]}, tokens.count(piece)
 
 
-def _chunk(
-    reply: Reply, delta: JSON, usage: JSON | None, *, finish: str | None = None, created: int | None = None
-) -> bytes:
-    choice = {"index": 0, "delta": delta, "finish_reason": finish or reply.dialect.chat_idle_finish}
-    head = _head(reply, reply.created if created is None else created)
-    return _frame({**head, "choices": [choice]} | ({} if usage is None else {"usage": usage}))
+def _first_chunk(answer: Answer, *, counts: bool) -> bytes:
+    """The chunk that opens the message."""
+    opening = {"role": "assistant", "content": ""}
+    if answer.dialect.chat_profile != "old":
+        return _chunk(answer, opening, _counts(answer.usage.input_tokens, 0) if counts else None)
+    choice = {"index": 0, "delta": opening, "finish_reason": ""}
+    return _frame({**_head(answer), "created": 0, "choices": [choice]} | ({"usage": _counts(0, 0)} if counts else {}))
 
 
-def _head(reply: Reply, created: int) -> JSON:
-    return {"id": _id(reply), "object": "chat.completion.chunk", "created": created, "model": reply.model}
+def _chunk(answer: Answer, delta: JSON, usage: JSON | None, *, finish: str | None = None) -> bytes:
+    choice: JSON = {"index": 0, "delta": {**_DELTA[answer.dialect.chat_profile], **delta}}
+    if finish or answer.dialect.chat_profile != "live":
+        choice["finish_reason"] = finish or ("" if answer.dialect.chat_profile == "old" else None)
+    counts = {} if usage is None else {"usage": usage}
+    return _frame({**_head(answer), "choices": [choice], **counts, **_agent(answer)})
+
+
+def _head(answer: Answer) -> JSON:
+    return {
+        "id": _id(answer),
+        "object": "chat.completion.chunk",
+        "created": answer.created,
+        "model": answer.model,
+    }
+
+
+def _agent(answer: Answer) -> JSON:
+    return {"agent": ""} if answer.dialect.chat_profile == "live" else {}
 
 
 def _frame(data: JSON) -> bytes:
     return f"data: {dump(data)}\n\n".encode()
 
 
-def _id(reply: Reply) -> str:
-    return f"{reply.hex('id', 32)}.{reply.hex('span', 32)}"
+def _id(answer: Answer) -> str:
+    return f"{answer.hex('id', 32)}.{answer.hex('span', 32)}"
 
 
-def _idle_role(reply: Reply) -> JSON:
-    return {} if reply.dialect.chat_idle_role == "absent" else {"role": reply.dialect.chat_idle_role}
-
-
-def _reasoning(reply: Reply, text: str) -> JSON:
-    named = reply.dialect.chat_reasoning_fields
+def _reasoning(answer: Answer, text: str) -> JSON:
+    named = answer.dialect.chat_reasoning_fields
     names = ("reasoning", "reasoning_content") if named == "both" else (named,)
     return dict.fromkeys(names, text) if text else {}
 
 
-def _call(reply: Reply, at: int, call: ToolCall, arguments: str) -> JSON:
+def _call(answer: Answer, at: int, call: ToolCall, arguments: str) -> JSON:
     function = {"name": call.name, "arguments": arguments}
-    return {"id": reply.call_id(at, call), "type": "function", "function": function}
+    return {"id": answer.call_id(at, call), "type": "function", "function": function}
 
 
-def _finish(reply: Reply) -> str:
-    ending = reply.turn.ending
-    return reply.dialect.chat_tool_finish if ending == "tool_calls" else ending
+def _finish(answer: Answer) -> str:
+    ending = answer.turn.ending
+    return answer.dialect.chat_tool_finish if ending == "tool_calls" else ending
 
 
 def _counts(prompt: int, completion: int) -> JSON:

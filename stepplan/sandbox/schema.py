@@ -1,4 +1,4 @@
-"""Values that satisfy a JSON Schema, taken from the question where it has something fitting."""
+"""Makes values that satisfy a JSON Schema, taken from the question where it holds something that fits."""
 
 import math
 import re
@@ -8,9 +8,9 @@ from stepplan.sandbox.hints import Hints
 from stepplan.sandbox.jsontools import JSON, as_list, as_object
 from stepplan.sandbox.pattern import example
 
-# Beyond this many references a recursive schema is brought to its end.
+# After this many references, recursive schemas are ended.
 _SHALLOW = 2
-# Where a schema that cannot end is cut.
+# Schemas that cannot end are cut at this depth.
 _DEEPEST = 24
 _FORMATS = {
     "date": (r"\d{4}-\d\d-\d\d", "2026-01-31"),
@@ -38,11 +38,11 @@ class _Filler:
         self._hints = hints
 
     def value(self, schema: object, name: str, depth: int) -> Any:
-        """A value for one schema, which belongs to a property of this name."""
+        """A value for the schema of a property with this name."""
         rules, depth = self._resolve(as_object(schema), depth)
         for key in ("anyOf", "oneOf"):
             if options := as_list(rules.get(key)):
-                rest = {word: rule for word, rule in rules.items() if word not in (key, "default")}
+                rest = {other: rule for other, rule in rules.items() if other not in (key, "default")}
                 return self.value(_merge(rest, self._option(options, depth)), name, depth + 1)
         if "const" in rules:
             return rules["const"]
@@ -65,22 +65,22 @@ class _Filler:
         return None if kind == "null" else self._string(rules, name)
 
     def _resolve(self, schema: JSON, depth: int) -> tuple[JSON, int]:
-        """The schema with its references and `allOf` put in place; each reference is a level."""
+        """The schema with its references and `allOf` resolved, and the depth; each reference adds one."""
         rules = schema
         while "$ref" in rules and depth < _DEEPEST:
             target: Any = self._root
             for step in str(rules["$ref"]).removeprefix("#").strip("/").split("/"):
                 target = target if not step else as_object(target).get(step.replace("~1", "/").replace("~0", "~"))
-            siblings = {word: rule for word, rule in rules.items() if word != "$ref"}
+            siblings = {key: rule for key, rule in rules.items() if key != "$ref"}
             rules = _merge(as_object(target), siblings)
             depth += 1
         for part in as_list(rules.get("allOf")):
             resolved, depth = self._resolve(as_object(part), depth)
-            rules = _merge({word: rule for word, rule in rules.items() if word != "allOf"}, resolved)
+            rules = _merge({key: rule for key, rule in rules.items() if key != "allOf"}, resolved)
         return rules, depth
 
     def _option(self, options: list[Any], depth: int) -> JSON:
-        """The first option with something to say; deep down, the one that ends."""
+        """The first option that is not null; at depth, one that ends."""
         resolved = [as_object(option) for option in options]
         empty = [option for option in resolved if _kind(option) == "null"]
         full = [option for option in resolved if option not in empty]
@@ -93,7 +93,7 @@ class _Filler:
         return rules.get("default", allowed[0]) if named is None else named
 
     def _object(self, rules: JSON, depth: int) -> JSON:
-        """The required properties; all of them where the schema does not say which those are."""
+        """The required properties, or all of them if the schema has no `required`."""
         properties = as_object(rules.get("properties"))
         if "required" in rules:
             wanted = [str(name) for name in as_list(rules["required"])]
@@ -115,7 +115,7 @@ class _Filler:
         return items
 
     def _another(self, rules: JSON, item: Any, items: list[Any]) -> Any:
-        """A value unlike those the array has."""
+        """A value that the array does not hold yet."""
         schema, _ = self._resolve(as_object(rules.get("items")), 0)
         unused = [value for value in as_list(schema.get("enum")) if value not in items]
         if unused:
@@ -123,7 +123,7 @@ class _Filler:
         return item + len(items) if isinstance(item, int | float) else f"{item} {len(items) + 1}"
 
     def _number(self, rules: JSON, *, whole: bool) -> float:
-        """The next number of the question, brought between the bounds."""
+        """The question's next number, moved between the bounds."""
         low, high = _bounds(rules, whole=whole)
         found = self._hints.number(whole=whole)
         value = min(max(1.0 if found is None else found, low), high)
@@ -144,17 +144,17 @@ class _Filler:
         return text[: int(rules.get("maxLength", len(text)))]
 
     def _matching(self, pattern: str) -> str:
-        """A passage of the question that matches the pattern, or an example of one."""
+        """A passage of the question that matches the pattern, or a made-up string that does."""
         try:
             found = self._hints.match(re.compile(pattern.removeprefix("^").removesuffix("$")))
             return found if found and re.search(pattern, found) else example(pattern)
         except re.error:
-            # Another language's regular expression: nothing here can judge it.
+            # Another language's regular expression cannot be checked here.
             return self._hints.phrase("")
 
 
 def _merge(first: JSON, second: JSON) -> JSON:
-    """Both schemas at once: their properties and requirements together, else the second's word."""
+    """Both schemas in one: properties and requirements together, otherwise the second's value."""
     merged = {**first, **second}
     if "properties" in first and "properties" in second:
         merged["properties"] = {**as_object(first["properties"]), **as_object(second["properties"])}
@@ -164,7 +164,7 @@ def _merge(first: JSON, second: JSON) -> JSON:
 
 
 def _kind(rules: JSON) -> str:
-    """The type of a schema's values, inferred where it is not said."""
+    """The type of a schema's values, inferred if it is missing."""
     kind = rules.get("type")
     if kinds := as_list(kind):
         return str(next((name for name in kinds if name != "null"), "null"))
@@ -177,7 +177,7 @@ def _kind(rules: JSON) -> str:
 
 
 def _bounds(rules: JSON, *, whole: bool) -> tuple[float, float]:
-    """The smallest and the greatest number that are allowed."""
+    """The smallest and the largest accepted number."""
     low, high = float(rules.get("minimum", -math.inf)), float(rules.get("maximum", math.inf))
     above, below = float(rules.get("exclusiveMinimum", -math.inf)), float(rules.get("exclusiveMaximum", math.inf))
     gap = (min(below, high) - max(above, low)) / 2

@@ -1,4 +1,4 @@
-"""What a test or a demo writes down: the turns the sandbox is to take, and what goes wrong in them."""
+"""Scripts: the answers that the sandbox gives, and what goes wrong with them."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -8,12 +8,12 @@ from typing import Any, Literal
 
 @dataclass(frozen=True, slots=True)
 class ToolCall:
-    """A tool call the sandbox makes.
+    """A tool call in an answer.
 
     Attributes:
         name: The tool's name.
-        arguments: An object, written as JSON; or a string that goes out as it is, to script broken JSON.
-        id: The call's id; one is made if it is empty.
+        arguments: An object, sent as JSON; or a string, sent as it is, to script invalid JSON.
+        id: The call's id; empty to have one made.
     """
 
     name: str
@@ -22,7 +22,7 @@ class ToolCall:
 
     @property
     def arguments_text(self) -> str:
-        """The arguments as they go over the wire."""
+        """The arguments as they are sent."""
         if isinstance(self.arguments, str):
             return self.arguments
         return json.dumps(dict(self.arguments), ensure_ascii=False)
@@ -30,14 +30,13 @@ class ToolCall:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Token counts, sent as they are given.
+    """Token counts.
 
     Attributes:
         input_tokens: `prompt_tokens` on Chat Completions, `input_tokens` on Messages.
-        output_tokens: `completion_tokens` on Chat Completions, `output_tokens` on Messages; reasoning is in it.
+        output_tokens: `completion_tokens` on Chat Completions, `output_tokens` on Messages; includes reasoning.
         cached_tokens: `prompt_tokens_details.cached_tokens`, or `cache_read_input_tokens`.
-        reasoning_tokens: `completion_tokens_details.reasoning_tokens`, which the service leaves at 0; Chat Completions
-            only.
+        reasoning_tokens: `completion_tokens_details.reasoning_tokens`, Chat Completions only; the service sends 0.
     """
 
     input_tokens: int
@@ -50,26 +49,26 @@ class Usage:
 class Fault:
     """Something that goes wrong with a turn.
 
-    `status` and `reset` come instead of the turn, `times` requests long; the turn itself follows. The others spoil the
-    turn's own answer, and can be combined: `Fault(slice=1, cut_at=300, abrupt=True)`. A whole (not streamed) answer has
-    no events: there `error_after` becomes a status 500, and `stall_after` stays silent from the start.
+    `status` and `reset` replace the answer of `times` requests; the turn itself follows. The others apply to the turn's
+    own answer, and can be combined: `Fault(slice=1, cut_at=300, abrupt=True)`. An answer that is not streamed has no
+    events: there `error_after` becomes a status 500, and `stall_after` sends nothing.
 
     Attributes:
-        status: Answer with this status, and the documented body for it.
+        status: Answer with this status and its documented body.
         headers: Further headers for `status`, such as `Retry-After`.
         body: Another body for `status`: an object is sent as JSON, a string as plain text.
         reset: Reset the connection before any byte.
         times: How many requests get `status` or `reset`.
         error_after: Send an error frame after this many events, and end the stream.
         error: The error object of that frame.
-        error_shape: On Messages, `typed` has `"type": "error"` beside the error, `bare` has not.
+        error_shape: On Messages: `typed` adds `"type": "error"` beside the error, `bare` does not.
         cut_at: End the body after this many bytes.
         abrupt: With `cut_at`: close the connection without ending the HTTP message.
         stall_after: Send nothing more after this many events, and keep the connection open.
         pings: With `stall_after`: keep sending pings.
         ping_interval: Seconds between those pings.
         delay: Seconds to wait before each event, or before each piece if there is a `slice`.
-        slice: Write the body in pieces of this many bytes; 1 is byte by byte.
+        slice: Write the body in pieces of this many bytes.
     """
 
     status: int | None = None
@@ -92,7 +91,7 @@ class Fault:
 
     @property
     def refusals(self) -> int:
-        """How many requests this fault keeps from the turn."""
+        """How many requests this fault refuses before the turn."""
         return self.times if self.reset or self.status is not None else 0
 
 
@@ -100,15 +99,15 @@ class Fault:
 class Turn:
     """One answer of the sandbox.
 
-    A turn that says nothing but its fault, such as `Turn(fault=Fault(status=429))`, is answered as if there were no
-    script: derived from the request. `Turn(finish_reason="stop")` is an answer that is really empty.
+    A turn with nothing but a fault, such as `Turn(fault=Fault(status=429))`, is derived from the request, as an answer
+    without a script is. `Turn(finish_reason="stop")` is an empty answer.
 
     Attributes:
         reasoning: The thinking before the answer.
-        text: The answer's words.
-        tool_calls: The calls, made in parallel.
-        finish_reason: `stop`, `tool_calls`, `length` or `content_filter`, put in each protocol's own words; any other
-            word is sent as it is. By default `tool_calls` if there are any, else `stop`.
+        text: The answer's text.
+        tool_calls: The tool calls, all in this one answer.
+        finish_reason: `stop`, `tool_calls`, `length` or `content_filter`, sent as each protocol names it; anything else
+            is sent as it is. By default `tool_calls` if there are any, else `stop`.
         usage: Token counts; by default counted from the request and the answer.
         fault: What goes wrong.
     """
@@ -121,15 +120,15 @@ class Turn:
     fault: Fault | None = None
 
     def __post_init__(self) -> None:
-        """Accept a list of calls, which reads better in a script."""
+        """Accept a list of calls."""
         object.__setattr__(self, "tool_calls", tuple(self.tool_calls))
 
     @property
     def is_blank(self) -> bool:
-        """Whether nothing but a fault was given."""
+        """Whether nothing but a fault is set."""
         return all(getattr(self, item.name) == item.default for item in fields(self) if item.name != "fault")
 
     @property
     def ending(self) -> str:
-        """The finish reason, given or derived."""
+        """The finish reason, or its default."""
         return self.finish_reason or ("tool_calls" if self.tool_calls else "stop")

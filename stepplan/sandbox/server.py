@@ -1,4 +1,4 @@
-"""The sandbox: an account, its endpoints, and a server for them in a thread of its own."""
+"""The sandbox: an account, its endpoints, and a server for them in its own thread."""
 
 import asyncio
 import socket
@@ -14,9 +14,9 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from stepplan.sandbox.account import Account, RecordedRequest, Terms
 from stepplan.sandbox.app import PREFIX, create_app
-from stepplan.sandbox.checks import MODELS
 from stepplan.sandbox.delivery import Connections
 from stepplan.sandbox.dialect import Dialect
+from stepplan.sandbox.models import MODELS
 from stepplan.sandbox.script import Turn
 
 _HOST = "127.0.0.1"
@@ -24,10 +24,10 @@ _POLL = 0.002
 
 
 class Sandbox:
-    """A Step Plan on loopback, for trying and for testing: no key, no network, no model.
+    """A local server that emulates the Step Plan: no key, no network, no model.
 
-    It answers from its script, and after that from the request itself: it calls a tool that was bound, uses its
-    result, fills a schema, or says a sentence. It refuses what the service is documented to refuse.
+    It answers from its script, and after that from the request itself: it calls a tool that the request offers, uses
+    its result, fills a JSON schema, or answers with a sentence. It refuses what the service is documented to refuse.
 
     ```python
     with Sandbox(script=[Turn(text="Hello.")]) as plan:
@@ -36,18 +36,22 @@ class Sandbox:
     ```
 
     Args:
-        script: The turns to take, in this order.
+        script: The answers to give, in this order.
         dialect: The shapes on the wire.
         api_key: The key that is accepted.
-        models: The models there are.
-        max_concurrency: How many requests may be open at a time.
-        subscription: Whether the account has a plan.
-        quota: Whether any of the plan's quota is left.
-        port: The port to listen on; 0 is a free one.
+        models: The names of the available models.
+        max_concurrency: How many requests may be open at a time, streams until they end or the client closes them.
+            Further ones are refused with the plan's 429.
+        subscription: Whether the account has a plan. Without one, requests are refused with the plan's 400.
+        quota: Whether any of the plan's quota is left. Without, requests are refused with the plan's 402.
+        port: The port to listen on; 0 chooses a free one.
 
     Attributes:
-        app: The service as an ASGI application, to be used without a server. Faults that cut a connection need one.
+        app: The service as an ASGI application, for use without a server. Faults that cut a connection need a server.
         api_key: The key that is accepted.
+
+    Raises:
+        OSError: From `start()` and `with`: the port is taken.
     """
 
     app: ASGIApp
@@ -74,7 +78,7 @@ class Sandbox:
         self._running: _Running | None = None
 
     def script(self, *turns: Turn) -> None:
-        """Queue further turns."""
+        """Append turns to the script."""
         self._account.queue(turns)
 
     def reset(self) -> None:
@@ -83,38 +87,38 @@ class Sandbox:
 
     @property
     def requests(self) -> list[RecordedRequest]:
-        """The requests so far, the refused ones too."""
+        """The requests so far, refused ones included."""
         return self._account.requests
 
     @property
     def pending(self) -> tuple[Turn, ...]:
-        """The scripted turns that are left."""
+        """The turns that are left in the script."""
         return self._account.pending
 
     @property
     def open_requests(self) -> int:
-        """How many answers are under way; a stream that nobody reads or closes stays one."""
+        """How many requests are open. A stream that is neither read nor closed stays open."""
         return self._account.open_requests
 
     @property
     def base_url(self) -> str:
-        """Where the sandbox listens.
+        """The address of the sandbox, with the plan's path.
 
         Raises:
-            RuntimeError: It does not listen: use `with`, or `start()`.
+            RuntimeError: The sandbox is not running.
         """
         if self._running is None:
             raise RuntimeError("The sandbox is not running: use it in a `with` statement, or call start()")
         return f"http://{_HOST}:{self._running.port}{PREFIX}"
 
     def start(self) -> Self:
-        """Listen, and serve in a thread."""
+        """Listen, and serve in a thread. Does nothing if the sandbox is running."""
         if self._running is None:
             self._running = _Running(self.app, self._connections, self._port)
         return self
 
     def stop(self) -> None:
-        """End all connections and the thread."""
+        """Close all connections, finished or not, and end the thread. Does nothing if the sandbox is not running."""
         if self._running is not None:
             self._running.stop()
             self._running = None
@@ -134,21 +138,19 @@ class _Running:
     def __init__(self, app: ASGIApp, connections: Connections, port: int) -> None:
         self._socket = socket.create_server((_HOST, port), backlog=128)
         self.port: int = self._socket.getsockname()[1]
-        self._connections = connections
-        self._server = uvicorn.Server(
-            uvicorn.Config(
-                app,
-                http=_tracking(connections),
-                ws="none",
-                lifespan="off",
-                loop="asyncio",
-                timeout_keep_alive=75,  # longer than clients keep a connection, so that they never meet a closing one
-                # The host application's loggers are its own business.
-                log_config=None,
-                access_log=False,
-                server_header=False,
-            )
+        config = uvicorn.Config(
+            app,
+            http=_tracking(connections),
+            ws="none",
+            lifespan="off",
+            loop="asyncio",
+            timeout_keep_alive=75,  # longer than clients keep a connection, so that they never meet a closing one
+            # Logging is configured by the host application.
+            log_config=None,
+            access_log=False,
+            server_header=False,
         )
+        self._server = _Server(config, connections)
         self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()), name="stepplan-sandbox", daemon=True)
         self._thread.start()
         while not self._server.started and self._thread.is_alive():
@@ -156,15 +158,25 @@ class _Running:
 
     def stop(self) -> None:
         self._server.should_exit = True
-        # Answers that stall would never end by themselves.
-        self._server.force_exit = True
         self._thread.join()
 
     async def _serve(self) -> None:
         await self._server.serve(sockets=[self._socket])
+
+
+class _Server(uvicorn.Server):
+    """Closes its connections when it stops: waiting for answers that stall would take for ever."""
+
+    def __init__(self, config: uvicorn.Config, connections: Connections) -> None:
+        super().__init__(config)
+        self._connections = connections
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        for server in self.servers:
+            server.close()
+        await asyncio.sleep(0)  # connections that were just accepted register in this step
         self._connections.abort_all()
-        if tasks := self._server.server_state.tasks:
-            await asyncio.wait(tasks, timeout=1)
+        await super().shutdown(sockets)
 
 
 def _tracking(connections: Connections) -> type[H11Protocol]:

@@ -1,4 +1,4 @@
-"""Tokens, as the sandbox counts them: short words and pieces of long ones."""
+"""Counts tokens the sandbox's way: a token is a short word or a piece of a long one."""
 
 import re
 from dataclasses import replace
@@ -8,12 +8,12 @@ from stepplan.sandbox.script import ToolCall, Turn
 # Every character belongs to exactly one match, so the tokens of a text joined are the text.
 _TOKEN = re.compile(r"\s*(?:[^\W\d_]{1,8}|\d{1,4}|[\W_])")
 _TOKENS_IN_PIECE = 2
-# A call costs more than its words: the service counts the markup around it too.
+# The service counts the markup around a call too.
 _CALL_OVERHEAD = 4
 
 
 def split(text: str) -> list[str]:
-    """The text as tokens."""
+    """The tokens of a text."""
     return _TOKEN.findall(text)
 
 
@@ -23,25 +23,25 @@ def count(text: str) -> int:
 
 
 def pieces(text: str) -> list[str]:
-    """The text as a stream brings it: more than one token at a time."""
+    """The text in the pieces of a stream, which hold more than one token each."""
     tokens = split(text)
     return ["".join(tokens[at : at + _TOKENS_IN_PIECE]) for at in range(0, len(tokens), _TOKENS_IN_PIECE)]
 
 
 def call_cost(call: ToolCall) -> int:
-    """The tokens of a call apart from its arguments."""
+    """The tokens of a call without its arguments."""
     return count(call.name) + _CALL_OVERHEAD
 
 
 def output_tokens(turn: Turn) -> int:
-    """The tokens of an answer, reasoning included."""
+    """The tokens of an answer, including its reasoning."""
     calls = sum(call_cost(call) + count(call.arguments_text) for call in turn.tool_calls)
     return count(turn.reasoning) + count(turn.text) + calls
 
 
 def fit(turn: Turn, max_tokens: int | None, stop: tuple[str, ...]) -> Turn:
-    """The turn as far as the stop sequences and the budget let it come."""
-    ends = [at for at in (turn.text.find(word) for word in stop if word) if at >= 0]
+    """The turn, cut at the first stop sequence and at the token budget."""
+    ends = [at for at in (turn.text.find(sequence) for sequence in stop if sequence) if at >= 0]
     if ends:
         turn = replace(turn, text=turn.text[: min(ends)], tool_calls=(), finish_reason="stop")
     if max_tokens is None or output_tokens(turn) <= max_tokens:

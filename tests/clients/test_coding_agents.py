@@ -1,7 +1,7 @@
 """Coding agents complete a tool loop on the sandbox: they are the strictest readers of both protocols that there are.
 
 Each has a home of its own, sees nothing of the environment but the path, and can reach nothing but loopback. Run by
-`make clients`.
+`make extra WHAT=clients`.
 """
 
 import json
@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from stepplan.sandbox import Dialect, Sandbox, ToolCall, Turn
+from stepplan.sandbox import Sandbox, ToolCall, Turn
 from tests.dialects.installs import npm_package
 
 pytestmark = pytest.mark.live
@@ -86,19 +86,10 @@ def test_claude_code(desk: Desk) -> None:
     _assert_the_note_was_read(plan)
 
 
-@pytest.mark.parametrize(
-    ("package", "dialect"),
-    [
-        ("@ai-sdk/anthropic", Dialect()),
-        # It does not read the empty role and finish reason of StepFun's written samples of Chat Completions, but
-        # those of StepFun's print-outs of SDK objects: "assistant" and null.
-        ("@ai-sdk/openai-compatible", Dialect(chat_idle_role="assistant", chat_idle_finish=None)),
-    ],
-    ids=["messages", "chat"],
-)
-def test_opencode(desk: Desk, package: str, dialect: Dialect) -> None:
+@pytest.mark.parametrize("package", ["@ai-sdk/anthropic", "@ai-sdk/openai-compatible"], ids=["messages", "chat"])
+def test_opencode(desk: Desk, package: str) -> None:
     program = npm_package("opencode", OPENCODE) / ".bin" / "opencode"
-    with Sandbox(_loop("read", {"filePath": str(desk.note)}), dialect=dialect) as plan:
+    with Sandbox(_loop("read", {"filePath": str(desk.note)})) as plan:
         place = {"baseURL": f"{plan.base_url}/v1", "apiKey": plan.api_key}
         config = {
             "provider": {"plan": {"npm": package, "options": place, "models": {"step-3.7-flash": {}}}},

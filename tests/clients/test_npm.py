@@ -1,4 +1,4 @@
-"""The vendors' own JavaScript clients complete the main job with the sandbox. Run by `make clients`."""
+"""The vendors' own JavaScript clients complete the main job with the sandbox. Run by `make extra WHAT=clients`."""
 
 import json
 import os

@@ -1,11 +1,10 @@
 """What the tests on real sockets share."""
 
-import functools
 from collections.abc import Iterator
 
 import pytest
 
-from stepplan import RetryPolicy, transport
+from stepplan import transport
 from stepplan.sandbox import Sandbox
 from tests.support.clients import WAYS, Asker, Way, settings_for
 
@@ -27,12 +26,6 @@ def way(request: pytest.FixtureRequest) -> Way:
 def asker(way: Way, plan: Sandbox) -> Asker:
     """A client of the sandbox."""
     return Asker(way, settings_for(plan))
-
-
-@pytest.fixture(autouse=True)
-def _quick_retries(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Waits between tries are hundredths of seconds."""
-    monkeypatch.setattr("stepplan.settings.RetryPolicy", functools.partial(RetryPolicy, initial=0.02))
 
 
 @pytest.fixture

@@ -41,9 +41,10 @@ WORDS = (Reasoning("想一想 2+2."), Text("Let me see 🎉\u2028."))
 
 DIALECTS = [
     Dialect(),
-    Dialect(chat_reasoning_fields="reasoning", chat_idle_finish=None, chat_idle_role="absent", chat_usage="last"),
+    Dialect(chat_profile="openai", chat_reasoning_fields="reasoning", chat_usage="last"),
     Dialect(chat_reasoning_fields="reasoning_content", chat_usage="trailing_empty_choices", chat_tool_finish="stop"),
-    Dialect(chat_tool_pieces="whole", chat_idle_role="assistant", tool_ids="call", ping=True),
+    Dialect(chat_tool_pieces="whole", chat_profile="old", tool_ids="call", ping=True),
+    Dialect(chat_profile="old"),
     Dialect(messages_profile="docs", messages_signature=None, messages_model_field=False),
     Dialect(messages_signature="absent", messages_trailing_done=True, ping=True),
 ]

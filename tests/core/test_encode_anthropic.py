@@ -268,11 +268,6 @@ def test_pictures() -> None:
         ((HI, Message.assistant(Image("https://x"))), {}, ("Image", "assistant")),
         ((Message.user(Reasoning("x")),), {}, ("Reasoning", "user")),
         ((Message.user(Video("https://x")),), {}, ("Video", "'openai'")),
-        (
-            (HI, Message.assistant(CALL), Message.user(ToolResult("call-1", (Video("https://x"),)))),
-            {},
-            ("Video", "'openai'"),
-        ),
         ((Message.user(Image("stepfile://abc")),), {}, ("stepfile://abc", "'openai'")),
         ((Message.user(Image("data:image/png,raw")),), {}, ("base64",)),
         (

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from stepplan import (
     PROTOCOLS,
+    Image,
     InvalidRequestError,
     Message,
     NamedTool,
@@ -19,6 +20,7 @@ from stepplan import (
     ToolCall,
     ToolCallStart,
     ToolResult,
+    Video,
 )
 from stepplan.exchange import encode_json
 from stepplan.names import wire_id, wire_name
@@ -150,3 +152,28 @@ def test_the_request_is_not_changed_by_encoding_it(protocol: ProtocolName) -> No
     assert extra == {"metadata": {"a": 1}}
     assert schema == {"type": "object", "properties": {}}
     assert request == Request(messages=(HI,), tools=(Tool("f", "", schema),), extra_body=extra)
+
+
+@ON_BOTH
+@pytest.mark.parametrize("part", [Image.from_base64("AAAA", "image/png"), Video("https://example.com/a.mp4")])
+def test_what_a_model_does_not_accept_is_described_in_a_tool_result_and_refused_of_a_person(
+    protocol: ProtocolName, part: Image | Video, caplog: pytest.LogCaptureFixture
+) -> None:
+    model = "step-3.5-flash"
+    call = Message.assistant(ToolCall("a", "f", "{}"))
+    sent = body(protocol, HI, call, Message.user(ToolResult("a", (Text("Seen:"), part))), model=model)
+    described = "[image: image/png, 3 bytes]" if isinstance(part, Image) else "[video: https://example.com/a.mp4]"
+
+    assert json.dumps(f"Seen:\n{described}") in sent
+    assert len(caplog.records) == 1
+    with pytest.raises(InvalidRequestError):
+        body(protocol, Message.user(part), model=model)
+
+
+@pytest.mark.parametrize("part", [Video("https://example.com/a.mp4"), Image("data:image/svg+xml,<svg/>")])
+def test_a_tool_result_over_messages_describes_what_messages_does_not_accept(part: Image | Video) -> None:
+    result = Message.user(ToolResult("a", (part,)))
+    call = Message.assistant(ToolCall("a", "f", "{}"))
+
+    assert f'"[{type(part).__name__.lower()}' in body("anthropic", HI, call, result)
+    assert part.url in body("openai", HI, call, result)

@@ -1,7 +1,8 @@
-"""Every status and body of a refusal becomes the error that says what it is, in one clear line that names the fix."""
+"""Every status and body of a refusal becomes the error of its kind, in one clear line that names the fix."""
 
 import json
 import pickle
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -27,19 +28,23 @@ from stepplan import (
     ResponseDecodeError,
     StepPlanError,
 )
-from stepplan.refusals import Origin, error_from_frame, error_from_response
+from stepplan.endpoint import parse
+from stepplan.refusals import Origin, error_from_frame, error_from_response, is_error
 from tests.support.driver import ORIGIN
 
 BODIES: list[tuple[int, str, str, type[APIStatusError]]] = [
     (400, "input_invalid", "The input you provided is invalid", BadRequestError),
     (400, "input_invalid", "Request param: top_p is invalid, recommended val is: 0.9", BadRequestError),
     (400, "request_params_invalid", "model", BadRequestError),
+    (400, "request_params_invalid", "invalid msg role: function", BadRequestError),
+    (400, "request_params_invalid", "you have no active step plan subscription", PermissionDeniedError),
     (400, "images_too_many", "too many images", BadRequestError),
     (400, "unsupported_content_type", "image", BadRequestError),
     (400, "x", "you have no active step plan subscription", PermissionDeniedError),
     (400, "x", "The model step-9 does not exist", NotFoundError),
     (400, "x", "No such model: step-9", NotFoundError),
     (400, "model_not_found", "step-9", NotFoundError),
+    (400, "model_invalid", "step-9", NotFoundError),
     (
         400,
         "x",
@@ -50,14 +55,18 @@ BODIES: list[tuple[int, str, str, type[APIStatusError]]] = [
     (400, "x", "The prompt is too long: 300000 tokens", ContextOverflowError),
     (400, "x", "the request exceeds the available context size", ContextOverflowError),
     (400, "exceed_context_size_error", "too many", ContextOverflowError),
+    (400, "context_length_exceeded", "too many", ContextOverflowError),
+    (400, "content_policy_violation", "no", ContentBlockedError),
     (413, "x", "Payload too large", BadRequestError),
     (422, "x", "wrong", BadRequestError),
     (401, "invalid_api_key", "Incorrect API key provided", AuthenticationError),
     (402, "quota_exceeded", "You exceeded your current quota, please check your plan", QuotaExceededError),
     (429, "quota_exceeded", "used up", QuotaExceededError),
+    (429, "insufficient_quota", "used up", QuotaExceededError),
     (429, "x", "You exceeded your current quota, please check your plan", QuotaExceededError),
     (403, "x", "forbidden", PermissionDeniedError),
     (404, "model_not_found", "The model step-9 does not exist", NotFoundError),
+    (404, "model_invalid", 'The model "step-9" does not exist or you do not have access to it', NotFoundError),
     (404, "x", "gone", NotFoundError),
     (405, "x", "no", APIStatusError),
     (408, "x", "slow", APIStatusError),
@@ -78,21 +87,64 @@ def refused(status: int, text: str, origin: Origin = ORIGIN) -> APIStatusError:
     return error_from_response(ErrorResponse(status, {"content-type": "text/plain"}, text), origin)
 
 
-@pytest.mark.parametrize(("status", "kind", "said", "cls"), BODIES)
-def test_a_documented_body_becomes_its_error(status: int, kind: str, said: str, cls: type[APIStatusError]) -> None:
-    body = {"error": {"message": said, "type": kind}}
+@pytest.mark.parametrize(("status", "kind", "message", "cls"), BODIES)
+def test_a_documented_body_becomes_its_error(status: int, kind: str, message: str, cls: type[APIStatusError]) -> None:
+    body = {"error": {"message": message, "type": kind}}
     error = refused(status, json.dumps(body))
     assert type(error) is cls
     assert error.status_code == status
     assert error.body == body
     assert error.response is not None
     assert error.response.json() == body
-    assert str(error).startswith(f"{status} {kind}: {said.rstrip('.')}.")
+    assert str(error).startswith(f"{status} {kind}: {message.rstrip('.')}.")
     assert error.partial is None
+
+
+SHAPES: list[tuple[Any, str]] = [
+    ({"error": {"message": "Slow down", "type": "rate_limited", "code": None, "param": None}}, "rate_limited"),
+    ({"type": "error", "error": {"type": "rate_limit_error", "message": "Slow down"}}, "rate_limit_error"),
+    ({"type": "error", "message": "Slow down"}, ""),
+    (
+        {"object": "error", "message": "Slow down", "type": "RateLimitError", "param": None, "code": 429},
+        "RateLimitError",
+    ),
+    ({"error": "Slow down"}, ""),
+    ({"error": {"message": "Slow down", "type": "None", "code": "429"}}, ""),
+    ({"error": {"message": "Slow down", "code": "rate_limit_exceeded"}}, "rate_limit_exceeded"),
+    ({"error": {"message": "Slow\n  down", "code": 429}}, ""),
+    ({"error": {"error": {"message": "Slow down", "type": "rate_limited"}}}, "rate_limited"),
+    ({"error": [{"message": "Slow down", "type": "rate_limited"}]}, "rate_limited"),
+    ({"errors": [{"message": "Slow down"}]}, ""),
+    ([{"error": {"message": "Slow down"}}], ""),
+    ({"detail": "Slow down"}, ""),
+    ({"detail": {"message": "Slow down", "type": "rate_limited"}}, "rate_limited"),
+    ({"detail": {"error": {"message": "Slow down"}}}, ""),
+    ({"message": "Slow down"}, ""),
+    ({"code": "429", "msg": "Slow down"}, ""),
+    ({"code": 429, "message": "Slow down", "data": None}, ""),
+    ({"error": "rate_limited", "error_description": "Slow down"}, ""),
+    ({"title": "Too Many Requests", "detail": "Slow down", "type": "https://errors.example/429", "status": 429}, ""),
+    ("Slow down", ""),
+]
+
+
+@pytest.mark.parametrize(("body", "kind"), SHAPES)
+def test_the_servers_text_is_found_in_whatever_shape_it_comes(body: Any, kind: str) -> None:
+    error = refused(429, body if isinstance(body, str) else json.dumps(body))
+    assert str(error).startswith(f"429 {kind}".rstrip() + ": Slow down. ")
+    assert type(error) is RateLimitError
+    assert error.body == body
+
+
+def test_the_parameter_that_a_server_refuses_is_named() -> None:
+    body = {"detail": [{"loc": ["body", "messages", 0, "role"], "msg": "Field required", "type": "missing"}]}
+    assert str(refused(422, json.dumps(body))) == "422 missing: body.messages.0.role: Field required."
+    assert type(error_from_frame(body)) is BadRequestError
 
 
 ODD_BODIES: list[tuple[str, Any, str]] = [
     ("", None, "the server gave no reason"),
+    (" \n", " \n", "the server gave no reason"),
     ("404 page not found", "404 page not found", "404 page not found"),
     (
         "<html>\n  <b>Bad   Gateway</b></html>",
@@ -101,13 +153,14 @@ ODD_BODIES: list[tuple[str, Any, str]] = [
     ),
     ("\ufffd\x00\x01", "\ufffd\x00\x01", "\ufffd"),
     ('"just words"', "just words", "just words"),
-    ('{"error": "words"}', {"error": "words"}, "words"),
     ('{"error": null}', {"error": None}, "the server gave no reason"),
     ('{"error": {}}', {"error": {}}, "the server gave no reason"),
-    ('{"message": "words"}', {"message": "words"}, "words"),
-    ('{"detail": "不行"}', {"detail": "不行"}, '{"detail": "不行"}'),
+    ('{"error": []}', {"error": []}, "the server gave no reason"),
+    ('{"detail": "不行"}', {"detail": "不行"}, "不行"),
     ('{"error": {"message": null, "type": 7, "code": "x"}}', None, '"type": 7'),
     ('{"error": {"message": {"a": 1}}}', None, '{"message": {"a": 1}}'),
+    ('{"error": {"message": " ", "type": "x"}}', None, '{"message": " ", "type": "x"}'),
+    ('{"detail": [1, 2]}', {"detail": [1, 2]}, '{"detail": [1, 2]}'),
     ('[{"error": 1}]', [{"error": 1}], '[{"error": 1}]'),
     ("null", None, "the server gave no reason"),
     ("0", 0, "the server gave no reason"),
@@ -116,42 +169,67 @@ ODD_BODIES: list[tuple[str, Any, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("text", "body", "said"), ODD_BODIES)
+@pytest.mark.parametrize(("text", "body", "message"), ODD_BODIES)
 @pytest.mark.parametrize("status", [401, 404, 429, 500])
-def test_an_odd_body_does_not_hide_the_status(text: str, body: Any, said: str, status: int) -> None:
+def test_an_odd_body_does_not_hide_the_status(text: str, body: Any, message: str, status: int) -> None:
     error = refused(status, text)
     assert error.status_code == status
-    assert said in str(error)
+    assert message in str(error)
     assert len(str(error)) < 700
     if body is not None:
         assert error.body == body
 
 
-OTHER_REGION = "if yours is of the other one, set region='china'."
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"error": {"message": "x" * 300_000, "type": "y" * 300_000, "code": "z" * 300_000}},
+        {"error": {"message": "x" * 300_000, "type": "input_invalid"}},
+        {"error": {"message": {"inner": "x" * 300_000}}},
+        {"detail": "x" * 300_000},
+        "x" * 300_000,
+    ],
+)
+def test_a_long_text_is_cut_in_the_message_and_whole_in_the_body(body: Any) -> None:
+    for error in (refused(400, json.dumps(body)), error_from_frame(body)):
+        assert len(str(error)) < 500
+        assert "..." in str(error)
+        assert error.body == body
+
+
+@pytest.mark.parametrize("text", ["[" * 2000 + "]" * 2000, '{"error":' * 2000 + "1" + "}" * 2000])
+def test_a_deep_body_is_one_sentence(text: str) -> None:
+    error = refused(400, text)
+    assert type(error) is BadRequestError
+    assert len(str(error)) < 500
+    assert error.body == text
+    assert error.response is not None
+    with pytest.raises(ValueError, match="deep"):
+        error.response.json()
+
+
+OTHER_REGION = "a key works in one region only: if yours is of the other one, set region='china'."
 SENTENCES = [
     (
         *(401, "invalid_api_key", "Incorrect API key provided"),
-        f"The key came from STEP_API_KEY and was sent to plan.test; a key works in one region only: {OTHER_REGION}",
+        f"The key came from STEP_API_KEY and was sent to api.stepfun.ai; {OTHER_REGION}",
     ),
     (
         *(400, "input_invalid", "you have no active step plan subscription"),
-        "Subscribe to a Step Plan, or set region='china' if the subscription is of the other region.",
+        "Subscribe to a Step Plan, or set region='china' if you have one in the other region.",
     ),
     (
         *(402, "quota_exceeded", "You exceeded your current quota"),
         "The plan's credits are used up: add a booster pack or wait for the next month.",
     ),
-    (
-        *(404, "", "404 page not found"),
-        "There is no such path: https://plan.test/v1/x. Check base_url; the plan's ends in /step_plan.",
-    ),
+    (*(404, "", "404 page not found"), f"There is no such path: {ORIGIN.url}."),
     (
         *(404, "model_not_found", "The model step-9 does not exist"),
         "Check the model's name: 'step-3.7-flash' was asked for.",
     ),
     (
         *(404, "not_found_error", "File Not Found"),
-        "Check the model's name, 'step-3.7-flash', and the address, https://plan.test/v1/x.",
+        f"Check the model's name, 'step-3.7-flash', and the address, {ORIGIN.url}.",
     ),
     (
         *(429, "rate_limited", "concurrency reached, current: 11, limit: 10"),
@@ -163,45 +241,149 @@ SENTENCES = [
 ]
 
 
-@pytest.mark.parametrize(("status", "kind", "said", "fix"), SENTENCES)
-def test_the_message_says_what_happened_and_what_to_do(status: int, kind: str, said: str, fix: str) -> None:
-    text = json.dumps({"error": {"message": said, "type": kind}}) if kind else said
-    assert str(refused(status, text)) == f"{status} {kind}".rstrip() + f": {said}. {fix}".rstrip()
+@pytest.mark.parametrize(("status", "kind", "message", "fix"), SENTENCES)
+def test_the_message_tells_what_happened_and_what_to_do(status: int, kind: str, message: str, fix: str) -> None:
+    text = json.dumps({"error": {"message": message, "type": kind}}) if kind else message
+    assert str(refused(status, text)) == f"{status} {kind}".rstrip() + f": {message}. {fix}".rstrip()
+
+
+def sent_to(url: str, source: str) -> Origin:
+    endpoint = parse(url, source)
+    return replace(ORIGIN, url=f"{endpoint.root}/v1/x", endpoint=endpoint)
+
+
+LOCAL = "http://127.0.0.1:8000/step_plan"
+PAY_AS_YOU_GO = "https://api.stepfun.ai/v1"
+ADVICE = [
+    (401, LOCAL, "base_url", "was sent to 127.0.0.1:8000."),
+    (401, LOCAL, "STEP_BASE_URL", "127.0.0.1:8000, which STEP_BASE_URL names. To reach StepFun, unset STEP_BASE_URL."),
+    (401, "https://api.stepfun.ai", "STEP_BASE_URL", "which STEP_BASE_URL names; a key works in one region only: "),
+    (401, "https://api.stepfun.ai", "STEP_BASE_URL", "set region='china'."),
+    (401, "https://api.stepfun.ai", "base_url", "set base_url='https://api.stepfun.com/step_plan'."),
+    (401, PAY_AS_YOU_GO, "base_url", "set base_url='https://api.stepfun.com/v1'."),
+    (
+        402,
+        PAY_AS_YOU_GO,
+        "base_url",
+        "The balance of the pay-as-you-go platform is used up: top it up, or use the plan",
+    ),
+    (402, "https://api.stepfun.ai", "base_url", "The plan's credits are used up"),
+    (404, LOCAL, "base_url", "Check base_url; the plan's URL ends in /step_plan."),
+    (404, LOCAL, "STEP_BASE_URL", "Check STEP_BASE_URL; the plan's URL ends in /step_plan."),
+]
+
+
+@pytest.mark.parametrize(("status", "url", "source", "advice"), ADVICE)
+def test_the_advice_is_one_that_works_for_where_the_request_went(
+    status: int, url: str, source: str, advice: str
+) -> None:
+    assert advice in str(refused(status, "no", sent_to(url, source)))
 
 
 def test_on_a_host_without_regions_none_is_suggested() -> None:
-    origin = Origin("http://127.0.0.1/v1/x", "127.0.0.1", "api_key", None, "m")
-    assert str(refused(401, "", origin)).endswith("The key came from api_key and was sent to 127.0.0.1.")
+    origin = replace(sent_to(LOCAL, "base_url"), key_source="api_key")
+    assert str(refused(401, "", origin)).endswith("The key came from api_key and was sent to 127.0.0.1:8000.")
     assert str(refused(400, '{"error": "no active step plan"}', origin)).endswith("Subscribe to a Step Plan.")
 
 
 @pytest.mark.parametrize(
-    ("body", "cls", "status"),
+    ("name", "closest"),
     [
-        ({"error": {"type": "overloaded_error", "message": "x"}}, OverloadedError, 529),
-        ({"error": {"type": "api_error", "message": "x"}}, InternalServerError, 500),
-        ({"error": {"type": "unheard_of", "message": "x"}}, InternalServerError, 500),
-        ({"error": {"type": "BadRequestError", "code": 400, "message": "x"}}, BadRequestError, 400),
-        ({"error": {"type": "x", "code": 503, "message": "x"}}, OverloadedError, 503),
-        ({"error": {"type": "x", "code": 7, "message": "x"}}, InternalServerError, 500),
-        ({"error": {"type": "x", "code": True, "message": "x"}}, InternalServerError, 500),
-        ({"error": {"type": "invalid_api_key", "message": "x"}}, AuthenticationError, 401),
-        ({"error": {"type": "not_found_error", "message": "x"}}, NotFoundError, 404),
-        ({"error": {"type": "timeout_error", "message": "x"}}, InternalServerError, 504),
-        ({"error": {"type": "input_invalid", "message": "no active step plan"}}, PermissionDeniedError, 400),
-        ({"error": "x"}, InternalServerError, 500),
-        ("x", InternalServerError, 500),
+        ("step-3.7-flsh", "step-3.7-flash"),
+        ("Step-3.7-Flash", "step-3.7-flash"),
+        ("step3.7-flash", "step-3.7-flash"),
+        ("stepfun/step-3.7-flash", "step-3.7-flash"),
+        ("stepfun-ai/Step-3.5-Flash", "step-3.5-flash"),
+        ("step_3.7_flash", "step-3.7-flash"),
+        (" step-3.7-flash", "step-3.7-flash"),
+        ("step-3.7", "step-3.7-flash"),
+        ("step-3.5-flash-2630", "step-3.5-flash-2603"),
+        ("step-9", None),
+        ("gpt-4o", None),
+        ("step-3.7-flash", None),
     ],
 )
-def test_inside_an_answer_the_type_or_the_code_stands_for_the_status(
-    body: Any, cls: type[APIStatusError], status: int
-) -> None:
+def test_a_near_miss_of_a_models_name_is_answered_with_the_name(name: str, closest: str | None) -> None:
+    origin = replace(ORIGIN, model=name)
+    for body in (
+        {"error": {"type": "model_invalid", "message": "no"}},
+        {"error": {"type": "not_found_error", "message": "x"}},
+    ):
+        text = str(refused(404, json.dumps(body), origin))
+        assert repr(name) in text
+        assert ("Did you mean" in text) == (closest is not None)
+        assert closest is None or text.endswith(f"Did you mean {closest!r}?")
+
+
+FRAMES: list[tuple[Any, type[APIStatusError], int]] = [
+    ({"error": {"type": "api_error", "message": "x"}}, InternalServerError, 500),
+    ({"error": {"type": "unheard_of", "message": "x"}}, InternalServerError, 500),
+    ({"error": {"type": "BadRequestError", "code": 400, "message": "x"}}, BadRequestError, 400),
+    ({"error": {"type": "x", "code": 503, "message": "x"}}, OverloadedError, 503),
+    ({"error": {"type": "x", "code": "429", "message": "x"}}, RateLimitError, 429),
+    ({"error": {"type": "x", "code": 7, "message": "x"}}, InternalServerError, 500),
+    ({"error": {"type": "x", "code": "7", "message": "x"}}, InternalServerError, 500),
+    ({"error": {"type": "x", "code": True, "message": "x"}}, InternalServerError, 500),
+    ({"error": {"type": "invalid_request_error", "code": "model_not_found", "message": "x"}}, NotFoundError, 404),
+    ({"error": {"type": "x", "code": "context_length_exceeded", "message": "x"}}, ContextOverflowError, 400),
+    ({"error": {"type": "input_invalid", "message": "no active step plan x"}}, PermissionDeniedError, 400),
+    ({"error": "This model's maximum context length is x"}, ContextOverflowError, 400),
+    ({"error": "The model x does not exist"}, NotFoundError, 400),
+    ({"error": "You exceeded your current quota x"}, QuotaExceededError, 500),
+    ({"object": "error", "message": "x", "type": "NotFoundError", "code": 404}, NotFoundError, 404),
+    ({"object": "error", "message": "x", "type": "BadRequestError", "code": None}, BadRequestError, 400),
+    ({"object": "error", "message": "x"}, InternalServerError, 500),
+    ({"type": "error", "message": "x"}, InternalServerError, 500),
+    ({"type": "error", "error": {"type": "overloaded_error", "message": "x"}}, OverloadedError, 529),
+    ({"detail": "x"}, InternalServerError, 500),
+    ({"detail": "Not Found"}, NotFoundError, 404),
+    ({"status": "429", "message": "x"}, RateLimitError, 429),
+    ({"error": "x"}, InternalServerError, 500),
+    ("x", InternalServerError, 500),
+    (None, InternalServerError, 500),
+]
+
+
+@pytest.mark.parametrize(("body", "cls", "status"), FRAMES)
+def test_inside_an_answer_the_body_stands_for_the_status(body: Any, cls: type[APIStatusError], status: int) -> None:
     error = error_from_frame(body)
     assert type(error) is cls
     assert error.status_code == status
     assert error.body == body
     assert error.response is None
-    assert "x" in str(error) or "no active" in str(error)
+
+
+@pytest.mark.parametrize("body", [{"error": "x"}, {"type": "error", "message": "x"}, {"detail": "x"}, "x"])
+def test_an_error_of_an_unknown_kind_is_not_retried(body: Any) -> None:
+    assert not error_from_frame(body).is_retryable
+    assert error_from_frame({"error": {"type": "api_error"}}).is_retryable
+    assert error_from_frame({"error": {"message": "x", "code": "503"}}).is_retryable
+
+
+@pytest.mark.parametrize("body", [body for body, *_ in FRAMES if isinstance(body, dict)])
+def test_an_error_inside_an_answer_is_recognised(body: dict[str, Any]) -> None:
+    assert is_error(body)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"choices": [], "error": None},
+        {"choices": [{"message": {"content": "x"}}], "message": "hello", "detail": "x"},
+        {"id": "x", "object": "chat.completion.chunk", "usage": {"prompt_tokens": 1}},
+        {"type": "message", "content": [], "message": "x"},
+        {"type": "message_start", "message": {"id": "x"}},
+        {"type": "ping"},
+        {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {}},
+        {"object": "list", "data": []},
+        {"input_tokens": 5},
+        {"error": "", "choices": []},
+        {"detail": None},
+    ],
+)
+def test_an_answer_is_not_taken_for_an_error(body: dict[str, Any]) -> None:
+    assert not is_error(body)
 
 
 def test_the_tree() -> None:

@@ -236,7 +236,7 @@ def test_a_stall_before_any_content_is_tried_again_and_then_raised(
 
 
 def test_a_slow_stream_is_no_stalled_one(asker: Asker, plan: Sandbox) -> None:
-    plan.script(replace(TURN, fault=Fault(delay=0.05)))
+    plan.script(replace(TURN, fault=Fault(delay=0.08)))
     before = time.monotonic()
     assert fold(hurried(asker, stream_timeout=0.5).stream(REQUEST)).text == TURN.text
     assert time.monotonic() - before > 0.5
@@ -267,8 +267,8 @@ def test_the_sentences_for_what_users_get_wrong(way: Way, protocol: ProtocolName
         settings = settings_for(plan)
         wrong = replace(settings_for(plan), base_url=plan.base_url.replace("step_plan", "nowhere"))
         assert sentence(plan, replace(REQUEST, model="step-9")) == (
-            "404 model_not_found: The model step-9 does not exist or you have no access to it. Check the model's name: "
-            "'step-9' was asked for."
+            '404 model_invalid: The model "step-9" does not exist or you do not have access to it. '
+            "Check the model's name: 'step-9' was asked for."
         )
         assert f"There is no such path: {wrong.root}/v1/" in sentence(plan, base_url=wrong.root)
         assert sentence(plan, replace(REQUEST, extra_body={"temperature": 3})).startswith(

@@ -20,7 +20,10 @@ REQUEST = Request(messages=(Message.user("Hello"),))
 WHOLE = next(answer.data for answer in COMPOSED if answer.path.name == "text.openai.json")
 VARIABLES = ("ALL_PROXY", "HTTPS_PROXY", "HTTP_PROXY", "all_proxy", "https_proxy", "http_proxy", "NO_PROXY", "no_proxy")
 
-pytestmark = pytest.mark.usefixtures("fresh_pools")
+pytestmark = [
+    pytest.mark.usefixtures("fresh_pools"),
+    pytest.mark.filterwarnings("ignore:.* is not encrypted:stepplan.StepPlanWarning"),
+]
 
 
 @pytest.fixture(autouse=True)

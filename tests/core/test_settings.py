@@ -1,106 +1,33 @@
-"""Settings: one URL per protocol however it is spelled, and a key that is read late and checked."""
+"""Settings: values with checked numbers, a key that is read late, retries given as a policy or as a number."""
 
 import copy
 import pickle
+from dataclasses import fields, replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 from pydantic import SecretStr
 
-from stepplan import Client, InvalidRequestError, Region, Settings, StepPlanWarning
-from stepplan.settings import _root
+from stepplan import Client, InternalServerError, InvalidRequestError, Message, Request, RetryPolicy, Settings
+from stepplan.sandbox import Fault, Sandbox, Turn
+from tests.support.clients import Asker, Way, settings_for
 
-GLOBAL, CHINA = "https://api.stepfun.ai/step_plan", "https://api.stepfun.com/step_plan"
-
-
-@pytest.mark.parametrize(
-    ("base_url", "root"),
-    [
-        (None, GLOBAL),
-        ("https://api.stepfun.ai", GLOBAL),
-        ("https://api.stepfun.ai/", GLOBAL),
-        ("https://API.StepFun.ai/step_plan", GLOBAL),
-        ("https://api.stepfun.ai/step_plan", GLOBAL),
-        ("https://api.stepfun.ai/step_plan/", GLOBAL),
-        ("https://api.stepfun.ai/step_plan/v1", GLOBAL),
-        ("https://api.stepfun.ai/step_plan/v1/", GLOBAL),
-        (" https://api.stepfun.ai/step_plan/v1// ", GLOBAL),
-        ("https://api.stepfun.ai/step_plan/v1/chat/completions", GLOBAL),
-        ("https://api.stepfun.ai/step_plan/v1/messages", GLOBAL),
-        ("https://api.stepfun.ai/step_plan/v1/messages/", GLOBAL),
-        ("https://api.stepfun.ai/step_plan/messages", GLOBAL),
-        ("https://api.stepfun.ai/step_plan/v1/messages/count_tokens", GLOBAL),
-        ("https://api.stepfun.ai/step_plan/v1/models", GLOBAL),
-        ("https://api.stepfun.com", CHINA),
-        ("https://api.stepfun.com/step_plan/v1/chat/completions/", CHINA),
-        ("http://127.0.0.1:8000", "http://127.0.0.1:8000"),
-        ("http://127.0.0.1:8000/v1", "http://127.0.0.1:8000"),
-        ("http://127.0.0.1:8000/step_plan", "http://127.0.0.1:8000/step_plan"),
-        ("http://[::1]:8000/a/b/v1/", "http://[::1]:8000/a/b"),
-        ("https://proxy.example.com/v1/messages", "https://proxy.example.com"),
-    ],
-)
-def test_any_spelling_of_a_base_url_is_one_root(base_url: str | None, root: str) -> None:
-    assert Settings(base_url=base_url).root == root
+OPTIONS = [*(field.name for field in fields(Settings)), "max_retries"]
 
 
-@pytest.mark.parametrize("base_url", ["https://api.stepfun.ai/v1", "https://api.stepfun.com/v1/chat/completions/"])
-def test_the_pay_as_you_go_platform_is_allowed_with_one_warning(base_url: str) -> None:
-    _root.cache_clear()  # the warning comes once in a process
-    with pytest.warns(StepPlanWarning, match="bills the balance") as warned:
-        roots = {settings.root for settings in (Settings(base_url=base_url), Settings(base_url=base_url))}
-    assert roots == {base_url.partition("/v1")[0]}
-    assert len(warned) == 1
+@pytest.mark.parametrize("name", OPTIONS)
+def test_none_means_the_default_for_every_option(name: str) -> None:
+    given: dict[str, Any] = {name: None}
+    assert Settings(**given) == Settings()
 
 
-@pytest.mark.parametrize(
-    ("base_url", "words"),
-    [
-        ("", "is not a base URL"),
-        ("api.stepfun.ai", "is not a base URL"),
-        ("ftp://api.stepfun.ai", "is not a base URL"),
-        ("https://", "is not a base URL"),
-        ("https://[::1", "is not a base URL"),
-        ("https://api.stepfun.ai:port", "is not a base URL"),
-        ("https://api.stepfun.ai?x=1", "is not a base URL"),
-        ("https://api.stepfun.ai#x", "is not a base URL"),
-        ("https://api.stepfun.ai/step_plan/v1/v1", "names /v1 twice"),
-        ("https://example.com/v1/v1/messages", "names /v1 twice"),
-        ("https://api.stepfun.ai/plan", "no such path"),
-        ("https://api.stepfun.ai/v1/step_plan", "no such path"),
-        ("https://me:secret@example.com", "user name or a password"),
-        ("https://token@example.com", "user name or a password"),
-    ],
-)
-def test_a_base_url_that_cannot_be_right_is_refused(base_url: str, words: str) -> None:
-    with pytest.raises(InvalidRequestError, match=words) as caught:
-        Settings(base_url=base_url)
-    assert "secret" not in str(caught.value)
-
-
-def test_regions() -> None:
-    assert Settings().root == Settings(region="global").root == GLOBAL
-    assert Settings(region="china").root == CHINA
-    assert Settings(region="china").host == "api.stepfun.com"
-    with pytest.raises(InvalidRequestError, match="'global' or 'china'"):
-        Settings(region="mars")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType] - what is under test
-
-
-@pytest.mark.parametrize(
-    ("region", "base_url", "other"),
-    [
-        ("global", None, "region='china'"),
-        ("china", None, "region='global'"),
-        ("global", GLOBAL, f"base_url='{CHINA}'"),
-        ("china", GLOBAL, f"base_url='{CHINA}'"),
-        ("global", CHINA, f"base_url='{GLOBAL}'"),
-        ("global", "http://127.0.0.1:8000", None),
-    ],
-)
-def test_the_other_region_is_named_by_the_setting_that_takes_one_there(
-    region: Region, base_url: str | None, other: str | None
-) -> None:
-    assert Settings(region=region, base_url=base_url).other_region == other
+def test_the_defaults() -> None:
+    settings = Settings()
+    assert (settings.connect_timeout, settings.timeout, settings.stream_timeout) == (10.0, 600.0, 120.0)
+    assert (settings.region, settings.base_url, settings.proxy, settings.verify) == (None, None, None, True)
+    assert settings.headers == {}
+    assert settings.max_retries == 2
 
 
 def test_the_key_is_the_argument_then_the_first_variable_then_the_second(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -110,10 +37,63 @@ def test_the_key_is_the_argument_then_the_first_variable_then_the_second(monkeyp
     assert (Settings().key(), Settings().key_source) == ("first", "STEP_API_KEY")
     settings = Settings(api_key=" own ")
     assert (settings.key(), settings.key_source) == ("own", "api_key")
-    assert settings == Settings(api_key=SecretStr(" own "))
+    assert settings == Settings(api_key=SecretStr("own"))
     assert "own" not in repr(settings)
     monkeypatch.setenv("STEP_API_KEY", " ")
     assert Settings().key() == "second"
+
+
+PASTED = [
+    "sk-x",
+    "  sk-x\r\n",
+    "'sk-x'",
+    '"sk-x"',
+    "Bearer sk-x",
+    "bearer  sk-x\n",
+    '"Bearer sk-x"',
+    "Bearer 'sk-x'",
+    "Authorization: Bearer sk-x",
+]
+
+
+@pytest.mark.parametrize("pasted", PASTED)
+def test_a_key_is_used_without_what_was_pasted_around_it(pasted: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert Settings(api_key=pasted).key() == Settings(api_key=SecretStr(pasted)).key() == "sk-x"
+    monkeypatch.setenv("STEP_API_KEY", pasted)
+    assert Settings().key() == "sk-x"
+
+
+def test_a_key_that_only_contains_the_word_bearer_is_left_as_it_is() -> None:
+    for key in ("bearer-of-news", "sk-bearer", "Bearersk"):
+        assert Settings(api_key=key).key() == key
+
+
+@pytest.mark.parametrize(
+    ("key", "fault"),
+    [
+        ("", "is empty"),
+        (" ", "is empty"),
+        ("''", "is empty"),
+        ("Bearer ", "is empty"),
+        ("sk-ключ", "is not ASCII text"),
+        ("sk-\u200bx", "is not ASCII text"),
+        ("“sk-x”", "is not ASCII text"),
+        ("sk\nx", "holds white space or control characters"),
+        ("sk x", "holds white space or control characters"),
+        ("sk\x00x", "holds white space or control characters"),
+    ],
+)
+def test_a_key_that_no_header_can_hold_is_refused_without_being_shown(
+    key: str, fault: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(InvalidRequestError, match=f"The key in api_key {fault}") as caught:
+        Settings(api_key=SecretStr(key))
+    assert not key.strip(" '") or key not in str(caught.value)
+    if "\x00" in key:
+        return  # no environment can hold it
+    monkeypatch.setenv("STEP_API_KEY", key)
+    with pytest.raises(InvalidRequestError, match=f"The key in STEP_API_KEY {fault}"):
+        Settings().key()
 
 
 def test_the_key_is_read_when_it_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -127,15 +107,8 @@ def test_the_key_is_read_when_it_is_needed(monkeypatch: pytest.MonkeyPatch) -> N
     assert settings.key() == "late"
 
 
-@pytest.mark.parametrize("key", ["", " ", "sk-ключ", "sk-\u200bx", "sk\nx", "“sk-x”"])
-def test_a_key_that_no_header_can_hold_is_refused_without_being_shown(
-    key: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with pytest.raises(InvalidRequestError, match="key in api_key") as caught:
-        Settings(api_key=SecretStr(key))
-    assert not key.strip() or key not in str(caught.value)
-    monkeypatch.setenv("STEP_API_KEY", key)
-    with pytest.raises(InvalidRequestError, match="key in STEP_API_KEY"):
+def test_without_a_key_the_error_says_how_to_try_without_one() -> None:
+    with pytest.raises(InvalidRequestError, match=r"Or try without a key: run `python -m stepplan\.sandbox`"):
         Settings().key()
 
 
@@ -144,50 +117,109 @@ def test_other_vendors_variables_are_not_read(monkeypatch: pytest.MonkeyPatch) -
         monkeypatch.setenv(name, "https://elsewhere.example.com/v1")
     monkeypatch.setenv("ANTHROPIC_AUTH_TOKEN", "theirs")
     monkeypatch.setenv("STEP_API_KEY", "ours")
-    assert Settings().root == GLOBAL
+    assert Settings().root == "https://api.stepfun.ai/step_plan"
     assert Settings().key() == "ours"
 
 
 def test_settings_are_values() -> None:
-    settings = Settings(api_key=SecretStr("sk-x"), headers={"x": "y"}, proxy="http://proxy")
-    for twin in (copy.deepcopy(settings), pickle.loads(pickle.dumps(settings))):
+    settings = Settings(api_key=SecretStr("sk-x"), headers={"x": "y"}, proxy="http://proxy", max_retries=7)
+    for twin in (copy.copy(settings), copy.deepcopy(settings), pickle.loads(pickle.dumps(settings)), replace(settings)):
         assert twin == settings
         assert twin.key() == "sk-x"
+        assert twin.max_retries == 7
+    with pytest.raises(AttributeError):
+        settings.timeout = 5.0  # type: ignore[misc]  # pyright: ignore[reportAttributeAccessIssue] - what is under test
 
 
 @pytest.mark.parametrize("name", ["connect_timeout", "timeout", "stream_timeout"])
 @pytest.mark.parametrize("seconds", [0, -1, float("inf"), float("nan")])
-def test_a_timeout_that_is_none_is_refused(name: str, seconds: float) -> None:
+def test_a_timeout_out_of_range_is_refused(name: str, seconds: float) -> None:
     with pytest.raises(InvalidRequestError, match=f"{name}={seconds} is out of range"):
         Settings(**{name: seconds})  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType] - one of three
 
 
-def test_fewer_than_no_retries_are_refused() -> None:
+WRONG_TYPES: list[tuple[str, Any]] = [
+    ("api_key", 5),
+    ("api_key", b"sk-x"),
+    ("region", 5),
+    ("region", ["china"]),
+    ("base_url", 5),
+    ("base_url", b"https://example.com"),
+    ("base_url", Path("example.com")),
+    ("max_retries", "3"),
+    ("max_retries", True),
+    ("max_retries", 1.5),
+    ("max_retries", float("nan")),
+    ("retry", 3),
+    ("retry", {"max_retries": 3}),
+    ("connect_timeout", "10"),
+    ("timeout", True),
+    ("timeout", (5.0, 60.0)),
+    ("stream_timeout", [1]),
+    ("headers", "x: y"),
+    ("headers", [("x", "y")]),
+    ("headers", {"x": 1}),
+    ("headers", {"x": None}),
+    ("headers", {1: "x"}),
+    ("proxy", 8080),
+    ("verify", 5),
+    ("verify", object()),
+]
+
+
+@pytest.mark.parametrize(("name", "value"), WRONG_TYPES)
+def test_a_value_of_the_wrong_type_is_refused_in_one_sentence(name: str, value: Any) -> None:
+    with pytest.raises(InvalidRequestError) as caught:
+        Settings(**{name: value})
+    assert name in str(caught.value)
+
+
+def test_a_value_of_the_wrong_type_is_not_shown() -> None:
+    for name in ("connect_timeout", "headers", "retry", "verify", "max_retries"):
+        with pytest.raises(InvalidRequestError, match=f"{name} must be ") as caught:
+            Settings(**{name: ["sk-canary"]})  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType] - wrong
+        assert "sk-canary" not in str(caught.value)
+
+
+def test_a_file_of_authorities_may_be_a_path() -> None:
+    assert Settings(verify=Path("/etc/ca.pem")).verify == "/etc/ca.pem"
+
+
+# ------------------------------------------------------------------------------------------------------------- retries
+
+
+def test_the_number_of_retries_is_short_for_a_policy() -> None:
+    assert Settings(max_retries=5) == Settings(retry=RetryPolicy(max_retries=5))
     assert Settings(max_retries=0).max_retries == 0
-    with pytest.raises(InvalidRequestError, match="max_retries=-1 is out of range"):
-        Settings(max_retries=-1)
+    assert Settings(retry=RetryPolicy(max_retries=5)).max_retries == 5
+    both = Settings(retry=RetryPolicy(max_retries=5, initial=3.0), max_retries=1)
+    assert (both.retry.max_retries, both.retry.initial) == (1, 3.0)
 
 
-@pytest.mark.parametrize(
-    ("name", "wrong", "expected"),
-    [
-        ("api_key", 5, "a string or a SecretStr"),
-        ("region", 5, "a string"),
-        ("base_url", 5, "a string"),
-        ("max_retries", True, "a whole number at least 0"),
-        ("connect_timeout", "sk-canary", "a number of seconds, over 0"),
-        ("timeout", None, "a number of seconds, over 0"),
-        ("stream_timeout", [1], "a number of seconds, over 0"),
-        ("headers", "sk-canary", "a mapping whose keys are strings"),
-        ("proxy", 5, "a string"),
-        ("verify", 5, "True, False or the path of a file"),
-    ],
-)
-def test_a_setting_of_the_wrong_type_is_refused_by_its_name_and_not_shown(name: str, wrong: Any, expected: str) -> None:
-    with pytest.raises(InvalidRequestError, match=f"{name} must be {expected}, not ") as caught:
-        Settings(**{name: wrong})
-    assert "sk-canary" not in str(caught.value)
+def test_a_copy_with_other_retries_has_them() -> None:
+    settings = Settings(retry=RetryPolicy(initial=3.0), max_retries=1)
+    assert replace(settings, max_retries=4).retry == RetryPolicy(max_retries=4, initial=3.0)
+    assert replace(settings, retry=RetryPolicy(max_retries=7)).max_retries == 7
+    assert replace(settings, timeout=5.0).retry == settings.retry
 
 
-def test_the_number_of_retries_is_the_policys() -> None:
-    assert Settings(max_retries=5).retry_policy.max_retries == 5
+def test_fewer_than_no_retries_are_refused() -> None:
+    for wrong in (lambda: Settings(max_retries=-1), lambda: RetryPolicy(max_retries=-1)):
+        with pytest.raises(InvalidRequestError, match="max_retries=-1 is out of range"):
+            wrong()
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+def test_a_client_retries_as_its_policy_says(way: Way, plan: Sandbox, streamed: bool) -> None:
+    waits: list[tuple[float, float]] = []
+
+    def at_once(low: float, high: float) -> float:
+        waits.append((low, high))
+        return 0.0
+
+    plan.script(Turn(text="x", fault=Fault(status=500, times=9)))
+    settings = settings_for(plan, retry=RetryPolicy(max_retries=4, spread=at_once))
+    with pytest.raises(InternalServerError):
+        Asker(way, settings).whole_or_streamed(Request(messages=(Message.user("Hi"),)), streamed=streamed)
+    assert len(plan.requests) == 5
+    assert waits == [(0.5, 1.0)] * 4

@@ -52,7 +52,7 @@ def litellm() -> Generator[Dialect]:
     """litellm's proxy before the real server: it rewrites both protocols."""
     backend = Target.from_environment()
     if backend is None:
-        raise RuntimeError("There is no server behind litellm: say `make dialects`.")
+        raise RuntimeError("There is no server behind litellm: say `make extra WHAT=dialects`.")
     settings = backend.settings
     model = {"model": f"hosted_vllm/{MODEL}", "api_base": f"{settings.root}/v1", "api_key": settings.key()}
     config = {

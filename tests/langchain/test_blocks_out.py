@@ -108,6 +108,7 @@ def test_ids_model_and_finish_are_said_once() -> None:
         "id": "id",
         "trace_id": "trace",
         "finish_reason": "tool_calls",
+        "token_usage": {"prompt_tokens": 3, "completion_tokens": 4, "total_tokens": 7},
     }
     assert message.usage_metadata == {"input_tokens": 3, "output_tokens": 4, "total_tokens": 7}
 

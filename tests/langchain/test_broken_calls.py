@@ -1,7 +1,7 @@
 """A tool call that the token limit cut off, or that is no JSON, is never one that can be run."""
 
 import logging
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import pytest
 from langchain.agents.middleware import ModelRetryMiddleware
@@ -12,6 +12,7 @@ from langchain_core.outputs import LLMResult
 
 from langchain_stepplan import ChatStepPlan, ResponseDecodeError
 from langchain_stepplan._messages import to_messages
+from langchain_stepplan._replay import arguments_and_reason
 from stepplan import Message, ProtocolName, Text
 from stepplan.sandbox import Sandbox, ToolCall, Turn
 from tests.support.agents.langchain import ask, create_agent, messages_of
@@ -56,11 +57,16 @@ async def test_a_broken_call_is_invalid_with_its_text_and_the_reason(
         message = await way(model_for(protocol, output_version=version).bind_tools([look]), "go")
         assert [call["id"] for call in message.tool_calls] == ["good"]
         [call] = message.invalid_tool_calls
-        assert (call["id"], call["name"], call["args"]) == ("bad", "look", case.arguments)
-        assert case.reason in str(call["error"])
-        assert [block["type"] for block in message.content_blocks] == ["reasoning", "tool_call", "invalid_tool_call"]
+        arguments, reason = arguments_and_reason(call)
+        assert (call["id"], call["name"], arguments) == ("bad", "look", case.arguments)
+        assert case.reason in str(reason)
+        reasoning, valid, broken = cast("list[Any]", message.content_blocks)
+        assert (reasoning["type"], valid["type"]) == ("reasoning", "tool_call")
+        assert (broken["id"], broken["name"], broken["args"]) == ("bad", "look", case.arguments)
         if version == "v1":
             assert message.content == message.content_blocks
+        else:
+            assert (broken["type"], broken["error"]) == ("invalid_tool_call", reason)
 
 
 @pytest.mark.parametrize("way", WAYS)

@@ -40,6 +40,12 @@ VIDEOS: list[tuple[dict[str, Any], str]] = [
     ({"type": "video", "base64": DATA, "mime_type": "video/mp4"}, f"data:video/mp4;base64,{DATA}"),
     ({"type": "video_url", "video_url": {"url": FILM}}, FILM),
     ({"type": "video_url", "video_url": FILM}, FILM),
+    ({"type": "video", "source": {"type": "url", "url": FILM}}, FILM),
+    (
+        {"type": "video", "source": {"type": "base64", "media_type": "video/webm", "data": DATA}},
+        f"data:video/webm;base64,{DATA}",
+    ),
+    ({"type": "video", "source": {"type": "base64", "data": DATA}}, f"data:video/mp4;base64,{DATA}"),
     ({"type": "media", "mime_type": "video/mp4", "file_uri": FILM}, FILM),
 ]
 TEXTS: list[dict[str, Any] | str] = [
@@ -184,11 +190,9 @@ def test_every_spelling_of_text_arrives_as_a_string(
 def test_what_no_protocol_takes_is_refused_before_sending(
     model: ChatStepPlan, block: dict[str, Any], named: str
 ) -> None:
-    with pytest.raises(InvalidRequestError, match=named):
-        body_of(model, [HumanMessage([block])])
-    call = {"type": "tool_call", "id": "c", "name": "look", "args": {}}
-    with pytest.raises(InvalidRequestError, match=named):
-        body_of(model, [AIMessage("", tool_calls=[call]), ToolMessage([block], tool_call_id="c")])
+    for kind in (HumanMessage, SystemMessage):
+        with pytest.raises(InvalidRequestError, match=named):
+            body_of(model, [kind(["look", block]), HumanMessage("and?")])
 
 
 def test_the_detail_of_an_image_goes_over_chat_completions(model: ChatStepPlan) -> None:

@@ -1,4 +1,4 @@
-"""deepagents takes the model, and makes it of a string. It is installed by `make compare-langchain` only."""
+"""deepagents takes the model, and makes it of a string. It is installed by `make peers` only."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from langchain_stepplan import ChatStepPlan
 from stepplan.sandbox import Sandbox, ToolCall, Turn
 from tests.support.agents.langchain import ask, messages_of
 
-deepagents: Any = pytest.importorskip("deepagents", reason="deepagents is not installed: see `make compare-langchain`")
+deepagents: Any = pytest.importorskip("deepagents", reason="deepagents is not installed: see `make peers`")
 
 
 def look(place: str) -> str:

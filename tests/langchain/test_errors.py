@@ -128,7 +128,7 @@ async def test_a_broken_stream_gives_what_had_arrived(model: ChatStepPlan, plan:
     assert caught.value.partial.text == "".join(pieces)
 
 
-CUT = {"openai": 1500, "anthropic": 700}
+CUT = {"openai": 900, "anthropic": 700}
 
 
 @pytest.mark.parametrize("way", [way for way in WAYS if "stream" in way.__name__])

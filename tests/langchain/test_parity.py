@@ -14,17 +14,9 @@ from langchain_stepplan._messages import to_messages
 from langchain_stepplan._v3_events import V3Events
 from stepplan import Event, Message, ToolCall, fold, parse_arguments
 from tests.support.fixtures import STREAMS, Answer, decode
+from tests.support.ways.langchain import essence
 
 EVERY_STREAM = pytest.mark.parametrize("answer", STREAMS, ids=lambda answer: answer.name)
-FIELDS = (
-    "content",
-    "additional_kwargs",
-    "response_metadata",
-    "usage_metadata",
-    "tool_calls",
-    "invalid_tool_calls",
-    "content_blocks",
-)
 
 
 def events_of(answer: Answer) -> list[Event]:
@@ -37,7 +29,7 @@ def test_the_chunks_add_up_to_the_whole_answer(answer: Answer, v1: bool) -> None
     events, chunks = events_of(answer), Chunks(v1=v1)
     total = reduce(operator.add, [chunks.add(event) for event in events])
     whole = to_ai_message(fold(events), v1=v1)
-    assert {name: getattr(total, name) for name in FIELDS} == {name: getattr(whole, name) for name in FIELDS}
+    assert essence(total) == essence(whole)
     ids = [call["id"] for call in (*total.tool_calls, *total.invalid_tool_calls)]
     assert len(set(ids)) == len(ids)
 
@@ -69,10 +61,10 @@ def test_the_message_goes_back_as_the_answer_it_was(answer: Answer) -> None:
     content = tuple(block for block in response.content if not (isinstance(block, ToolCall) and block.id in broken))
     for v1 in (False, True):
         [turn] = to_messages([to_ai_message(response, v1=v1)])
-        assert essence(turn) == essence(Message("assistant", content))
+        assert comparable(turn) == comparable(Message("assistant", content))
 
 
-def essence(turn: Message) -> list[Any]:
+def comparable(turn: Message) -> list[Any]:
     """The blocks, with arguments read: blanks in JSON are not kept."""
     return [
         (block.id, block.name, parse_arguments(block.arguments)) if isinstance(block, ToolCall) else block

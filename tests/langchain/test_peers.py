@@ -1,7 +1,7 @@
 """Conversations that LangChain's other chat models began go on with this one, over both protocols.
 
 The messages are what those models really make of the sandbox's answers. They are installed by
-`make compare-langchain` only.
+`make peers` only.
 """
 
 import json
@@ -12,12 +12,13 @@ from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
 
 from langchain_stepplan import ChatStepPlan
 from stepplan.sandbox import Sandbox, ToolCall, Turn
-from tests.langchain.features import CONTENDERS, OURS, Contender
+from tests.peers.candidates import Candidate, installed
+from tests.peers.features import Bench
 from tests.support.ways.langchain import body_of, total
 
-pytest.importorskip("langchain_openai", reason="LangChain's own are not installed: see `make compare-langchain`")
+pytest.importorskip("langchain_openai", reason="LangChain's own are not installed: see `make peers`")
 
-PEERS = [contender for contender in CONTENDERS if contender not in OURS]
+PEERS = [candidate for candidate in installed("langchain") if not candidate.is_ours]
 SAID = Turn(reasoning="SECRET", text="Let me look.", tool_calls=[ToolCall("look", {"place": "北京"}, "call_1")])
 
 
@@ -30,10 +31,10 @@ def look(place: str) -> str:
 @pytest.mark.parametrize("version", ["v0", "v1"])
 @pytest.mark.parametrize("streamed", [False, True])
 def test_an_answer_that_another_model_gave_goes_on_here_without_its_reasoning(
-    peer: Contender, plan: Sandbox, model: ChatStepPlan, streamed: bool, version: str
+    peer: Candidate, plan: Sandbox, model: ChatStepPlan, streamed: bool, version: str
 ) -> None:
     plan.script(SAID)
-    other: Any = peer.make(plan, output_version=version).bind_tools([look])
+    other: Any = Bench(peer, plan).llm(output_version=version).bind_tools([look])
     said: AIMessage = total(list(other.stream("go"))) if streamed else other.invoke("go")
     body = body_of(model, [HumanMessage("go"), said, ToolMessage("晴", tool_call_id="call_1")])
     assert "SECRET" not in json.dumps(body)

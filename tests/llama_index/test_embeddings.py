@@ -1,4 +1,4 @@
-"""A vector index over embeddings that are computed here, with an agent that searches it. Run by `make embeddings`.
+"""A vector index over embeddings that are computed here, and an agent that searches it: `make extra WHAT=embeddings`.
 
 The model is a table of word vectors that comes inside its package, so that nothing is downloaded and no deep-learning
 framework is needed.
@@ -23,7 +23,9 @@ from stepplan.sandbox import Sandbox, ToolCall, Turn
 from tests.support.agents.llama_index import run
 from tests.support.marks import agents_use_old_pydantic
 
-wordllama: Any = pytest.importorskip("wordllama", reason="the word vectors are installed by `make embeddings` alone")
+wordllama: Any = pytest.importorskip(
+    "wordllama", reason="the word vectors are installed by `make extra WHAT=embeddings` alone"
+)
 
 FACTS = [
     "Rome lies on the Tiber and was founded by Romulus.",

@@ -15,7 +15,7 @@ TURN = Turn(reasoning="Zwölf Boxkämpfer 你好.", text="Grüße 🙂 there.", 
 
 
 def read(plan: Sandbox, path: str, *, stream: bool = True) -> tuple[list[bytes], Exception | None]:
-    """The pieces of a body as they came, and how it ended if not well."""
+    """The pieces of a body as they arrived, and the error that ended it, if any."""
     pieces: list[bytes] = []
     url = f"{plan.base_url}{path}"
     with httpx.Client(timeout=5, trust_env=False, headers=auth()) as client:
@@ -59,7 +59,7 @@ async def test_a_status_comes_with_its_documented_body(path: str, status: int, k
 
 
 @BOTH
-async def test_what_stands_before_the_service_does_not_speak_json(path: str) -> None:
+async def test_the_reverse_proxy_does_not_send_json(path: str) -> None:
     plan = Sandbox([Turn(fault=Fault(status=404)), Turn(fault=Fault(status=502))])
     assert (await ask(plan, path, body_for(path))).text == "404 page not found"
     plan.reset()
@@ -232,7 +232,7 @@ def test_a_delay_comes_before_every_event(plan: Sandbox) -> None:
     assert time.perf_counter() - started >= 0.08
 
 
-def test_nothing_more_is_sent_to_who_is_gone(plan: Sandbox) -> None:
+def test_nothing_more_is_sent_after_a_disconnect(plan: Sandbox) -> None:
     plan.script(Turn(text="A long answer.", fault=Fault(delay=60)))
     with httpx.Client(timeout=5, trust_env=False, headers=auth()) as client:
         with client.stream("POST", plan.base_url + CHAT, json=chat(stream=True)) as response:
@@ -262,6 +262,28 @@ def test_too_many_open_requests_are_429(path: str) -> None:
         assert post(plan, path, body_for(path)).status_code == 200
 
 
+@BOTH
+@pytest.mark.parametrize("stream", [True, False])
+async def test_open_answers_count_until_they_end_or_are_closed(path: str, stream: bool) -> None:
+    with Sandbox([Turn(text="Slowly.", fault=Fault(delay=30))] * 10) as plan:
+        url = plan.base_url + path
+        async with httpx.AsyncClient(timeout=5, trust_env=False, headers=auth(), limits=httpx.Limits()) as client:
+            opened = [
+                await client.send(client.build_request("POST", url, json=body_for(path, stream=stream)), stream=True)
+                for _ in range(10)
+            ]
+            assert plan.open_requests == 10
+            refused = await client.post(url, json=body_for(path))
+            assert refused.status_code == 429
+            assert refused.json()["error"]["message"] == "concurrency reached, current: 11, limit: 10"
+            await opened[0].aclose()
+            await asyncio.to_thread(_wait_for, plan, 9)
+            assert (await client.post(url, json=body_for(path))).status_code == 200
+            for response in opened:
+                await response.aclose()
+        wait_until_closed(plan)
+
+
 async def test_many_requests_at_once(plan: Sandbox) -> None:
     async with httpx.AsyncClient(timeout=5, trust_env=False, headers=auth()) as client:
         url = plan.base_url + CHAT
@@ -272,8 +294,12 @@ async def test_many_requests_at_once(plan: Sandbox) -> None:
 
 
 def wait_until_closed(plan: Sandbox) -> None:
-    """The server learns a moment later that the client is gone."""
+    _wait_for(plan, 0)
+
+
+def _wait_for(plan: Sandbox, count: int) -> None:
+    """Wait for this many open requests: the server notices a disconnect a moment later."""
     deadline = time.monotonic() + 5
-    while plan.open_requests and time.monotonic() < deadline:
+    while plan.open_requests != count and time.monotonic() < deadline:
         time.sleep(0.005)
-    assert plan.open_requests == 0
+    assert plan.open_requests == count

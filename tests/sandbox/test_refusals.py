@@ -6,6 +6,7 @@ import httpx
 import pytest
 
 from stepplan.sandbox import Sandbox, Turn
+from stepplan.sandbox.models import MODELS
 from tests.support.wire import CHAT, CITY, JSON, MESSAGES, ask, auth, body_for, chat, messages, post, tools
 
 BOTH = pytest.mark.parametrize("path", [CHAT, MESSAGES])
@@ -39,7 +40,7 @@ def test_x_api_key_is_for_messages_only(plan: Sandbox) -> None:
 @BOTH
 async def test_no_plan_is_400(path: str) -> None:
     response = await ask(Sandbox(subscription=False), path, body_for(path))
-    assert error(response) == (400, "input_invalid")
+    assert error(response) == (400, "request_params_invalid")
     assert response.json()["error"]["message"] == "you have no active step plan subscription"
 
 
@@ -53,8 +54,9 @@ async def test_no_quota_is_402(path: str) -> None:
 @BOTH
 async def test_an_unknown_model_is_404_in_json(path: str) -> None:
     response = await ask(Sandbox(models=["step-3.7-flash"]), path, body_for(path, model="step-3.5-flash"))
-    assert error(response) == (404, "model_not_found")
-    assert "step-3.5-flash does not exist" in response.json()["error"]["message"]
+    assert error(response) == (404, "model_invalid")
+    message = 'The model "step-3.5-flash" does not exist or you do not have access to it.'
+    assert response.json()["error"]["message"] == message
 
 
 @BOTH
@@ -90,7 +92,6 @@ def test_a_wrong_path_is_404_in_plain_text(plan: Sandbox, path: str, base: str) 
         {"stop": [1], "stop_sequences": [1]},
         {"stop": 1, "stop_sequences": "x"},
         {"messages": []},
-        {"messages": [{"role": "robot", "content": "Hello"}]},
         {"messages": [{"role": "user", "content": [{"type": "smell", "smell": "rose"}]}]},
         {"model": None},
     ],
@@ -129,6 +130,7 @@ async def test_chat_refuses(fields: JSON) -> None:
     [
         {"top_k": -1},
         {"top_k": 501},
+        {"messages": [{"role": "robot", "content": "Hello"}]},
         {"tools": [{"name": "get_weather"}]},
         {"tools": [{"input_schema": CITY}]},
         {"messages": [{"role": "system", "content": "Be brief."}]},
@@ -140,10 +142,17 @@ async def test_messages_refuses(fields: JSON) -> None:
     assert error(await ask(Sandbox(), MESSAGES, messages(**fields))) == (400, "input_invalid")
 
 
-async def test_messages_refuses_a_system_turn_in_words_that_coding_agents_know() -> None:
+async def test_messages_refuses_a_system_message_as_vllm_does() -> None:
     turn = {"role": "system", "content": "Be brief."}
     refused = await ask(Sandbox(), MESSAGES, messages(messages=[{"role": "user", "content": "Hello"}, turn]))
     assert refused.json()["error"]["message"] == "messages.1.role: Input should be 'user' or 'assistant'"
+
+
+@pytest.mark.parametrize("role", ["function", "robot", None])
+async def test_chat_names_an_unknown_role(role: str | None) -> None:
+    response = await ask(Sandbox(), CHAT, chat(messages=[{"role": role, "content": "Hello"}]))
+    assert error(response) == (400, "request_params_invalid")
+    assert response.json()["error"]["message"] == f"invalid msg role: {role}"
 
 
 @pytest.mark.parametrize("field", ["max_tokens", "messages", "model"])
@@ -156,7 +165,7 @@ async def test_messages_needs(field: str) -> None:
 
 
 @pytest.mark.parametrize("sent", [b"", b"{", b"[1]", b"\xff"])
-def test_a_body_that_is_no_object_is_400(plan: Sandbox, sent: bytes) -> None:
+def test_a_body_that_is_not_an_object_is_400(plan: Sandbox, sent: bytes) -> None:
     with httpx.Client(trust_env=False) as client:
         response = client.post(plan.base_url + CHAT, content=sent, headers=auth())
     assert error(response) == (400, "input_invalid")
@@ -210,13 +219,53 @@ async def test_the_services_own_tools_are_accepted_on_chat() -> None:
     assert (await ask(Sandbox(), CHAT, chat(tools=[search]))).json()["choices"][0]["finish_reason"] == "stop"
 
 
-def test_models(plan: Sandbox) -> None:
-    with httpx.Client(trust_env=False) as client:
+def test_models_are_listed_with_the_keys_seen_live() -> None:
+    with Sandbox(models=[*MODELS, "step-9"]) as plan, httpx.Client(trust_env=False) as client:
         listed = client.get(f"{plan.base_url}/v1/models", headers=auth()).json()
         assert client.get(f"{plan.base_url}/v1/models").status_code == 401
     assert listed["object"] == "list"
-    assert listed["data"][0].keys() == {"id", "object", "created", "owned_by"}
-    assert [model["id"] for model in listed["data"]][:3] == ["step-3.7-flash", "step-3.5-flash-2603", "step-3.5-flash"]
+    models = {model.pop("id"): model for model in listed["data"]}
+    assert list(models) == [
+        *("step-3.7-flash", "step-3.5-flash-2603", "step-3.5-flash", "step-router-v1", "step-5-preview", "step-9")
+    ]
+    documented = {"object": "model", "created": models["step-9"]["created"], "owned_by": "stepai"}
+    assert models["step-9"] == documented
+    assert models["step-5-preview"] == {
+        **documented,
+        "model_type": "大语言模型",
+        "max_input_tokens": 1_000_000,
+        "enable_reason": True,
+        "enable_vision_input": True,
+        "reasoning_effort_support_list": ["low", "medium", "high"],
+        "supported_protocols": ["chat", "messages"],
+    }
+    assert models["step-3.5-flash-2603"]["reasoning_effort_support_list"] == ["low", "high"]
+    assert models["step-router-v1"]["model_type"] == "路由模型"
+
+
+async def test_no_plan_is_400_for_the_list_of_models_too() -> None:
+    transport = httpx.ASGITransport(Sandbox(subscription=False).app)
+    async with httpx.AsyncClient(transport=transport, headers=auth()) as client:
+        response = await client.get("http://sandbox/step_plan/v1/models")
+    assert error(response) == (400, "request_params_invalid")
+
+
+@BOTH
+async def test_the_router_ignores_effort_and_limits_max_tokens(path: str) -> None:
+    async def send(**fields: Any) -> httpx.Response:
+        return await ask(Sandbox(), path, body_for(path, model="step-router-v1", **fields))
+
+    efforts = [{}, *({"reasoning_effort": e, "output_config": {"effort": e}} for e in ("low", "high", ["low"]))]
+    assert len({(await send(**effort)).text for effort in efforts}) == 1
+    assert (await send(max_tokens=250_000)).status_code == 200
+    assert error(await send(max_tokens=250_001)) == (400, "input_invalid")
+
+
+async def test_step_5_sees_images_and_videos() -> None:
+    video = {"type": "video_url", "video_url": {"url": "https://example.com/a.mp4"}}
+    asked = [{"role": "user", "content": [IMAGE, video]}]
+    assert (await ask(Sandbox(), CHAT, chat(model="step-5-preview", messages=asked))).status_code == 200
+    assert error(await ask(Sandbox(), CHAT, chat(model="step-3.5-flash", messages=asked))) == (400, "input_invalid")
 
 
 def test_count_tokens(plan: Sandbox) -> None:

@@ -1,5 +1,6 @@
-"""The sandbox as a thing to use: starting, stopping, scripts, records, the command."""
+"""Using the sandbox: start and stop, scripts, recorded requests, the command."""
 
+import contextlib
 import os
 import signal
 import socket
@@ -7,14 +8,14 @@ import subprocess
 import sys
 import threading
 import time
-from pathlib import Path
+from collections.abc import Iterator
 
 import httpx
 import pytest
 
 import stepplan.sandbox
 from stepplan.sandbox import Dialect, Fault, RecordedRequest, Sandbox, ToolCall, Turn, Usage
-from tests.support.wire import CHAT, MESSAGES, ask, auth, chat, messages, post
+from tests.support.wire import CHAT, MESSAGES, ask, auth, body_for, chat, messages, post
 
 
 def test_it_starts_quickly_and_stops_cleanly() -> None:
@@ -36,16 +37,45 @@ def test_it_starts_quickly_and_stops_cleanly() -> None:
     assert min(durations) < 0.3
 
 
-def test_it_stops_while_answers_stall() -> None:
-    with Sandbox([Turn(text="4", fault=Fault(stall_after=1))]) as plan:
-        client = httpx.Client(trust_env=False, headers=auth())
-        request = client.build_request("POST", plan.base_url + CHAT, json=chat(stream=True))
-        response = client.send(request, stream=True)
+STALLS = {
+    "silent": Fault(stall_after=1),
+    "pinging": Fault(stall_after=1, pings=True, ping_interval=0.01),
+    "slow": Fault(delay=60),
+}
+
+
+@pytest.mark.parametrize("stream", [True, False])
+@pytest.mark.parametrize("fault", STALLS.values(), ids=STALLS)
+def test_it_stops_within_a_second_while_answers_stall(fault: Fault, stream: bool) -> None:
+    with httpx.Client(trust_env=False, headers=auth()) as client:
+        with Sandbox([Turn(text="4", fault=fault)] * 6) as plan:
+            requests = [
+                client.build_request("POST", plan.base_url + path, json=body_for(path, stream=stream))
+                for path in (CHAT, MESSAGES)
+            ]
+            responses = [client.send(request, stream=True) for request in requests * 3]
+            assert plan.open_requests == 6
+            started = time.perf_counter()
+        assert time.perf_counter() - started < 1
+        for response in responses:
+            with pytest.raises(httpx.TransportError):
+                response.read()
+    assert plan.open_requests == 0
+
+
+@pytest.mark.parametrize(
+    "sent", [b"", b"POST /step_plan/v1/messages HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n{"]
+)
+def test_it_stops_within_a_second_while_a_client_sends_nothing(sent: bytes, caplog: pytest.LogCaptureFixture) -> None:
+    with Sandbox() as plan:
+        client = socket.create_connection(("127.0.0.1", httpx.URL(plan.base_url).port or 0))
+        client.sendall(sent)
+        time.sleep(0.05)  # until the server has read it
         started = time.perf_counter()
-    assert time.perf_counter() - started < 5
-    with pytest.raises(httpx.RemoteProtocolError):
-        response.read()
-    client.close()
+    assert time.perf_counter() - started < 1
+    with client, contextlib.suppress(ConnectionResetError):
+        assert client.recv(1) == b""
+    assert not caplog.records
 
 
 def test_it_can_be_started_again() -> None:
@@ -143,21 +173,59 @@ def test_unknown_names_are_attribute_errors() -> None:
         getattr(stepplan.sandbox, "Sandbag")  # noqa: B009 - checkers know that it is not there
 
 
-def test_the_command_says_how_to_reach_it(tmp_path: Path) -> None:
-    arguments = [sys.executable, "-W", "error", "-m", "stepplan.sandbox", "--protocol-profile", "docs"]
-    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
-    with subprocess.Popen(arguments, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, text=True) as process:
+@contextlib.contextmanager
+def _served(*arguments: str) -> Iterator[str]:
+    """What `python -m stepplan.sandbox` prints, while it runs."""
+    command = [sys.executable, "-W", "error", "-m", "stepplan.sandbox", *arguments]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         try:
-            url = process.stdout.readline().split()[-1]
-            with httpx.Client(trust_env=False, headers=auth()) as client:
-                answer = client.post(f"{url}{MESSAGES}", json=messages()).json()
+            printed = "".join(iter(process.stdout.readline, "# Ctrl-C stops it.\n"))
+            yield printed
             process.send_signal(signal.SIGINT)
             process.wait(timeout=30)
-            rest = process.stdout.read()
         finally:
             process.kill()
-    assert answer["id"].startswith("msg_")
-    assert "export STEP_API_KEY=sk-sandbox" in rest
-    assert f"export ANTHROPIC_BASE_URL={url} " in rest
     assert process.returncode == 0
+
+
+@pytest.mark.parametrize(("profile", "prefix"), [("live", "chatcmpl-"), ("docs", "msg_")])
+def test_the_command_serves_until_it_is_interrupted(profile: str, prefix: str) -> None:
+    with _served("--messages-profile", profile) as printed, httpx.Client(trust_env=False, headers=auth()) as client:
+        url = printed.partition("\n")[0].split()[-1]
+        assert client.post(f"{url}{MESSAGES}", json=messages()).json()["id"].startswith(prefix)
+
+
+PASTED = """
+from langchain_stepplan import ChatStepPlan
+from llama_index_stepplan import StepPlan
+from stepplan import Client, Message, Request
+
+request = Request(messages=(Message.user("Hello"),))
+for protocol in ("openai", "anthropic"):
+    print(Client(protocol=protocol).send(request).text)
+    print(ChatStepPlan(model="step-3.7-flash", protocol=protocol).invoke("Hello").text)
+    print(StepPlan(model="step-3.7-flash", protocol=protocol).complete("Hello").text)
+"""
+
+
+def test_pasting_what_the_command_prints_uses_the_sandbox_everywhere() -> None:
+    elsewhere = {
+        "STEP_BASE_URL": "https://api.stepfun.ai/v1",
+        "STEP_API_KEY": "sk-elsewhere",
+        "STEPFUN_API_KEY": "sk-elsewhere",
+    }
+    with _served() as printed:
+        script = f'{printed}\n"$0" -c "$1"'
+        done = subprocess.run(
+            ["sh", "-c", script, sys.executable, PASTED],
+            env=os.environ | elsewhere,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == [done.stdout.partition("\n")[0]] * 6
+    assert "This sandbox has no model" in done.stdout
+    assert not done.stderr

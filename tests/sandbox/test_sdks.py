@@ -14,7 +14,7 @@ DIALECTS = pytest.mark.parametrize(
     [
         Dialect(),
         Dialect(
-            chat_idle_finish=None,
+            chat_profile="openai",
             chat_usage="trailing_empty_choices",
             chat_tool_pieces="whole",
             messages_signature=None,

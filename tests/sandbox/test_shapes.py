@@ -1,7 +1,7 @@
-"""The sandbox sends the shapes that are known of the plan: those of the composed streams and answers, field by field.
+"""The sandbox sends the plan's known shapes: those of the composed streams and answers, field by field.
 
-Texts, numbers, ids, and how many pieces something is cut into may differ. Fields, the order of events, what is empty,
-null or zero, and the names of kinds, roles and reasons may not.
+Texts, numbers, ids and the number of pieces may differ. Fields, the order of events, what is empty, null or zero, and
+the names of types, roles and reasons may not.
 """
 
 import json
@@ -25,23 +25,31 @@ TURNS = {
     "cut_off": Turn(reasoning="Let me think", finish_reason="length"),
 }
 PLAIN = [".".join(name) for name in product(TURNS, ("openai", "anthropic"), ("sse", "json"))]
+LIVE = [f"{name}.live.openai.sse" for name in TURNS] + ["text.live.openai.json", "tool_call.live.openai.json"]
+OLD = Dialect(chat_profile="old")
 UNSIGNED = Dialect(messages_signature="absent")
-DIALECTS = dict.fromkeys(PLAIN, Dialect()) | {
-    "tool_call.stop.openai.sse": Dialect(chat_tool_finish="stop"),
-    "tool_call.whole.openai.sse": Dialect(chat_tool_pieces="whole"),
-    "reasoning.reasoning_only.openai.json": Dialect(chat_reasoning_fields="reasoning"),
-    "reasoning.reasoning_content_only.openai.json": Dialect(chat_reasoning_fields="reasoning_content"),
-    "text.docs.anthropic.sse": Dialect(messages_profile="docs"),
-    "text.docs.anthropic.json": Dialect(messages_profile="docs", messages_model_field=False),
-    "reasoning.no_signature.anthropic.sse": UNSIGNED,
-    "reasoning.null_signature.anthropic.json": Dialect(messages_signature=None),
-    "cut_off.anthropic.sse": UNSIGNED,
-    "cut_off.anthropic.json": UNSIGNED,
-}
+DIALECTS = (
+    dict.fromkeys(PLAIN, OLD)
+    | dict.fromkeys(LIVE, Dialect())
+    | {
+        "tool_call.stop.openai.sse": Dialect(chat_profile="old", chat_tool_finish="stop"),
+        "tool_call.whole.openai.sse": Dialect(chat_profile="old", chat_tool_pieces="whole"),
+        "reasoning.reasoning_only.openai.json": Dialect(chat_profile="old", chat_reasoning_fields="reasoning"),
+        "reasoning.reasoning_content_only.openai.json": Dialect(
+            chat_profile="old", chat_reasoning_fields="reasoning_content"
+        ),
+        "text.docs.anthropic.sse": Dialect(messages_profile="docs"),
+        "text.docs.anthropic.json": Dialect(messages_profile="docs", messages_model_field=False),
+        "reasoning.no_signature.anthropic.sse": UNSIGNED,
+        "reasoning.null_signature.anthropic.json": Dialect(messages_signature=None),
+        "cut_off.anthropic.sse": UNSIGNED,
+        "cut_off.anthropic.json": UNSIGNED,
+    }
+)
 
-# These words are part of the shape, others are only words.
+# The strings that are part of the shape.
 NAMES = {"object", "type", "role", "finish_reason", "stop_reason"}
-# Some of the plan's samples count these and some do not.
+# Some of the plan's samples have these and some do not.
 DETAILS = {
     *("prompt_tokens_details", "completion_tokens_details"),
     *("cache_creation_input_tokens", "cache_read_input_tokens"),
@@ -49,7 +57,7 @@ DETAILS = {
 
 
 def shape(value: Any, name: str = "") -> Any:
-    """The value with texts, numbers and a call's arguments replaced by their kind, unless they are empty."""
+    """The value with texts, numbers and a call's arguments replaced by their type, unless they are empty."""
     match value:
         case dict() if name == "input":
             return "arguments" if value else {}
@@ -66,7 +74,7 @@ def shape(value: Any, name: str = "") -> Any:
 
 
 def shapes(stream: str) -> list[list[Any]]:
-    """The shapes of a stream's frames, of equal ones in a row the first."""
+    """The shapes of a stream's frames, without repetitions in a row."""
     frames = [[_line(line) for line in frame.split("\n")] for frame in stream.split("\n\n")]
     return [frame for frame, _ in groupby(frames)]
 
@@ -76,7 +84,7 @@ def _line(line: str) -> Any:
 
 
 async def sent(sample: str, turn: Turn, dialect: Dialect) -> str:
-    """What the sandbox sends in the sample's place."""
+    """What the sandbox sends where the sample was sent."""
     path = CHAT if ".openai." in sample else MESSAGES
     return (await ask(Sandbox([turn], dialect=dialect), path, body_for(path, stream=sample.endswith(".sse")))).text
 
@@ -116,11 +124,11 @@ def _errors(stream: str) -> list[list[Any]]:
 @pytest.mark.parametrize(
     ("sample", "other"),
     [
-        ("text.openai.sse", Dialect(ping=True)),
-        ("text.openai.sse", Dialect(chat_idle_role="absent")),
-        ("text.openai.sse", Dialect(chat_idle_finish=None)),
-        ("text.openai.sse", Dialect(chat_usage="last")),
-        ("reasoning.openai.sse", Dialect(chat_reasoning_fields="reasoning")),
+        ("text.live.openai.sse", Dialect(ping=True)),
+        ("text.live.openai.sse", OLD),
+        ("text.openai.sse", Dialect(chat_profile="openai")),
+        ("text.live.openai.sse", Dialect(chat_usage="last")),
+        ("reasoning.live.openai.sse", Dialect(chat_reasoning_fields="reasoning")),
         ("text.anthropic.sse", Dialect(messages_profile="docs")),
         ("text.anthropic.sse", Dialect(messages_trailing_done=True)),
         ("reasoning.anthropic.sse", UNSIGNED),

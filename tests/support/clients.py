@@ -5,9 +5,18 @@ from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
-from pydantic import SecretStr
-
-from stepplan import AsyncClient, Client, Event, ModelInfo, ProtocolName, Request, Response, Settings, StepPlanError
+from stepplan import (
+    AsyncClient,
+    Client,
+    Event,
+    ModelInfo,
+    ProtocolName,
+    Request,
+    Response,
+    RetryPolicy,
+    Settings,
+    StepPlanError,
+)
 from stepplan.sandbox import Sandbox
 
 Way = Literal["sync", "async"]
@@ -15,8 +24,12 @@ WAYS: tuple[Way, ...] = get_args(Way)
 PROTOCOLS: tuple[ProtocolName, ...] = get_args(ProtocolName)
 
 
+QUICK = RetryPolicy(initial=0.02)
+"""Waits between attempts are hundredths of seconds."""
+
+
 def settings_for(plan: Sandbox, **fields: Any) -> Settings:
-    return Settings(api_key=SecretStr(plan.api_key), base_url=plan.base_url, **fields)
+    return Settings(**{"api_key": plan.api_key, "base_url": plan.base_url, "retry": QUICK, **fields})
 
 
 @dataclass(frozen=True)

@@ -6,13 +6,15 @@ from functools import partial
 from typing import Any, Generic, TypeVar
 
 from stepplan import PROTOCOLS, Event, ProtocolName, Request, Response, RetryPolicy, StepPlanError
+from stepplan.endpoint import Endpoint
 from stepplan.exchange import Emit, Head, HTTPRequest, Open, Read, Steps, exchange, read_stream, read_whole
 from stepplan.refusals import Origin
 
 T = TypeVar("T")
 
 HTTP = HTTPRequest("POST", "https://plan.test/v1/x", {"authorization": "Bearer key"}, b"{}", 10.0, 5.0)
-ORIGIN = Origin("https://plan.test/v1/x", "plan.test", "STEP_API_KEY", "region='china'", "step-3.7-flash")
+PLAN = Endpoint("https://api.stepfun.ai/step_plan", source="")
+ORIGIN = Origin(f"{PLAN.root}/v1/x", PLAN, "STEP_API_KEY", "step-3.7-flash")
 STREAM_TIMEOUT = 5.0
 
 

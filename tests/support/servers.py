@@ -49,6 +49,7 @@ def raw_server(serve: Callable[[RawServer, socket.socket, int], None]) -> Genera
     listener = socket.create_server(("127.0.0.1", 0))
     server = RawServer(listener.getsockname()[1])
     threads: list[threading.Thread] = []
+    connections: list[socket.socket] = []
 
     def handle(connection: socket.socket, number: int) -> None:
         with connection, contextlib.suppress(OSError):
@@ -59,6 +60,7 @@ def raw_server(serve: Callable[[RawServer, socket.socket, int], None]) -> Genera
         with contextlib.suppress(OSError):
             while True:
                 connection, _ = listener.accept()
+                connections.append(connection)
                 threads.append(threading.Thread(target=handle, args=(connection, server.connections)))
                 server.connections += 1
                 threads[-1].start()
@@ -71,6 +73,9 @@ def raw_server(serve: Callable[[RawServer, socket.socket, int], None]) -> Genera
         listener.shutdown(socket.SHUT_RDWR)
         listener.close()
         accepting.join()
+        for connection in connections:  # no more requests come: whoever waits for one need not wait on
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RD)
         for thread in threads:
             thread.join()
 

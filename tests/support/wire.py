@@ -68,7 +68,7 @@ def fold_chat(text: str) -> JSON:
     for chunk in data(text):
         folded["usage"] = chunk.get("usage", folded["usage"])
         for choice in chunk["choices"]:
-            folded["finish"] = choice["finish_reason"] or folded["finish"]
+            folded["finish"] = choice.get("finish_reason") or folded["finish"]
             for name in ("reasoning", "reasoning_content", "content"):
                 folded[name] += choice["delta"].get(name, "")
             for piece in choice["delta"].get("tool_calls", []):

@@ -6,6 +6,7 @@ and `disable_parallel_tool_use` are asked for in words, and `thinking`, `metadat
 
 import warnings
 from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import Any, NotRequired, TypedDict
 
 from stepplan.errors import InvalidRequestError, StepPlanWarning
@@ -180,6 +181,7 @@ def _encode_reasoning(block: Reasoning) -> dict[str, Any]:
 
 
 def _encode_result(result: ToolResult, request: Request) -> str | list[dict[str, Any]]:
+    result = _encoding.sendable_result(result, partial(_encode_image, request=request))
     text = _encoding.result_text(result)
     images = [block for block in result.content if not isinstance(block, Text)]
     if not images:

@@ -5,6 +5,7 @@ service takes it, and other servers of the protocol send no token counts without
 """
 
 from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import Any, NotRequired, TypedDict
 
 from stepplan.jsontext import argument_text
@@ -139,8 +140,11 @@ def _encode_user(message: Message, request: Request) -> Iterable[_Message]:
     blocks: list[Block] = []
     for block in message.content:
         if isinstance(block, ToolResult):
-            yield _Message(role="tool", tool_call_id=wire_id(block.tool_call_id), content=_encoding.result_text(block))
-            blocks += [part for part in block.content if not isinstance(part, Text)]
+            result = _encoding.sendable_result(block, partial(_encode_part, request=request))
+            yield _Message(
+                role="tool", tool_call_id=wire_id(result.tool_call_id), content=_encoding.result_text(result)
+            )
+            blocks += [part for part in result.content if not isinstance(part, Text)]
     blocks += [block for block in message.content if not isinstance(block, ToolResult)]
     if blocks or not message.content:
         if all(isinstance(block, Text) for block in blocks):

@@ -1,7 +1,7 @@
 """The four ways to get an answer, which must not differ."""
 
 import operator
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from functools import reduce
 from typing import Any, cast
 
@@ -9,6 +9,7 @@ from langchain_core.messages import AIMessage, AIMessageChunk, convert_to_messag
 from langchain_core.runnables import Runnable
 
 from langchain_stepplan import ChatStepPlan
+from langchain_stepplan._replay import arguments_and_reason
 from langchain_stepplan._request import request_call
 from stepplan import PROTOCOLS, ProtocolName
 from tests.support.servers import CannedServer
@@ -50,17 +51,32 @@ def total(chunks: list[AIMessageChunk]) -> AIMessageChunk:
 
 
 def essence(message: AIMessage) -> dict[str, Any]:
-    """What an answer is, without what is new in every run."""
+    """What an answer is, without what is new in every run.
+
+    A sum of chunks keeps the indexes by which LangChain merged its blocks, and the marks that make broken calls broken.
+    """
     metadata = {name: value for name, value in message.response_metadata.items() if name not in {"id", "trace_id"}}
     return {
-        "content": message.content,
+        "content": message.content if isinstance(message.content, str) else blocks_of(message.content),
         "additional_kwargs": message.additional_kwargs,
         "tool_calls": message.tool_calls,
-        "invalid_tool_calls": message.invalid_tool_calls,
+        "invalid_tool_calls": [
+            (call["id"], call["name"], *arguments_and_reason(call)) for call in message.invalid_tool_calls
+        ],
         "usage_metadata": message.usage_metadata,
         "response_metadata": metadata,
-        "content_blocks": message.content_blocks,
+        "content_blocks": blocks_of(message.content_blocks),
     }
+
+
+def blocks_of(content: Sequence[Any]) -> list[dict[str, Any]]:
+    """Content blocks without their indexes. Of a broken call standard content keeps the chunk, as core's own does."""
+    blocks = [{name: value for name, value in block.items() if name != "index"} for block in content]
+    for block in blocks:
+        if block["type"] in {"tool_call_chunk", "invalid_tool_call"}:
+            block["type"] = "invalid_tool_call"
+            block.pop("error", None)
+    return blocks
 
 
 def body_of(model: ChatStepPlan, messages: Any, /, *, stream: bool = False, **call: Any) -> dict[str, Any]:
