@@ -51,9 +51,9 @@ class StepPlanFields(SharedFields, BaseChatModel):
             if name != "profile":
                 return super().__getattr__(name)
             basis = self.model, self.protocol
-            derived = self.__dict__.get("_derived_profile")
+            derived = vars(self).get("_derived_profile")
             if derived is None or derived[0] != basis:
-                derived = self.__dict__["_derived_profile"] = basis, profile_of(*basis)
+                derived = vars(self)["_derived_profile"] = basis, profile_of(*basis)
             return derived[1]
 
     @model_validator(mode="after")
@@ -64,9 +64,9 @@ class StepPlanFields(SharedFields, BaseChatModel):
     @model_validator(mode="after")
     def _check_profile_keys(self) -> Self:
         """LangChain's check, for profiles that the caller gave."""
-        given = self.__dict__.get("profile")
+        given = vars(self).get("profile")
         if given is None:
-            self.__dict__.pop("profile", None)  # so that it is looked for in `__getattr__`
+            vars(self).pop("profile", None)  # so that it is looked for in `__getattr__`
         elif not given.keys() <= PROFILE_KEYS:
             cast("Callable[[], Self]", super()._check_profile_keys)()
         return self
@@ -75,12 +75,12 @@ class StepPlanFields(SharedFields, BaseChatModel):
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
         """A copy; LangChain's cache of the dump, which is a part of its LLM cache's keys, stays behind."""
         copied = super().model_copy(update=update, deep=deep)
-        copied.__dict__.pop("_serialized", None)
+        vars(copied).pop("_serialized", None)
         return copied
 
     def __setattr__(self, name: str, value: Any) -> None:
         super().__setattr__(name, value)
-        self.__dict__.pop("_serialized", None)
+        vars(self).pop("_serialized", None)
 
     @override
     def _resolve_model_profile(self) -> ModelProfile | None:

@@ -137,7 +137,7 @@ def structured_output(
     asked, method = method, _method(method, schema, strict, takes_schemas=takes_schemas)
     by_tool = method == "function_calling"
     tool = None if schema is None else with_strict(to_tool(schema, default_name="answer"), strict)
-    described = {} if tool is None else as_openai_tool(tool)["function"]
+    described: dict[str, Any] = {} if tool is None else as_openai_tool(tool)["function"]
     marks = {"ls_structured_output_format": {"kwargs": {"method": method, "strict": strict}, "schema": described}}
     if decided := options.keys() & {"response_format", *(["tool_choice"] if by_tool else [])}:
         raise InvalidRequestError(f"{decided.pop()} is decided by with_structured_output: leave it out.")

@@ -204,7 +204,8 @@ def _policy(retry: Any, max_retries: Any) -> RetryPolicy:
     policy: Any = _DEFAULT_POLICY if retry is None else retry
     if not isinstance(policy, RetryPolicy):
         raise wrong_type("retry", retry, "a RetryPolicy (for a number of retries, use max_retries)")
-    return policy if max_retries is None else replace(policy, max_retries=max_retries)
+    unchanged = max_retries is None or max_retries is policy.max_retries
+    return policy if unchanged else replace(policy, max_retries=max_retries)
 
 
 def _verify(verify: Any) -> bool | str:

@@ -10,7 +10,14 @@ from pydantic.fields import FieldInfo
 from stepplan import arguments
 from stepplan.errors import InvalidRequestError
 from stepplan.integration.names import own_names
-from stepplan.integration.options import call_options, merged_options, to_request, to_settings
+from stepplan.integration.options import (
+    REQUEST_OPTIONS,
+    SETTINGS_OPTIONS,
+    call_options,
+    merged_options,
+    to_request,
+    to_settings,
+)
 
 
 def model_arguments(
@@ -35,9 +42,14 @@ def model_arguments(
         if value is not None or not (name in shared or name in without_none)
     }
     standing = arguments.fields("additional_kwargs", named.get("additional_kwargs", {}))
-    options = merged_options({"model": cls.model_fields["model"].default, **named}, call_options(standing, known))
-    to_request((), options)
-    to_settings(options, warn_again=True)
+    # Of what was given alone, because defaults need no check, and making a model is to take microseconds.
+    options = merged_options(named, call_options(standing, known))
+    for name in ("tools", "tool_choice"):  # read at the call, in the forms of the framework
+        options.pop(name, None)
+    if not options.keys().isdisjoint(REQUEST_OPTIONS):
+        to_request((), {"model": cls.model_fields["model"].default, **options})
+    if not options.keys().isdisjoint(SETTINGS_OPTIONS):
+        to_settings(options, warn_again=True)
     return named
 
 

@@ -14,18 +14,18 @@ from stepplan.protocols import ProtocolName
 from stepplan.requests import Request
 from stepplan.settings import Settings
 
-_OF_REQUESTS = tuple(option.name for option in fields(Request) if option.name != "messages")
-_OF_SETTINGS = ("timeout", "stream_timeout", "connect_timeout", "max_retries")
+REQUEST_OPTIONS = tuple(option.name for option in fields(Request) if option.name != "messages")
+_OF_CALLS_SETTINGS = ("timeout", "stream_timeout", "connect_timeout", "max_retries")
+_OF_MODELS_SETTINGS = ("api_key", "region", "base_url", "proxy", "verify", "default_headers")
+SETTINGS_OPTIONS = (*_OF_CALLS_SETTINGS, *_OF_MODELS_SETTINGS)
+_MODEL_OPTIONS = (*REQUEST_OPTIONS, *SETTINGS_OPTIONS)
 
-CALL_OPTIONS = frozenset((*_OF_REQUESTS, *_OF_SETTINGS))
+CALL_OPTIONS = frozenset((*REQUEST_OPTIONS, *_OF_CALLS_SETTINGS))
 """The options that one call may set."""
 
-_OF_MODELS = ("api_key", "region", "base_url", "proxy", "verify")
-_MODEL_OPTIONS = (*_OF_REQUESTS, *_OF_SETTINGS, *_OF_MODELS, "default_headers")
-
 _CONVERTED = ("tools", "tool_choice", "response_format", "stop")
-_AS_THEY_ARE = tuple(name for name in _OF_REQUESTS if name not in _CONVERTED)
-_ADDED_UP = ("extra_body", "extra_headers")
+_AS_THEY_ARE = tuple(name for name in REQUEST_OPTIONS if name not in _CONVERTED)
+_ADDED_UP = {"extra_body", "extra_headers"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,14 +70,13 @@ def to_call(
 
 def merged_options(model: Mapping[str, Any], *layers: Mapping[str, Any]) -> dict[str, Any]:
     """The options that are set, by the rules of `to_call`."""
-    merged: dict[str, Any] = {}
-    for layer in ({name: model.get(name) for name in _MODEL_OPTIONS}, *layers):
+    merged = {name: value for name in _MODEL_OPTIONS if (value := model.get(name)) is not None}
+    for layer in layers:
         given = {name: value for name, value in layer.items() if value is not None}
         if "timeout" in given:
             merged.pop("stream_timeout", None)
-        for name in _ADDED_UP:
-            if name in given:
-                given[name] = {**merged.get(name, {}), **arguments.fields(name, given[name])}
+        for name in _ADDED_UP & given.keys():
+            given[name] = {**merged.get(name, {}), **arguments.fields(name, given[name])}
         merged |= given
     return merged
 
@@ -112,8 +111,6 @@ def to_settings(options: Mapping[str, Any], *, warn_again: bool = False) -> Sett
     Raises:
         InvalidRequestError: A value cannot be right.
     """
-    return Settings(
-        **{name: options.get(name) for name in (*_OF_SETTINGS, *_OF_MODELS)},
-        headers=checked("default_headers", options.get("default_headers") or {}),
-        warn_again=warn_again,
-    )
+    values = {name: options.get(name) for name in SETTINGS_OPTIONS}
+    headers = values.pop("default_headers")
+    return Settings(**values, headers=checked("default_headers", headers) if headers else None, warn_again=warn_again)
