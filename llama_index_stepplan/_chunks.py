@@ -1,4 +1,4 @@
-"""A streamed answer: events of the core -> chunks, each with the message so far."""
+"""Streamed answers: events of the core -> chunks, each with the message so far."""
 
 from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import closing
@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 from llama_index.core.base.llms.types import ChatResponse, ContentBlock
 
 from llama_index_stepplan._answers import Reading, to_chat_response
-from llama_index_stepplan._replay import call_data
+from llama_index_stepplan._replay import call_data, calls_kwargs
 from llama_index_stepplan._unvalidated import chunk, text_block, thinking_block, tool_call_block
 from stepplan import (
     Accumulator,
@@ -25,36 +25,36 @@ T = TypeVar("T")
 
 
 class _Call:
-    """A tool call while it arrives. Shown again only when it has grown by a part of itself: that keeps it linear."""
+    """A tool call while it arrives. It is shown again each time it has grown by 1/32, so the parsing is linear."""
 
-    def __init__(self, start: ToolCallStart, number: int) -> None:
+    def __init__(self, start: ToolCallStart, position: int) -> None:
+        self.position = position
         self._start = start
-        self.number = number
         self._pieces: list[str] = []
         self._length = 0
-        self._next = 0
-        self.arguments = ""
-        self.block = tool_call_block(start.id, start.name, {})
+        self._next_length = 0
+        self._show("", {})
 
     def add(self, piece: str) -> None:
         self._pieces.append(piece)
         self._length += len(piece)
-        if self._length < self._next:
+        if self._length < self._next_length:
             return
-        self._next = self._length + self._length // 32
-        self.arguments = "".join(self._pieces)
-        self._pieces[:] = [self.arguments]
-        self.block = tool_call_block(self._start.id, self._start.name, parse_partial_arguments(self.arguments))
+        self._next_length = self._length + self._length // 32
+        arguments = "".join(self._pieces)
+        self._pieces[:] = [arguments]
+        self._show(arguments, parse_partial_arguments(arguments))
 
-    def data(self) -> dict[str, Any]:
-        return call_data(self._start.id, self._start.name, self.arguments)
+    def _show(self, arguments: str, parsed: dict[str, Any]) -> None:
+        self.block = tool_call_block(self._start.id, self._start.name, parsed)
+        self.data = call_data(self._start.id, self._start.name, arguments)
 
 
 class ChunkBuilder:
     """Turns one answer's events into chunks.
 
     Every chunk's message is what has arrived so far; `delta` is the text that came with it, never `None`. Arguments of
-    a tool call are shown as far as they can be read; over 32 characters, when a further 1/32 of them has arrived.
+    a tool call are shown as far as they can be parsed; over 32 characters, each time they have grown by 1/32.
     """
 
     def __init__(self, reading: Reading) -> None:
@@ -62,14 +62,15 @@ class ChunkBuilder:
         self._accumulator = Accumulator()
         self._start = MessageStart()
         self._blocks: list[ContentBlock] = []
-        self._places: dict[int, int] = {}
-        self._text_place: int | None = None
+        self._positions: dict[int, int] = {}
+        self._text_index: int | None = None
         self._text = ""
-        self._reasoning: dict[int, str] = {}
+        self._thinking: dict[int, str] = {}
         self._calls: dict[int, _Call] = {}
+        self._calls_data: list[dict[str, Any]] = []
 
     def add(self, event: Event) -> ChatResponse | None:
-        """The chunk that an event brings, if it brings one.
+        """The chunk for an event, or `None` if it adds nothing that a chunk shows.
 
         Raises:
             ResponseDecodeError: See `to_chat_response`.
@@ -79,13 +80,9 @@ class ChunkBuilder:
             case TextDelta():
                 return self._add_text(event)
             case ReasoningDelta():
-                return self._add_reasoning(event) if self._reading.thinking else None
+                return self._add_thinking(event) if self._reading.thinking else None
             case ToolCallStart():
-                if self._calls and self._reading.request.parallel_tool_calls is False:
-                    return None
-                self._calls[event.index] = call = _Call(event, len(self._calls))
-                self._put(event.index, call.block)
-                return self._chunk({"tool_calls": [{"index": call.number, **call.data()}]})
+                return self._start_call(event)
             case ToolCallDelta():
                 return self._add_arguments(event)
             case MessageStart():
@@ -98,48 +95,55 @@ class ChunkBuilder:
 
     def _add_text(self, event: TextDelta) -> ChatResponse:
         self._text += event.text
-        if self._text_place is None:
-            self._text_place = event.index
-        self._put(self._text_place, text_block(self._text))
+        if self._text_index is None:  # all text is in one block: LlamaIndex joins several with line breaks
+            self._text_index = event.index
+        self._put(self._text_index, text_block(self._text))
         return self._chunk({"content": event.text}, event.text)
 
-    def _add_reasoning(self, event: ReasoningDelta) -> ChatResponse | None:
-        text = self._reasoning.get(event.index, "") + event.text
-        self._reasoning[event.index] = text
-        # Not marked as ours before it is whole: half of it, without its signature, must not be sent back.
+    def _add_thinking(self, event: ReasoningDelta) -> ChatResponse | None:
+        text = self._thinking.get(event.index, "") + event.text
+        self._thinking[event.index] = text
+        # Not marked as ours until it is whole: a part of it, without its signature, must not be sent back.
         self._put(event.index, thinking_block(text, None, {}))
         if not event.text:
             return None
         return self._chunk({"reasoning_content": event.text}, extra={"thinking_delta": event.text})
+
+    def _start_call(self, event: ToolCallStart) -> ChatResponse | None:
+        if self._calls and self._reading.request.parallel_tool_calls is False:
+            return None
+        call = self._calls[event.index] = _Call(event, len(self._calls))
+        self._calls_data.append(call.data)
+        self._put(event.index, call.block)
+        return self._chunk({"tool_calls": [{"index": call.position, **call.data}]})
 
     def _add_arguments(self, event: ToolCallDelta) -> ChatResponse | None:
         call = self._calls.get(event.index)
         if call is None:
             return None
         call.add(event.arguments)
+        self._calls_data[call.position] = call.data
         self._put(event.index, call.block)
-        return self._chunk({"tool_calls": [{"index": call.number, "function": {"arguments": event.arguments}}]})
+        return self._chunk({"tool_calls": [{"index": call.position, "function": {"arguments": event.arguments}}]})
 
     def _put(self, index: int, block: ContentBlock) -> None:
-        """Replace a block, or add it. The list of an earlier chunk stays as it was."""
-        place = self._places.setdefault(index, len(self._blocks))
-        self._blocks = [*self._blocks[:place], block, *self._blocks[place + 1 :]]
+        """Replace the block of this index, or add it."""
+        position = self._positions.setdefault(index, len(self._blocks))
+        self._blocks[position : position + 1] = [block]
 
     def _chunk(self, delta: dict[str, Any], text: str = "", extra: dict[str, Any] | None = None) -> ChatResponse:
-        kwargs: dict[str, Any] = {}
-        if self._calls:
-            kwargs["tool_calls"] = [call.data() for call in self._calls.values()]
         raw = {
             "id": self._start.id,
             "object": "chat.completion.chunk",
             "model": self._start.model,
             "choices": [{"index": 0, "delta": delta, "finish_reason": None}],
         }
-        return chunk(self._blocks, kwargs, text, raw, extra or {})
+        # Copied, so that an earlier chunk stays as it was.
+        return chunk(self._blocks.copy(), calls_kwargs(self._calls_data.copy()), text, raw, extra or {})
 
 
 def chunks(events: Generator[Event], builder: ChunkBuilder, shape: Callable[[ChatResponse], T]) -> Generator[T]:
-    """The chunks of an answer, each put in `shape`. Closing this closes the connection."""
+    """The chunks of an answer, each converted by `shape`. Closing the generator closes the connection."""
     with closing(events):
         for event in events:
             if response := builder.add(event):
@@ -149,8 +153,8 @@ def chunks(events: Generator[Event], builder: ChunkBuilder, shape: Callable[[Cha
 class AsyncChunks(AsyncGenerator[T, None]):
     """`chunks`, for async events.
 
-    Not a generator itself: an event loop that ends closes all its generators at once, and one that is closed both by
-    itself and by the one around it complains.
+    A class, not an async generator: at shutdown a loop calls `aclose()` on all generators at once, and a nested one
+    would be closed twice and raise `RuntimeError`.
     """
 
     def __init__(
@@ -161,16 +165,16 @@ class AsyncChunks(AsyncGenerator[T, None]):
         self._shape = shape
 
     async def asend(self, value: None) -> T:
-        """The next chunk; nothing can be sent in."""
+        """Returns the next chunk; `value` must be `None`."""
         while True:
             if response := self._builder.add(await self._events.asend(value)):
                 return self._shape(response)
 
     async def athrow(self, *error: Any) -> T:
-        """Let the events fail."""
+        """Raises an error where the events are waited for."""
         await self._events.athrow(*error)
         return await self.asend(None)
 
     async def aclose(self) -> None:
-        """Close the connection."""
+        """Closes the connection."""
         await self._events.aclose()

@@ -72,9 +72,7 @@ def store_answer(
             calls.append(call_data(block.id, block.name, block.arguments))
     if texts or not calls:
         blocks.insert(layout[0][0] if layout else len(blocks), text_block("".join(texts)))
-    kwargs: dict[str, Any] = {}
-    if calls:
-        kwargs |= {"tool_calls": calls, STORED: {}}
+    kwargs = calls_kwargs(calls)
     if len(texts) > 1:
         kwargs[STORED] = {"texts": layout, "checksum": _layout_checksum(blocks)}
     return blocks, kwargs
@@ -92,6 +90,11 @@ def to_thinking(block: Reasoning, num_tokens: int | None = None) -> ThinkingBloc
 def call_data(id: str, name: str, arguments: str) -> dict[str, Any]:
     """A call as plain data, as programs and tracers look for it; the arguments are the model's own text."""
     return {"id": id, "type": "function", "function": {"name": name, "arguments": arguments or "{}"}}
+
+
+def calls_kwargs(calls: list[dict[str, Any]]) -> dict[str, Any]:
+    """The `additional_kwargs` of an answer with these calls."""
+    return {"tool_calls": calls, STORED: {}} if calls else {}
 
 
 # ----------------------------------------------------------------------------------------------------------- read back

@@ -19,10 +19,10 @@ from llama_index.core.base.llms.types import (
 from stepplan.integration.unvalidated import maker
 
 _make_text = maker(TextBlock(text=""))
-_make_thinking = maker(ThinkingBlock(content=""))
-_make_tool_call = maker(ToolCallBlock(tool_name="", tool_kwargs={}))
-_make_message = maker(ChatMessage(role=MessageRole.ASSISTANT, blocks=[]))
-_make_response = maker(ChatResponse(message=ChatMessage()))
+_make_thinking = maker(ThinkingBlock(content="", num_tokens=None, additional_information={}))
+_make_tool_call = maker(ToolCallBlock(tool_call_id="", tool_name="", tool_kwargs={}))
+_make_message = maker(ChatMessage(role=MessageRole.ASSISTANT, additional_kwargs={}, blocks=[]))
+_make_response = maker(ChatResponse(message=ChatMessage(), raw=None, delta=None, additional_kwargs={}))
 
 
 def text_block(text: str) -> TextBlock:

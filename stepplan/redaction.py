@@ -25,7 +25,7 @@ def redact(error: StepPlanError, key: SecretStr) -> bool:
     text = key.get_secret_value()
     if len(text) < _SHORTEST:
         return False
-    spellings = [text, json.dumps(text)[1:-1], quote(text, safe="")]
+    spellings = [text, json.dumps(text)[1:-1], repr(text)[1:-1], quote(text, safe="")]
     before = (error.args, error.body, error.response)
     error.body = _without(spellings, error.body)
     if error.response is not None:

@@ -39,8 +39,8 @@ _BY_STATUS: dict[int, type[APIStatusError]] = {
     529: OverloadedError,
 }
 
-_RETRYABLE_OTHERS = {408, 409}
-"""Statuses without a class of their own that may pass."""
+_MAY_PASS = {408, 409}
+"""Statuses without a class of their own that a retry may get past."""
 
 _QUOTA = {"quota_exceeded", "insufficient_quota"}
 _BLOCKED = {"censorship_blocked", "censorship_block", "content_filter", "content_policy_violation"}
@@ -117,7 +117,7 @@ def _build(status: int, body: Any, reason: Reason, origin: Origin | None) -> API
     fix = _fix(cls, reason, origin, body)
     error = cls(f"{what} {fix}".rstrip(), body=body)
     error.status_code = status
-    error.is_retryable = cls.is_retryable or status in _RETRYABLE_OTHERS
+    error.is_retryable = cls.is_retryable or status in _MAY_PASS
     return error
 
 

@@ -101,7 +101,7 @@ class Settings:
             warning = None if base_url is None else endpoint.parse(base_url, "base_url").warning
         except InvalidRequestError as error:
             # Tools that report errors show the variables of every frame.
-            del api_key, base_url, headers, proxy
+            del self, api_key, base_url, headers, proxy
             raise error.with_traceback(None) from None
         if warning is not None:
             warn_user(warning, repeat=warn_again)

@@ -8,12 +8,26 @@ from stepplan.cli.console import fail
 
 
 def sandbox(
-    port: Annotated[int, typer.Option(help="The port to listen on; 0 is a free one.")] = 0,
+    port: Annotated[int, typer.Option(help="The port to listen on; 0 chooses a free one.")] = 0,
+    record: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Pass requests on to --upstream, and record its answers.")
+    ] = None,
+    upstream: Annotated[
+        str | None, typer.Option(metavar="URL", help="The real server, such as https://api.stepfun.ai/step_plan.")
+    ] = None,
+    replay: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Answer from a recorded file, and refuse everything else.")
+    ] = None,
 ) -> None:
-    """Start a local server that emulates the Step Plan, until Ctrl-C: no key, no network."""
+    """Start a local server that emulates the Step Plan, until Ctrl-C: no key, no network.
+
+    With --record it passes requests on to a real server and keeps the answers; --replay plays them again.
+    """
+    given = {"--record": record, "--upstream": upstream, "--replay": replay}
+    arguments = [part for name, value in given.items() if value is not None for part in (name, value)]
     try:
         from stepplan.sandbox.__main__ import main  # noqa: PLC0415 - the web server is an extra
 
-        main(["--port", str(port)])
+        main(["--port", str(port), *arguments])
     except ImportError as error:
         fail(str(error))

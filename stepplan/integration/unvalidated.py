@@ -1,4 +1,7 @@
-"""pydantic objects made without validating what is known to be right, for the pieces of a stream."""
+"""pydantic objects made without validation, for the chunks of a stream.
+
+Making one costs about a third of validating it, and half of `model_construct`.
+"""
 
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -8,14 +11,25 @@ from pydantic import BaseModel
 M = TypeVar("M", bound=BaseModel)
 
 _new = object.__new__
-_set = object.__setattr__
+# What `object.__setattr__` calls in the end, without its search for the name: a tenth of an object's cost.
+_set_dict, _set_fields_set, _set_extra, _set_private = (
+    vars(BaseModel)[name].__set__
+    for name in ("__dict__", "__pydantic_fields_set__", "__pydantic_extra__", "__pydantic_private__")
+)
 
 
 def maker(example: M) -> Callable[[dict[str, Any]], M]:
-    """What makes further objects like the (validated) example: the given fields are set, the others are as in it."""
+    """Returns a constructor that copies `example`, sets the given fields and skips validation.
+
+    The fields that were set in the example must be given each time.
+    """
     cls, extra = type(example), example.__pydantic_extra__
     known: dict[str, Any] = dict(example.__dict__)
-    fresh: list[tuple[str, type]] = [(name, type(value)) for name, value in known.items() if value in ([], {})]
+    fresh: list[tuple[str, type]] = [
+        (name, type(value))
+        for name, value in known.items()
+        if value in ([], {}) and name not in example.model_fields_set
+    ]
 
     def make(given: dict[str, Any]) -> M:
         made = _new(cls)
@@ -23,10 +37,10 @@ def maker(example: M) -> Callable[[dict[str, Any]], M]:
         for name, new in fresh:
             if name not in given:
                 values[name] = new()
-        _set(made, "__dict__", values)
-        _set(made, "__pydantic_fields_set__", set(given))
-        _set(made, "__pydantic_extra__", None if extra is None else {})
-        _set(made, "__pydantic_private__", None)
+        _set_dict(made, values)
+        _set_fields_set(made, set(given))
+        _set_extra(made, None if extra is None else {})
+        _set_private(made, None)
         return made
 
     return make

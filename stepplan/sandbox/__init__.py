@@ -8,6 +8,7 @@ with Sandbox() as plan:
 ```
 """
 
+import importlib
 from typing import TYPE_CHECKING
 
 from stepplan.sandbox.dialect import Dialect
@@ -15,21 +16,19 @@ from stepplan.sandbox.script import Fault, ToolCall, Turn, Usage
 
 if TYPE_CHECKING:
     from stepplan.sandbox.account import RecordedRequest
+    from stepplan.sandbox.recording import Recorder, Replay
     from stepplan.sandbox.server import Sandbox
 
-__all__ = ["Dialect", "Fault", "RecordedRequest", "Sandbox", "ToolCall", "Turn", "Usage"]
+__all__ = ["Dialect", "Fault", "RecordedRequest", "Recorder", "Replay", "Sandbox", "ToolCall", "Turn", "Usage"]
+
+_NEED_A_SERVER = {"RecordedRequest": "account", "Recorder": "recording", "Replay": "recording", "Sandbox": "server"}
 
 
 def __getattr__(name: str) -> object:
-    """Import the web server when a sandbox is made, so that scripts can be written without the extra."""
-    if name == "Sandbox":
-        try:
-            from stepplan.sandbox.server import Sandbox  # noqa: PLC0415
-        except ImportError as error:
-            raise ImportError("The sandbox needs a web server: pip install 'stepplan[sandbox]'") from error
-        return Sandbox
-    if name == "RecordedRequest":
-        from stepplan.sandbox.account import RecordedRequest  # noqa: PLC0415
-
-        return RecordedRequest
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    """Import the web server when it is needed, so that scripts can be written without the extra."""
+    if name not in _NEED_A_SERVER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    try:
+        return getattr(importlib.import_module(f"{__name__}.{_NEED_A_SERVER[name]}"), name)
+    except ImportError as error:
+        raise ImportError("The sandbox needs a web server: pip install 'stepplan[sandbox]'") from error

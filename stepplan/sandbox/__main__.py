@@ -1,15 +1,29 @@
-"""Serve a sandbox until Ctrl-C: `python -m stepplan.sandbox`."""
+"""Serve a sandbox, a recorder or a replay until Ctrl-C: `python -m stepplan.sandbox`."""
 
 import argparse
 import signal
 import sys
 import threading
+from collections.abc import Sequence
 
-from stepplan.sandbox import Dialect, Sandbox
+from stepplan.sandbox import Dialect, Recorder, Replay, Sandbox
 
 
-def main(arguments: list[str] | None = None) -> None:
-    """Serve a sandbox, and print how to use it."""
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Serve what the arguments ask for, and print how to use it."""
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    try:
+        server = _server(options)
+    except (OSError, ValueError) as error:
+        parser.error(str(error))
+    with server:
+        sys.stdout.write(_instructions(server))
+        sys.stdout.flush()
+        _wait_for_signal()
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m stepplan.sandbox", description="A local server that emulates the Step Plan."
     )
@@ -26,23 +40,44 @@ def main(arguments: list[str] | None = None) -> None:
         default="live",
         help="Messages streams of Anthropic's shape, or of the documented sample's",
     )
-    options = parser.parse_args(arguments)
+    recorded = parser.add_mutually_exclusive_group()
+    recorded.add_argument(
+        "--record", metavar="FILE", help="pass requests on to --upstream, and record its answers in a new file"
+    )
+    recorded.add_argument("--replay", metavar="FILE", help="answer from a recorded file, and refuse everything else")
+    parser.add_argument("--upstream", metavar="URL", help="the real server, such as https://api.stepfun.ai/step_plan")
+    return parser
+
+
+def _server(options: argparse.Namespace) -> Sandbox | Recorder | Replay:
+    if (options.record is None) != (options.upstream is None):
+        raise ValueError("--record and --upstream go together: a file, and the server whose answers it gets")
+    if options.record is not None:
+        return Recorder(options.record, options.upstream, port=options.port)
+    if options.replay is not None:
+        return Replay(options.replay, port=options.port)
     dialect = Dialect(chat_profile=options.chat_profile, messages_profile=options.messages_profile)
-    with Sandbox(dialect=dialect, port=options.port) as plan:
-        sys.stdout.write(_instructions(plan))
-        sys.stdout.flush()
-        _wait_for_signal()
+    return Sandbox(dialect=dialect, port=options.port)
 
 
-def _instructions(plan: Sandbox) -> str:
-    # Every address comes with its key: with the key alone, requests would go to the vendor.
+def _instructions(server: Sandbox | Recorder | Replay) -> str:
+    """Lines to paste into a shell.
+
+    Every address comes with a key, so that none is sent to it by accident; a recorder needs the real one.
+    """
+    url = server.base_url
+    key, header = "sk-sandbox", "A local server that emulates the Step Plan"
+    if isinstance(server, Recorder):
+        key, header = "$STEP_API_KEY", "A local server that records; requests need a key of the real server"
+    elif isinstance(server, Replay):
+        header = "A local server that replays a recording"
     return (
-        f"# A local server that emulates the Step Plan: {plan.base_url}\n\n"
+        f"# {header}: {url}\n\n"
         "# ChatStepPlan, StepPlan, stepplan.Client\n"
-        f"export STEP_BASE_URL={plan.base_url} STEP_API_KEY={plan.api_key}\n"
+        f"export STEP_BASE_URL={url} STEP_API_KEY={key}\n"
         "# OpenAI's and Anthropic's clients\n"
-        f"export OPENAI_BASE_URL={plan.base_url}/v1 OPENAI_API_KEY={plan.api_key}\n"
-        f"export ANTHROPIC_BASE_URL={plan.base_url} ANTHROPIC_AUTH_TOKEN={plan.api_key}\n\n"
+        f"export OPENAI_BASE_URL={url}/v1 OPENAI_API_KEY={key}\n"
+        f"export ANTHROPIC_BASE_URL={url} ANTHROPIC_AUTH_TOKEN={key}\n\n"
         "# Ctrl-C stops it.\n"
     )
 

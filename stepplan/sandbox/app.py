@@ -16,11 +16,9 @@ from stepplan.sandbox.delivery import Connections, Delivery, Reset
 from stepplan.sandbox.derived import derive
 from stepplan.sandbox.http_errors import Refusal, json_response, not_found, status_response
 from stepplan.sandbox.jsontools import JSON, as_object, dump
-from stepplan.sandbox.protocol import Answer, ServerProtocol
+from stepplan.sandbox.protocol import PREFIX, Answer, ServerProtocol
 from stepplan.sandbox.script import Fault, Turn, Usage
 from stepplan.sandbox.validation import check_model
-
-PREFIX = "/step_plan"
 
 
 def create_app(account: Account, connections: Connections) -> Starlette:

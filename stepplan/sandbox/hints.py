@@ -1,6 +1,7 @@
 """Finds values in a question, so that derived answers read well: "the weather in Paris" yields `Paris`."""
 
 import re
+from collections.abc import Callable
 
 _NUMBER = re.compile(r"(?<![\w.])-?\d+(?:\.\d+)?")
 _QUOTED = re.compile(r"\"([^\"\n]+)\"|“([^”\n]+)”|「([^」\n]+)」|`([^`\n]+)`|(?<!\w)'([^'\n]+)'(?!\w)")
@@ -51,10 +52,10 @@ class Hints:
             return self._question
         return self._phrases.pop(0) if self._phrases else f"sample {' '.join(words(name))}".strip()
 
-    def match(self, pattern: re.Pattern[str]) -> str | None:
-        """The first match of the pattern."""
-        found = pattern.search(self._text)
-        return found.group() if found else None
+    def match(self, pattern: re.Pattern[str], accepts: Callable[[str], bool] = bool) -> str | None:
+        """The first match of the pattern that is accepted."""
+        matches = (found.group() for found in pattern.finditer(self._text))
+        return next(filter(accepts, matches), None)
 
     def mentions(self, value: object) -> bool:
         """Whether the texts contain this word."""

@@ -12,6 +12,9 @@ from stepplan.sandbox.script import ToolCall, Turn, Usage
 
 ProtocolName = Literal["openai", "anthropic"]
 
+PREFIX = "/step_plan"
+"""What every path of the plan starts with."""
+
 _EPOCH = 1_790_303_487
 
 

@@ -2,11 +2,11 @@
 
 import math
 import re
+import sys
 from typing import Any
 
 from stepplan.sandbox.hints import Hints
 from stepplan.sandbox.jsontools import JSON, as_list, as_object
-from stepplan.sandbox.pattern import example
 
 # After this many references, recursive schemas are ended.
 _SHALLOW = 2
@@ -25,6 +25,7 @@ _FORMATS = {
     "url": (r"https?://[^\s\"'<>]*\w/?", "https://example.com/"),
     "uuid": (r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", "00000000-0000-4000-8000-000000000000"),
 }
+_NAMED_GROUP = re.compile(r"(?<!\\)\(\?<(?![=!])")
 
 
 def fill(schema: JSON, hints: Hints) -> Any:
@@ -133,24 +134,45 @@ class _Filler:
 
     def _string(self, rules: JSON, name: str) -> str:
         if "pattern" in rules:
-            return self._matching(str(rules["pattern"]))
+            return self._matching(str(rules["pattern"]), rules, name)
         if rules.get("format") in _FORMATS:
             shape, sample = _FORMATS[rules["format"]]
             return self._hints.match(re.compile(shape)) or sample
         text = self._hints.phrase(name)
-        least = int(rules.get("minLength", 0))
+        least, most = _lengths(rules)
         if len(text) < least:
             text = (f"{text} " * least)[: least - 1] + "."
-        return text[: int(rules.get("maxLength", len(text)))]
+        return text[:most]
 
-    def _matching(self, pattern: str) -> str:
+    def _matching(self, pattern: str, rules: JSON, name: str) -> str:
         """A passage of the question that matches the pattern, or a made-up string that does."""
+        least, most = _lengths(rules)
+        # Named groups are spelled differently outside Python.
+        spelled = _NAMED_GROUP.sub("(?P<", pattern)
         try:
-            found = self._hints.match(re.compile(pattern.removeprefix("^").removesuffix("$")))
-            return found if found and re.search(pattern, found) else example(pattern)
-        except re.error:
+            whole, part = re.compile(spelled), re.compile(spelled.removeprefix("^").removesuffix("$"))
+        except (re.error, FutureWarning):  # FutureWarning: an ambiguous set, where warnings are errors
             # Another language's regular expression cannot be checked here.
-            return self._hints.phrase("")
+            return self._hints.phrase(name)
+
+        def accepts(text: str) -> bool:
+            # In JSON Schema `$` does not match before a final newline, so one more must make no difference.
+            ending = "\n" if text.endswith("\n") else ""
+            return least <= len(text) <= most and whole.search(text + ending) is not None
+
+        found = self._hints.match(part, accepts)
+        if found is not None:
+            return found
+        # Imported here: it takes half a second, and few schemas have a pattern.
+        from stepplan.sandbox.pattern import example  # noqa: PLC0415
+
+        made = example(whole, accepts)
+        return self._hints.phrase(name) if made is None else made
+
+
+def _lengths(rules: JSON) -> tuple[int, int]:
+    """The smallest and the largest accepted length of a string."""
+    return int(rules.get("minLength", 0)), int(rules.get("maxLength", sys.maxsize))
 
 
 def _merge(first: JSON, second: JSON) -> JSON:

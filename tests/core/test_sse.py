@@ -1,4 +1,6 @@
-"""The decoder of server-sent events keeps to the specification, on bytes."""
+"""The decoder of server-sent events keeps to the specification, on bytes, and takes linear time."""
+
+import time
 
 import pytest
 from hypothesis import given
@@ -51,11 +53,31 @@ def test_events(data: bytes, events: list[tuple[str, str]]) -> None:
     assert decode(*(data[at : at + 1] for at in range(len(data)))) == events
 
 
-@pytest.mark.parametrize("empty_at", [0, 1, 2])
-def test_empty_pieces_change_nothing(empty_at: int) -> None:
-    pieces = [b"data: x\r", b"\n\r\n"]
-    pieces.insert(empty_at, b"")
-    assert decode(*pieces) == [("message", "x")]
+@pytest.mark.parametrize(
+    "pieces", [[b"data: x\r", b"\n\r\n"], [b"data: x\r", b"\ndata: y\n\n"], [b"\xef\xbb\xbfdata", b": x\n\n"]]
+)
+def test_empty_pieces_change_nothing(pieces: list[bytes]) -> None:
+    expected = decode(*pieces)
+    assert len(expected) == 1
+    assert decode(*(piece for given in pieces for piece in (b"", given, b""))) == expected
+
+
+@pytest.mark.parametrize("size", [64, 4096])
+@pytest.mark.parametrize("line_end", [b"\n", b"\r\n"])
+@pytest.mark.parametrize("lines", [1, 8])
+def test_a_long_line_in_small_pieces_takes_linear_time(size: int, line_end: bytes, lines: int) -> None:
+    def seconds(length: int) -> float:
+        data = (b"data: " + b"x" * (length // lines) + line_end) * lines + line_end
+        decoder = SSEDecoder()
+        start = time.thread_time()
+        events = [event for at in range(0, len(data), size) for event in decoder.feed(data[at : at + size])]
+        took = time.thread_time() - start
+        assert [len(event.data) for event in events] == [length + lines - 1]
+        return took
+
+    short, long = (min(seconds(length) for _ in range(3)) for length in (1 << 20, 1 << 23))
+    assert long < 32 * short + 0.05, "8 times the bytes"
+    assert long < 3
 
 
 def test_an_event_is_handed_on_as_soon_as_its_blank_line_began() -> None:

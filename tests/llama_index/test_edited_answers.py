@@ -8,7 +8,9 @@ import pytest
 from llama_index.core.base.llms.types import ChatMessage, MessageRole, TextBlock, ThinkingBlock, ToolCallBlock
 
 from llama_index_stepplan import StepPlan
-from stepplan.sandbox import Sandbox, ToolCall, Turn
+from llama_index_stepplan._answers import Reading, to_chat_response
+from stepplan import Block, Request, Response, Text, ToolCall, sandbox
+from stepplan.sandbox import Sandbox, Turn
 from tests.support.servers import canned
 from tests.support.turns import Sent, sent_answer
 from tests.support.ways.llama_index import WAYS, Way, ask
@@ -17,7 +19,10 @@ QUESTION = ChatMessage("Pay Ann and Bob.")
 PAYMENTS = Turn(
     reasoning="Two payments.",
     text="I pay both.",
-    tool_calls=[ToolCall("pay", '{"to":  "ann", "amount": 9999}', "a"), ToolCall("pay", '{"to": "bob"}', "b")],
+    tool_calls=[
+        sandbox.ToolCall("pay", '{"to":  "ann", "amount": 9999}', "a"),
+        sandbox.ToolCall("pay", '{"to": "bob"}', "b"),
+    ],
 )
 ANN = ("a", "pay", {"to": "ann", "amount": 9999})
 BOB = ("b", "pay", {"to": "bob"})
@@ -65,7 +70,7 @@ async def test_edited_arguments_are_sent(llm: StepPlan, plan: Sandbox, way: Way,
 
 
 def test_an_edited_one_is_not_taken_for_true(llm: StepPlan, plan: Sandbox) -> None:
-    plan.script(Turn(tool_calls=[ToolCall("switch", '{"on":1}', "a")]))
+    plan.script(Turn(tool_calls=[sandbox.ToolCall("switch", '{"on":1}', "a")]))
     answer = llm.chat([QUESTION]).message
     call_block(answer).tool_kwargs = {"on": True}
     llm.chat([QUESTION, answer, result("a")])
@@ -195,7 +200,7 @@ def test_stored_arguments_that_are_broken_do_not_hide_the_blocks(llm: StepPlan, 
     assert sent_answer(plan).calls == [("1", "look", {"a": 1})]
 
 
-SEVERAL = [
+SEVERAL: list[dict[str, Any]] = [
     {"type": "text", "text": "First."},
     {"type": "tool_use", "id": "1", "name": "look", "input": {}},
     {"type": "text", "text": "Second."},
@@ -230,3 +235,19 @@ def test_text_around_a_call_that_was_taken_out_stays_whole() -> None:
     one_text = {"type": "text", "text": "First.Second.Third."}
 
     assert sent_of_several(lambda message: without(message, "1"), "2") == [one_text, SEVERAL[3]]
+
+
+@pytest.mark.parametrize("broken", [1, 3])
+def test_blocks_around_a_broken_call_keep_their_order(broken: int) -> None:
+    content = SEVERAL
+    sent = [block for place, block in enumerate(content) if place != broken]
+    blocks: list[Block] = [
+        Text(block["text"]) if block["type"] == "text" else ToolCall(block["id"], "look", "{}") for block in content
+    ]
+    blocks[broken] = ToolCall(content[broken]["id"], "look", "{'a'")
+    answer = to_chat_response(Response(tuple(blocks), "tool_calls"), Reading(Request(messages=()))).message
+    client, requests = canned({"content": [], "stop_reason": "end_turn"})
+    StepPlan(protocol="anthropic", api_key="k", http_client=client).chat([QUESTION, answer])
+
+    assert requests[0]["messages"][1]["content"] == sent
+    assert answer.additional_kwargs["invalid_tool_calls"][0]["id"] == content[broken]["id"]

@@ -8,6 +8,7 @@ from llama_index.core.base.llms.types import ChatMessage, ChatResponse, ToolCall
 from llama_index_stepplan import StepPlan, _chunks
 from llama_index_stepplan._answers import Reading
 from llama_index_stepplan._chunks import ChunkBuilder
+from llama_index_stepplan._replay import call_data
 from stepplan import MessageEnd, Request, ToolCallDelta, ToolCallStart, parse_partial_arguments
 from stepplan.sandbox import Sandbox, ToolCall, Turn
 from tests.support.servers import canned_stream
@@ -104,3 +105,51 @@ def test_what_is_parsed_while_arguments_arrive_is_linear(monkeypatch: pytest.Mon
     assert parsed < 40 * len(arguments)
     assert last is not None
     assert calls_of(last) == [("1", "write", {"text": "x" * length})]
+
+
+@pytest.mark.parametrize("count", [10, 100, 1_000])
+def test_what_is_built_while_calls_arrive_is_linear_in_their_number(
+    monkeypatch: pytest.MonkeyPatch, count: int
+) -> None:
+    built = 0
+
+    def counting(*args: Any) -> Any:
+        nonlocal built
+        built += 1
+        return call_data(*args)
+
+    monkeypatch.setattr(_chunks, "call_data", counting)
+    builder = ChunkBuilder(Reading(Request(messages=())))
+    chunk = None
+    for index in range(count):
+        builder.add(ToolCallStart(index, str(index), "look"))
+        chunk = builder.add(ToolCallDelta(index, f'{{"n": {index}}}'))
+
+    assert built <= 2 * count
+    assert chunk is not None
+    assert calls_of(chunk) == [(str(index), "look", {"n": index}) for index in range(count)]
+    assert [call["id"] for call in chunk.message.additional_kwargs["tool_calls"]] == list(map(str, range(count)))
+
+
+@pytest.mark.parametrize("way", STREAMS)
+async def test_each_piece_of_a_call_names_the_position_of_the_call(llm: StepPlan, plan: Sandbox, way: Way) -> None:
+    plan.script(Turn(text="Both.", tool_calls=[ToolCall("add", {"n": 1}, "a"), ToolCall("sub", {"n": 2}, "b")]))
+    arguments, names = ["", ""], ["", ""]
+    for chunk in await ask(llm, way, "Go"):
+        raw: Any = chunk.raw
+        for piece in raw["choices"][0].get("delta", {}).get("tool_calls", []):
+            names[piece["index"]] += piece["function"].get("name", "")
+            arguments[piece["index"]] += piece["function"]["arguments"] if "name" not in piece["function"] else ""
+
+    assert names == ["add", "sub"]
+    assert [parse_partial_arguments(text) for text in arguments] == [{"n": 1}, {"n": 2}]
+
+
+@pytest.mark.parametrize("way", STREAMS)
+async def test_only_the_first_call_is_shown_where_one_at_a_time_was_asked_for(
+    llm: StepPlan, plan: Sandbox, way: Way
+) -> None:
+    plan.script(Turn(tool_calls=[ToolCall("add", {"n": 1}, "a"), ToolCall("sub", {"n": 2}, "b")]))
+    chunks = await ask(llm, way, "Go", parallel_tool_calls=False)
+
+    assert {id for chunk in chunks for id, _, _ in calls_of(chunk)} == {"a"}

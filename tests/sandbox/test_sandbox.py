@@ -2,19 +2,18 @@
 
 import contextlib
 import os
-import signal
 import socket
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
 
 import httpx
 import pytest
 
 import stepplan.sandbox
 from stepplan.sandbox import Dialect, Fault, RecordedRequest, Sandbox, ToolCall, Turn, Usage
+from tests.sandbox.commands import served
 from tests.support.wire import CHAT, MESSAGES, ask, auth, body_for, chat, messages, post
 
 
@@ -173,25 +172,9 @@ def test_unknown_names_are_attribute_errors() -> None:
         getattr(stepplan.sandbox, "Sandbag")  # noqa: B009 - checkers know that it is not there
 
 
-@contextlib.contextmanager
-def _served(*arguments: str) -> Iterator[str]:
-    """What `python -m stepplan.sandbox` prints, while it runs."""
-    command = [sys.executable, "-W", "error", "-m", "stepplan.sandbox", *arguments]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        try:
-            printed = "".join(iter(process.stdout.readline, "# Ctrl-C stops it.\n"))
-            yield printed
-            process.send_signal(signal.SIGINT)
-            process.wait(timeout=30)
-        finally:
-            process.kill()
-    assert process.returncode == 0
-
-
 @pytest.mark.parametrize(("profile", "prefix"), [("live", "chatcmpl-"), ("docs", "msg_")])
 def test_the_command_serves_until_it_is_interrupted(profile: str, prefix: str) -> None:
-    with _served("--messages-profile", profile) as printed, httpx.Client(trust_env=False, headers=auth()) as client:
+    with served("--messages-profile", profile) as printed, httpx.Client(trust_env=False, headers=auth()) as client:
         url = printed.partition("\n")[0].split()[-1]
         assert client.post(f"{url}{MESSAGES}", json=messages()).json()["id"].startswith(prefix)
 
@@ -215,7 +198,7 @@ def test_pasting_what_the_command_prints_uses_the_sandbox_everywhere() -> None:
         "STEP_API_KEY": "sk-elsewhere",
         "STEPFUN_API_KEY": "sk-elsewhere",
     }
-    with _served() as printed:
+    with served() as printed:
         script = f'{printed}\n"$0" -c "$1"'
         done = subprocess.run(
             ["sh", "-c", script, sys.executable, PASTED],

@@ -1,6 +1,9 @@
 """Filling a JSON Schema. Each case says what the value must be, or must look like."""
 
+import os
 import re
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -118,28 +121,87 @@ def test_formats(kind: str, question: str, value: str) -> None:
     assert of({"type": "string", "format": kind}, question) == value
 
 
-@pytest.mark.parametrize(
-    "pattern",
-    [
-        r"^\d{4}-\d{2}$",
-        r"^[A-Z]{2,3}$",
-        r"^[a-z0-9_-]+@(example|test)\.(com|org)$",
-        r"^(?:red|green)?\s\w+$",
-        r"^[^a-z]x*y?z{2}$",
-        r"^(?P<sign>[+-])[\d\]]\S\W.$",
-        r"^#[0-9a-fA-F]{6}$",
-        r"^a{2,}\.b+?$",
-    ],
-)
-def test_patterns(pattern: str) -> None:
-    assert re.search(pattern, of({"type": "string", "pattern": pattern}))
+PATTERNS = {
+    "date": r"^\d{4}-\d{2}-\d{2}$",
+    "time": r"^([01]\d|2[0-3]):[0-5]\d$",
+    "phone": r"^\+?[1-9]\d{1,14}$",
+    "phone with brackets": r"^\(\d{3}\) \d{3}-\d{4}$",
+    "currency": r"^[A-Z]{3}$",
+    "country": r"^[A-Z]{2,3}$",
+    "color": r"^#(?:[0-9a-fA-F]{3}){1,2}$",
+    "slug": r"^[a-z0-9]+(?:-[a-z0-9]+)*$",
+    "password": r"^(?=.*[A-Z])(?=.*\d).{8,}$",
+    "not reserved": r"^(?!sample|aaa|000)[a-z]{3,10}$",
+    "lookbehind": r"^\w+(?<!0)$",
+    "email": r"^[a-zA-Z0-9._%+-]+@[a-zA-Z0-9.-]+\.[a-zA-Z]{2,}$",
+    "loose email": r"^[^@\s]+@[^@\s]+\.[^@\s]+$",
+    "url": r"^https?:\/\/[\w.-]+(?:\/\S*)?$",
+    "ip": r"^(?:25[0-5]|2[0-4]\d|1?\d?\d)(?:\.(?:25[0-5]|2[0-4]\d|1?\d?\d)){3}$",
+    "identifier": r"^[A-Za-z_]\w*$",
+    "semver": r"^v?\d+\.\d+\.\d+(?:-[0-9A-Za-z.-]+)?$",
+    "word boundary": r"\bERR-\d{4}\b",
+    "back reference": r"^([a-z])[a-z]\1$",
+    "python group": r"^(?P<quote>[\"'])\w+(?P=quote)$",
+    "named group": r"^(?<year>\d{4})-(?<month>0[1-9]|1[0-2])$",
+    "chinese": r"^[\u4e00-\u9fff]+$",
+    "accents": r"^[à-ü]{2}$",
+    "escaped letter": r"^\u0041\x42+$",
+    "any ten": r"^.{10,20}$",
+    "flag": r"(?i)^(yes|no)$",
+    "uuid": r"^[0-9A-F]{8}-(?:[0-9A-F]{4}-){3}[0-9A-F]{12}$",
+    "price": r"^\$\d+(?:\.\d{2})?$",
+    "full name": r"^[A-Z][a-z]+(?: [A-Z][a-z]+)+$",
+    "number": r"^-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?$",
+    "file": r"^[\w\-]+\.(?:png|jpe?g|gif)$",
+    "path": r"^/(?:[^/]+/)*[^/]+$",
+    "iban": r"^[A-Z]{2}\d{2}[A-Z0-9]{11,30}$",
+    "zip": r"^\d{5}(?:[-\s]\d{4})?$",
+    "list": r"^(\d+)(,\d+)+$",
+    "negated": r"^[^a-z]x*y?z{2}$",
+    "lazy": r"^a{2,}\.b+?$",
+    "set of brackets": r"^[\[\]{}()]{3}$",
+    "empty": r"^$",
+    "no anchors": r"\d\s\D\S\W",
+}
+
+
+@pytest.mark.parametrize("pattern", PATTERNS.values(), ids=PATTERNS)
+def test_ordinary_patterns(pattern: str) -> None:
+    schema = {"type": "string", "pattern": pattern}
+    found = of(schema)
+    assert re.search(pattern.replace("(?<year>", "(?P<year>").replace("(?<month>", "(?P<month>"), found)
+    assert of(schema) == found, "it is the same every time"
+    assert len(found) < 40
+
+
+def test_a_pattern_and_a_length_hold_together() -> None:
+    schema = {"type": "string", "pattern": r"^[a-z]+(-[a-z]+)*$", "minLength": 6, "maxLength": 8}
+    assert re.fullmatch(r"[a-z]+(-[a-z]+)*", found := of(schema, "write 'abc' or 'far-too-long'"))
+    assert 6 <= len(found) <= 8
+    assert of(schema, "write 'abc-def'") == "abc-def"
+
+
+def test_another_process_makes_the_same_string() -> None:
+    pattern = r"^[^a-z0-9]{3}\w+$"
+    program = (
+        "import sys; from stepplan.sandbox.schema import fill; from stepplan.sandbox.hints import Hints; "
+        "print(fill({'type': 'string', 'pattern': sys.argv[1]}, Hints()))"
+    )
+    other = subprocess.run(
+        [sys.executable, "-c", program, pattern],
+        env=os.environ | {"PYTHONHASHSEED": "1"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert other.stdout.rstrip("\n") == filled({"type": "string", "pattern": pattern})
 
 
 def test_a_passage_that_matches_is_preferred() -> None:
     assert of({"type": "string", "pattern": r"^[A-Z]{2}-\d+$"}, "ticket AB-123, please") == "AB-123"
 
 
-@pytest.mark.parametrize("pattern", ["[unclosed", "(?<name>x)", r"\p{Lu}("])
+@pytest.mark.parametrize("pattern", ["[unclosed", r"\p{Lu}(", r"\p{L}", r"^(?!)$", "[[a]"])
 def test_a_pattern_that_cannot_be_read_does_no_harm(pattern: str) -> None:
     assert isinstance(of({"type": "string", "pattern": pattern}), str)
 

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
-from pydantic import SecretStr
 
 from stepplan import Settings
 
@@ -22,8 +21,8 @@ class RawServer:
     requests: list[bytes] = field(default_factory=list[bytes])
     connections: int = 0
 
-    def settings(self, **fields: object) -> Settings:
-        return Settings(api_key=SecretStr("sk-raw"), base_url=f"http://127.0.0.1:{self.port}", **fields)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType] - passed on
+    def settings(self, **fields: Any) -> Settings:
+        return Settings(**{"api_key": "sk-raw", "base_url": f"http://127.0.0.1:{self.port}", **fields})
 
     def read_request(self, connection: socket.socket) -> bytes:
         """The next request on a connection, head and body; empty if there is none."""
