@@ -49,7 +49,9 @@ def model_arguments(
     if not options.keys().isdisjoint(REQUEST_OPTIONS):
         to_request((), {"model": cls.model_fields["model"].default, **options})
     if not options.keys().isdisjoint(SETTINGS_OPTIONS):
-        to_settings(options, warn_again=True)
+        settings = to_settings(options, warn_again=True)
+        if "timeout" in options:  # a lesser one holds for streams, too
+            named.setdefault("stream_timeout", settings.stream_timeout)
     return named
 
 

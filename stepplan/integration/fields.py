@@ -100,7 +100,7 @@ class SharedFields(BaseModel):
     timeout: float | None = 600.0
     """Seconds for a whole (not streamed) answer. No wait before a retry is longer. Default: 600."""
 
-    stream_timeout: float | None = None
+    stream_timeout: float | None = 120.0
     """Seconds that a stream may go on without an event; pings do not count. Default: 120, or a lesser `timeout`."""
 
     default_headers: Mapping[str, str] | None = Field(default=None, exclude=True, repr=False)

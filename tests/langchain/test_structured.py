@@ -339,5 +339,5 @@ def test_a_response_format_may_be_bound_in_chat_completions_form(model_for: Mode
 
 @pytest.mark.parametrize("value", ["json", 5, {"type": "odd"}, {"type": "json_schema"}])
 def test_another_response_format_is_refused_with_the_forms_there_are(model: ChatStepPlan, value: Any) -> None:
-    with pytest.raises(stepplan.InvalidRequestError, match="response_format=.*it is 'json_object', a JSON Schema"):
+    with pytest.raises(stepplan.InvalidRequestError, match=r"response_format=.*it is 'json_object', a JSON Schema"):
         body_of(model, "go", response_format=value)
