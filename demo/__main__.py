@@ -5,11 +5,10 @@ import asyncio
 import contextlib
 import os
 from collections.abc import Generator
-from typing import get_args
 
 from demo.jobs import JOBS, Plan
 from demo.screen import Screen
-from stepplan import ProtocolName
+from stepplan import PROTOCOLS
 from stepplan.sandbox import Sandbox
 
 
@@ -25,7 +24,7 @@ def _where(screen: Screen, base_url: str | None) -> Generator[dict[str, str]]:
 
 
 async def _run(screen: Screen, place: dict[str, str], model: str, effort: str) -> None:
-    for protocol in get_args(ProtocolName):
+    for protocol in PROTOCOLS:
         for name, job in JOBS.items():
             screen.title(f"{name}, over {'Chat Completions' if protocol == 'openai' else 'Messages'}")
             await job(Plan(protocol, model=model, effort=effort, **place), screen)

@@ -19,7 +19,6 @@ from langchain_stepplan._replay import PROVIDER, REASONING, UNREADABLE
 from langchain_stepplan._standard import reasoning_block, refusal
 from langchain_stepplan._unvalidated import broken_delta
 from stepplan import (
-    Accumulator,
     Event,
     MessageEnd,
     MessageStart,
@@ -44,7 +43,6 @@ class Chunks:
     def __init__(self, *, v1: bool, check: CallCheck = LOGS) -> None:
         self._v1 = v1
         self._check = check
-        self._so_far = Accumulator()
         self._ids: dict[int, str] = {}
         self._held: dict[int, str] = {}
 
@@ -54,7 +52,6 @@ class Chunks:
         Raises:
             ResponseDecodeError: The event is the last, and the check raises it.
         """
-        self._so_far.add(event)
         match event:
             case TextDelta(_, text):
                 return _make_chunk(self._fields(event, content=text))
@@ -71,8 +68,8 @@ class Chunks:
             case MessageStart():
                 metadata = to_metadata(model_name=event.model, id=event.id, trace_id=event.trace_id)
                 return AIMessageChunk(**self._fields(event, response_metadata=metadata))
-            case MessageEnd():
-                return self._last(event)
+            case MessageEnd(response):
+                return self._last(event, response)
             case _:
                 assert_never(event)
 
@@ -91,8 +88,7 @@ class Chunks:
             return AIMessageChunk(**fields)
         return _make_chunk({**fields, "tool_calls": [], "invalid_tool_calls": [broken]})
 
-    def _last(self, event: MessageEnd) -> AIMessageChunk:
-        response = self._so_far.response()
+    def _last(self, event: MessageEnd, response: Response) -> AIMessageChunk:
         faults = self._check.look(response)
         kwargs = to_kwargs(response, v1=self._v1)
         kwargs.pop(REASONING, None)
@@ -101,12 +97,12 @@ class Chunks:
             additional_kwargs=kwargs,
             tool_call_chunks=self._marks(response),
             response_metadata=to_metadata(
-                finish_reason=event.finish_reason,
-                stop_sequence=event.stop_sequence,
-                token_usage=to_token_usage(event.usage),
+                finish_reason=response.finish_reason,
+                stop_sequence=response.stop_sequence,
+                token_usage=to_token_usage(response.usage),
                 **faults,
             ),
-            usage_metadata=to_usage_metadata(event.usage),
+            usage_metadata=to_usage_metadata(response.usage),
             chunk_position="last",
         )
         return AIMessageChunk(**fields)
@@ -140,8 +136,8 @@ def _standard_content(event: Event) -> list[dict[str, Any]]:
             return [{**tool_call_chunk(name=name, args="", id=id), "index": f"lc_tc_{index}"}]
         case ToolCallDelta(index, arguments):
             return [{**tool_call_chunk(args=arguments), "index": f"lc_tc_{index}"}]
-        case MessageEnd(finish_reason):
-            return [{**block, "index": "lc_rf"} for block in refusal(finish_reason)]
+        case MessageEnd(response):
+            return [{**block, "index": "lc_rf"} for block in refusal(response.finish_reason)]
         case _:
             return []
 

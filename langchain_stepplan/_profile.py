@@ -1,28 +1,49 @@
-"""A model's profile: what it can do, over the protocol it is used with."""
-
-from typing import Any, cast
+"""A model's profile in LangChain, derived from what the core knows about the model and the protocol."""
 
 from langchain_core.language_models import ModelProfile
 
-from langchain_stepplan.data._profiles import PROFILES
-from stepplan import ProtocolName
-
-# Chat Completions documents `tool_choice`, `response_format` and video; Messages documents none of them.
-_OF_PROTOCOL: dict[ProtocolName, dict[str, Any]] = {
-    "openai": {"tool_choice": True, "structured_output": True, "mid_conversation_system_messages": True},
-    "anthropic": {
-        "tool_choice": False,
-        "structured_output": False,
-        "video_inputs": False,
-        "mid_conversation_system_messages": False,
-    },
-}
+from stepplan import MODELS, PROTOCOLS, Model, ProtocolFacts, ProtocolName, wire_protocol
 
 
 def profile_of(model: str, protocol: ProtocolName) -> ModelProfile | None:
-    """A copy of what is known of the model; `None` if nothing is."""
-    known = PROFILES.get(model)
-    return None if known is None else cast("ModelProfile", {**known, **_OF_PROTOCOL[protocol]})
+    """What the model can do over this protocol; `None` if the model is unknown."""
+    known = MODELS.get(model)
+    return None if known is None else _profile(known, wire_protocol(protocol).FACTS)
 
 
-PROFILE_KEYS = frozenset(key for known in (*PROFILES.values(), *_OF_PROTOCOL.values()) for key in known)
+def _profile(model: Model, facts: ProtocolFacts) -> ModelProfile:
+    image = "image" in model.inputs
+    profile = ModelProfile(
+        name=model.display_name,
+        max_input_tokens=model.context_window,
+        text_inputs=True,
+        image_inputs=image,
+        image_url_inputs=image,
+        pdf_inputs=False,
+        audio_inputs=False,
+        video_inputs="video" in model.inputs and facts.video,
+        image_tool_message=image,
+        pdf_tool_message=False,
+        text_outputs=True,
+        image_outputs=False,
+        audio_outputs=False,
+        video_outputs=False,
+        reasoning_output=True,
+        reasoning_effort_levels=list(model.reasoning_efforts),
+        tool_calling=True,
+        tool_call_streaming=True,
+        tool_choice=facts.tool_choice,
+        structured_output=model.json_schema and facts.documents("response_format"),
+        mid_conversation_system_messages=facts.system_messages_anywhere,
+        attachment=image,
+        temperature=True,
+    )
+    if model.max_output_tokens is not None:
+        profile["max_output_tokens"] = model.max_output_tokens
+    return profile
+
+
+PROFILE_KEYS = frozenset(
+    key for model in MODELS.values() for protocol in PROTOCOLS.values() for key in _profile(model, protocol.FACTS)
+)
+"""The keys that these profiles have."""

@@ -12,16 +12,17 @@ from langchain_stepplan._answers import sort_calls, to_kwargs, to_metadata, to_t
 from langchain_stepplan._replay import PROVIDER
 from langchain_stepplan._standard import reasoning_block, refusal
 from stepplan import (
-    Accumulator,
     Event,
     MessageEnd,
     MessageStart,
     ProtocolName,
     ReasoningDelta,
+    Response,
     TextDelta,
     ToolCallDelta,
     ToolCallStart,
     parse_arguments,
+    wire_protocol,
 )
 from stepplan.integration.checks import LOGS, CallCheck
 
@@ -48,14 +49,13 @@ class V3Events:
     """Turns the core's events of one answer into LangChain's.
 
     Args:
-        protocol: On Messages a reasoning block's signature may come after the next block has begun.
+        protocol: Tells whether a reasoning block's signature may arrive after the next block has begun.
         check: What is done about calls that cannot be run.
     """
 
     def __init__(self, protocol: ProtocolName, check: CallCheck = LOGS) -> None:
         self._check = check
-        self._late_signatures = protocol == "anthropic"
-        self._so_far = Accumulator()
+        self._late_signatures = wire_protocol(protocol).FACTS.late_signatures
         self._open: dict[int, _Open] = {}
         self._places = 0
 
@@ -65,7 +65,6 @@ class V3Events:
         Raises:
             ResponseDecodeError: It is the last, and the check raises it.
         """
-        self._so_far.add(event)
         match event:
             case TextDelta(index, text):
                 return self._go_on(
@@ -84,8 +83,8 @@ class V3Events:
                 metadata = {"provider": PROVIDER} | ({"model": event.model} if event.model else {})
                 # The id is the run's, which core fills in.
                 return [{"event": "message-start", "role": "ai", "id": "", "metadata": metadata}]
-            case MessageEnd():
-                return self._end(event)
+            case MessageEnd(response):
+                return self._end(response)
             case _:
                 assert_never(event)
 
@@ -144,8 +143,7 @@ class V3Events:
             for name in ("content-block-start", "content-block-finish")
         ]
 
-    def _end(self, event: MessageEnd) -> list[V3Event]:
-        response = self._so_far.response()
+    def _end(self, response: Response) -> list[V3Event]:
         invalid = sort_calls(response.tool_calls)[1]
         faults = self._check.look(response)
         broken = {call["id"]: call for call in invalid}
@@ -156,7 +154,7 @@ class V3Events:
                 events.append({"event": "content-block-finish", "index": block.place, "content": content})
             else:
                 events.append(self._finish(index))
-        for withheld in refusal(event.finish_reason):
+        for withheld in refusal(response.finish_reason):
             events += self._whole_block(withheld)
         finish: V3Event = {
             "event": "message-finish",
@@ -164,14 +162,14 @@ class V3Events:
                 model_name=response.model,
                 id=response.id,
                 trace_id=response.trace_id,
-                finish_reason=event.finish_reason,
-                stop_sequence=event.stop_sequence,
+                finish_reason=response.finish_reason,
+                stop_sequence=response.stop_sequence,
                 token_usage=to_token_usage(response.usage),
                 **faults,
             ),
-            "finish_reason": event.finish_reason,
+            "finish_reason": response.finish_reason,
         }
-        if (usage := to_usage_metadata(event.usage)) is not None:
+        if (usage := to_usage_metadata(response.usage)) is not None:
             finish["usage"] = usage
         if kwargs := to_kwargs(response, v1=True):
             finish["additional_kwargs"] = kwargs

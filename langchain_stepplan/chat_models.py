@@ -25,7 +25,7 @@ from langchain_stepplan._tokens import estimate, estimate_text
 from langchain_stepplan._tools import to_tool
 from langchain_stepplan._unvalidated import to_generation
 from langchain_stepplan._v3_events import V3Event, V3Events
-from stepplan import AsyncClient, Client, MessageEnd, Request, Response
+from stepplan import AsyncClient, Client, MessageEnd, Request, Response, wire_protocol
 from stepplan.integration.checks import CallCheck
 from stepplan.integration.options import Call
 from stepplan.integration.tools import as_openai_tool, as_openai_tool_choice, to_tool_choice, to_tools, with_strict
@@ -236,7 +236,7 @@ class ChatStepPlan(StepPlanFields):
                 strict=strict,
                 tools=tools or [],
                 include_raw=include_raw,
-                takes_schemas=self.protocol == "openai",
+                takes_schemas=wire_protocol(self.protocol).FACTS.documents("response_format"),
                 options=kwargs,
             )
 

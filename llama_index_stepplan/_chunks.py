@@ -10,7 +10,6 @@ from llama_index_stepplan._answers import Reading, to_chat_response
 from llama_index_stepplan._replay import call_data, calls_kwargs
 from llama_index_stepplan._unvalidated import chunk, text_block, thinking_block, tool_call_block
 from stepplan import (
-    Accumulator,
     Event,
     MessageEnd,
     MessageStart,
@@ -59,7 +58,6 @@ class ChunkBuilder:
 
     def __init__(self, reading: Reading) -> None:
         self._reading = reading
-        self._accumulator = Accumulator()
         self._start = MessageStart()
         self._blocks: list[ContentBlock] = []
         self._positions: dict[int, int] = {}
@@ -75,7 +73,6 @@ class ChunkBuilder:
         Raises:
             ResponseDecodeError: See `to_chat_response`.
         """
-        self._accumulator.add(event)
         match event:
             case TextDelta():
                 return self._add_text(event)
@@ -88,8 +85,8 @@ class ChunkBuilder:
             case MessageStart():
                 self._start = event
                 return None
-            case MessageEnd():
-                response = to_chat_response(self._accumulator.response(), self._reading)
+            case MessageEnd(whole):
+                response = to_chat_response(whole, self._reading)
                 response.delta = ""
                 return response
 
@@ -128,8 +125,11 @@ class ChunkBuilder:
 
     def _put(self, index: int, block: ContentBlock) -> None:
         """Replace the block of this index, or add it."""
-        position = self._positions.setdefault(index, len(self._blocks))
-        self._blocks[position : position + 1] = [block]
+        if index in self._positions:
+            self._blocks[self._positions[index]] = block
+        else:
+            self._positions[index] = len(self._blocks)
+            self._blocks.append(block)
 
     def _chunk(self, delta: dict[str, Any], text: str = "", extra: dict[str, Any] | None = None) -> ChatResponse:
         raw = {

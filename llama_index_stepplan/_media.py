@@ -26,19 +26,19 @@ def image_url(block: ImageBlock) -> str:
     """
     if block.url is not None:
         return _checked_url(str(block.url), "image", "ImageBlock")
-    raw = held_bytes("ImageBlock", block.image, block.path)
-    return _data_url(raw, "image", block.image_mimetype or ImageBlock(image=raw).image_mimetype)
+    data = _base64("ImageBlock", block.image, block.path)
+    return _data_url(data, "image", block.image_mimetype or ImageBlock(image=data).image_mimetype)
 
 
 def video_url(block: VideoBlock) -> str:
     """As `image_url`, for a video."""
     if block.url is not None:
         return _checked_url(str(block.url), "video", "VideoBlock")
-    raw = held_bytes("VideoBlock", block.video, block.path)
-    return _data_url(raw, "video", block.video_mimetype or VideoBlock(video=raw).video_mimetype)
+    data = _base64("VideoBlock", block.video, block.path)
+    return _data_url(data, "video", block.video_mimetype or VideoBlock(video=data).video_mimetype)
 
 
-def _data_url(raw: bytes, kind: str, media_type: str | None) -> str:
+def _data_url(data: bytes, kind: str, media_type: str | None) -> str:
     name = f"{kind.title()}Block"
     if media_type is None:
         raise InvalidRequestError(f"{name}: the type of its data is not known; set {kind}_mimetype.")
@@ -46,7 +46,7 @@ def _data_url(raw: bytes, kind: str, media_type: str | None) -> str:
         raise InvalidRequestError(
             f"{name}: its data has the type {media_type!r}, not {kind}/...; correct it or {kind}_mimetype."
         )
-    return f"data:{media_type};base64,{base64.b64encode(raw).decode()}"
+    return f"data:{media_type};base64,{data.decode()}"
 
 
 def _is_media_type(text: object, kind: str) -> bool:
@@ -65,6 +65,12 @@ def _checked_url(url: str, kind: str, name: str) -> str:
     if "base64" in parameters and (not data or not _is_base64(data)):
         raise InvalidRequestError(f"{name}: the data of its data: URL is not base64.")
     return url
+
+
+def _base64(name: str, data: object, path: object) -> bytes:
+    if isinstance(data, bytes) and data and _is_base64(data):
+        return data
+    return base64.b64encode(held_bytes(name, data, path))
 
 
 def _is_base64(data: str | bytes) -> bool:

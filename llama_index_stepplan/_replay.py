@@ -168,16 +168,17 @@ def _arguments(block: ToolCallBlock, written: str | None) -> str:
     """The arguments as the model wrote them, so that the server's prefix cache fits, unless they were edited."""
     if isinstance(block.tool_kwargs, str):
         return block.tool_kwargs
-    arguments = _json(block.tool_kwargs, f"ToolCallBlock {block.tool_name!r}: its tool_kwargs")
-    return written if written is not None and _is_same(written, arguments) else arguments
+    if written is not None and _is_same(written, block.tool_kwargs):
+        return written
+    return _json(block.tool_kwargs, f"ToolCallBlock {block.tool_name!r}: its tool_kwargs")
 
 
-def _is_same(written: str, arguments: str) -> bool:
-    """Compares JSON text, because True, 1 and 1.0 are equal in Python."""
+def _is_same(written: str, arguments: dict[str, Any]) -> bool:
     try:
-        return written == arguments or _json(parse_arguments(written), "") == arguments
+        parsed = parse_arguments(written)
     except ValueError:
         return False
+    return parsed == arguments and repr(parsed) == repr(arguments)  # True, 1 and 1.0 are equal
 
 
 def _json(value: object, what: str) -> str:

@@ -23,7 +23,7 @@ from llama_index_stepplan._fields import StepPlanFields
 from llama_index_stepplan._partial import PartialReader
 from llama_index_stepplan._replay import INVALID_CALLS
 from llama_index_stepplan._untyped import response_kwargs
-from stepplan import NamedTool, ResponseDecodeError, Tool, parse_arguments
+from stepplan import NamedTool, ResponseDecodeError, Tool, parse_arguments, wire_protocol
 from stepplan.integration.objects import Answer, ObjectReader, to_instance
 from stepplan.integration.tools import (
     as_json_schema,
@@ -209,7 +209,8 @@ class StructuredPrediction(StepPlanFields):
         mode = self.pydantic_program_mode
         if mode not in {PydanticProgramMode.DEFAULT, PydanticProgramMode.FUNCTION}:
             return None
-        by_tool = mode == PydanticProgramMode.FUNCTION or self.protocol != "openai"
+        has_formats = wire_protocol(self.protocol).FACTS.documents("response_format")
+        by_tool = mode == PydanticProgramMode.FUNCTION or not has_formats
         options = {name: value for name, value in (llm_kwargs or {}).items() if name not in _OWN_OPTIONS}
         tool = with_strict(class_tool(output_cls), self.strict)
         return _Plan(

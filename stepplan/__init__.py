@@ -29,7 +29,9 @@ from stepplan.errors import (
 )
 from stepplan.events import (
     Accumulator,
+    DecodedEvent,
     Event,
+    Finish,
     MessageEnd,
     MessageStart,
     ReasoningDelta,
@@ -40,7 +42,7 @@ from stepplan.events import (
 )
 from stepplan.messages import Block, Image, Message, Reasoning, Text, ToolCall, ToolResult, Video
 from stepplan.models import MODELS, Model
-from stepplan.protocols import PROTOCOLS, ProtocolName, WireProtocol
+from stepplan.protocols import PROTOCOLS, ProtocolFacts, ProtocolName, WireProtocol, wire_protocol
 from stepplan.requests import JSONSchema, NamedTool, ReasoningEffort, Request, Tool, ToolChoice
 from stepplan.responses import FinishReason, ParsedToolCall, Response, Usage, parse_arguments, parse_partial_arguments
 from stepplan.retry import RetryPolicy
@@ -61,8 +63,10 @@ __all__ = [
     "Client",
     "ContentBlockedError",
     "ContextOverflowError",
+    "DecodedEvent",
     "ErrorResponse",
     "Event",
+    "Finish",
     "FinishReason",
     "Image",
     "IncompleteStreamError",
@@ -79,6 +83,7 @@ __all__ = [
     "OverloadedError",
     "ParsedToolCall",
     "PermissionDeniedError",
+    "ProtocolFacts",
     "ProtocolName",
     "QuotaExceededError",
     "RateLimitError",
@@ -108,4 +113,5 @@ __all__ = [
     "fold",
     "parse_arguments",
     "parse_partial_arguments",
+    "wire_protocol",
 ]

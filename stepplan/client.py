@@ -1,46 +1,52 @@
 """Client and AsyncClient: thin drivers of the exchange.
 
-A client is a value: it holds settings and no connection, so it costs nothing to make, pickles, and works in any event
-loop and after a fork. Connections come from `stepplan.transport`, or from a client that is handed in.
+A client is a value: it holds settings but no connection, so it costs nothing to make, pickles, and works in any event
+loop and after a fork. Connections come from `stepplan.transport`, or from an httpx client that is handed in.
 """
 
 import asyncio
 import time
 from collections.abc import AsyncGenerator, Callable, Generator, Mapping
 from dataclasses import dataclass, replace
-from functools import partial
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from stepplan import transport
-from stepplan.errors import InvalidRequestError, StepPlanError
+from stepplan.answers import AnswerReader
 from stepplan.events import Event
-from stepplan.exchange import Emit, Head, HTTPRequest, Open, Read, Steps, encode_json, exchange, read_stream, read_whole
+from stepplan.exchange import Emit, Head, HTTPRequest, Open, Read, Steps, encode_json, exchange, read_json, read_stream
 from stepplan.headers import Headers
-from stepplan.protocols import PROTOCOLS, ProtocolName, anthropic
+from stepplan.protocols import ProtocolName, token_counter, wire_protocol
 from stepplan.refusals import Origin
 from stepplan.requests import Request
 from stepplan.responses import Response
 from stepplan.settings import Settings
 from stepplan.version import __version__
 
+if TYPE_CHECKING:
+    from stepplan.errors import StepPlanError
+
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class ModelInfo:
-    """A model that the plan lists: its name, and whatever else the server says of it."""
+    """A model that the plan lists.
+
+    Attributes:
+        id: The model's name.
+        details: Everything the server reports about it, as JSON.
+    """
 
     id: str
     details: Mapping[str, Any]
 
 
 class _Client:
-    """What both clients know; what they do is in the steps."""
+    """Builds requests; shared by Client and AsyncClient. Does no I/O."""
 
     def __init__(self, settings: Settings | None, protocol: ProtocolName) -> None:
-        if protocol not in PROTOCOLS:
-            raise InvalidRequestError(f"protocol={protocol!r} is not known: it is {' or '.join(map(repr, PROTOCOLS))}.")
+        wire_protocol(protocol)  # raises if there is none
         self.settings = settings or Settings()
         self.protocol: ProtocolName = protocol
 
@@ -49,29 +55,28 @@ class _Client:
         return self.settings.proxy, self.settings.verify
 
     def _send_steps(self, request: Request) -> Steps[Response]:
-        wire = PROTOCOLS[self.protocol]
+        wire = wire_protocol(self.protocol)
         http = self._http(wire.PATH, wire.HEADERS, request, wire.encode(request, stream=False))
-        return self._exchange_whole(
-            http, lambda body, trace_id: replace(wire.decode(body, request), trace_id=trace_id), request
+        return self._exchange(
+            http, lambda head: read_json(http, head, AnswerReader(wire, request, head.trace_id).read), request
         )
 
     def _stream_steps(self, request: Request) -> Steps[Event]:
-        wire = PROTOCOLS[self.protocol]
-        timeout = self.settings.stream_timeout
+        wire = wire_protocol(self.protocol)
         http = self._http(wire.PATH, wire.HEADERS, request, wire.encode(request, stream=True))
-        http = replace(http, read_timeout=timeout)
-        return self._exchange(http, partial(read_stream, http, lambda: wire.event_decoder(request), timeout), request)
+        http = replace(http, read_timeout=self.settings.stream_timeout)
+        return self._exchange(
+            http, lambda head: read_stream(http, head, AnswerReader(wire, request, head.trace_id)), request
+        )
 
     def _count_steps(self, request: Request) -> Steps[int]:
-        body = anthropic.encode_count_tokens(request)
-        http = self._http(anthropic.COUNT_TOKENS_PATH, anthropic.HEADERS, request, body)
-        return self._exchange_whole(http, lambda body, _: int(body["input_tokens"]), request)
+        wire, counter = token_counter(self.protocol)
+        http = self._http(counter.path, wire.HEADERS, request, counter.encode(request))
+        return self._exchange(http, lambda head: read_json(http, head, counter.decode), request)
 
     def _models_steps(self) -> Steps[tuple[ModelInfo, ...]]:
         http = self._http("/models", {}, None, None)
-        return self._exchange_whole(
-            http, lambda body, _: tuple(ModelInfo(item["id"], item) for item in body["data"]), None
-        )
+        return self._exchange(http, lambda head: read_json(http, head, _decode_models), None)
 
     def _http(
         self, path: str, headers: Mapping[str, str], request: Request | None, body: Mapping[str, Any] | None
@@ -96,27 +101,29 @@ class _Client:
             read_timeout=settings.timeout,
         )
 
-    def _exchange_whole(
-        self, http: HTTPRequest, decode: Callable[[Mapping[str, Any], str | None], T], request: Request | None
-    ) -> Steps[T]:
-        return self._exchange(http, partial(read_whole, http, decode), request)
-
     def _exchange(self, http: HTTPRequest, read: Callable[[Head], Steps[T]], request: Request | None) -> Steps[T]:
         settings = self.settings
-        origin = Origin(http.url, settings.endpoint, settings.key_source, request.model if request else None)
-        return exchange(http, read, settings.retry.within(settings.timeout), origin)
+        return exchange(http, read, settings.retry.within(settings.timeout), lambda: self._origin(http, request))
+
+    def _origin(self, http: HTTPRequest, request: Request | None) -> Origin:
+        settings = self.settings
+        return Origin(http.url, settings.endpoint, settings.key_source, request.model if request else None)
+
+
+def _decode_models(body: Mapping[str, Any]) -> tuple[ModelInfo, ...]:
+    return tuple(ModelInfo(item["id"], item) for item in body["data"])
 
 
 class Client(_Client):
-    """Calls the plan, and waits.
+    """A synchronous client of the plan.
 
     Example:
         `Client().send(Request(messages=(Message.user("Hello"),))).text`
 
     Args:
-        settings: Where to, and with which key; by default the global plan, with the key from the environment.
+        settings: Address, key and timeouts; by default the global plan, with the key from the environment.
         protocol: `openai` (Chat Completions) or `anthropic` (Messages).
-        http_client: An httpx client of yours to send with; it is never closed here.
+        http_client: An httpx client to send requests with. It is never closed here.
     """
 
     def __init__(
@@ -133,20 +140,20 @@ class Client(_Client):
         """The whole answer.
 
         Raises:
-            StepPlanError: Of the class that says what went wrong.
+            StepPlanError: The class tells what went wrong; see `stepplan.errors`.
         """
         return _only(self._drive(self._send_steps(request)))
 
     def stream(self, request: Request) -> Generator[Event]:
-        """The answer's events as they come. Closing the generator closes the connection.
+        """The answer's events as they arrive. Closing the generator closes the connection.
 
         Raises:
-            StepPlanError: As for `send`; what had arrived is in its `partial`.
+            StepPlanError: As for `send`; `partial` holds the part of the answer that had arrived.
         """
         return self._drive(self._stream_steps(request))
 
     def count_tokens(self, request: Request) -> int:
-        """How many input tokens the request has, as the server counts them (`/v1/messages/count_tokens`).
+        """The number of input tokens of a request, as the server counts them (`/v1/messages/count_tokens`).
 
         Raises:
             StepPlanError: As for `send`.
@@ -197,7 +204,7 @@ class Client(_Client):
                         reply, result = transport.Reply(response), transport.head(response)
                     else:
                         time.sleep(step.seconds)
-                except Exception as error:  # noqa: BLE001 - sorted by name: the client may be of another library
+                except Exception as error:  # noqa: BLE001 - classified by name: the client may be of another library
                     failure = transport.connection_error(error, self.settings.host)
         except StopIteration:
             return
@@ -212,15 +219,15 @@ class Client(_Client):
 
 
 class AsyncClient(_Client):
-    """Calls the plan, without blocking the event loop. One client may be used in several loops.
+    """An asynchronous client of the plan. One client may be used in several event loops.
 
     Example:
         `(await AsyncClient().send(Request(messages=(Message.user("Hello"),)))).text`
 
     Args:
-        settings: Where to, and with which key; by default the global plan, with the key from the environment.
+        settings: Address, key and timeouts; by default the global plan, with the key from the environment.
         protocol: `openai` (Chat Completions) or `anthropic` (Messages).
-        http_client: An async httpx client of yours to send with; it is never closed here.
+        http_client: An async httpx client to send requests with. It is never closed here.
     """
 
     def __init__(
@@ -237,20 +244,20 @@ class AsyncClient(_Client):
         """The whole answer.
 
         Raises:
-            StepPlanError: Of the class that says what went wrong.
+            StepPlanError: The class tells what went wrong; see `stepplan.errors`.
         """
         return await _only_async(self._drive(self._send_steps(request)))
 
     def stream(self, request: Request) -> AsyncGenerator[Event]:
-        """The answer's events as they come. Closing the generator closes the connection.
+        """The answer's events as they arrive. Closing the generator closes the connection.
 
         Raises:
-            StepPlanError: As for `send`; what had arrived is in its `partial`.
+            StepPlanError: As for `send`; `partial` holds the part of the answer that had arrived.
         """
         return self._drive(self._stream_steps(request))
 
     async def count_tokens(self, request: Request) -> int:
-        """How many input tokens the request has, as the server counts them (`/v1/messages/count_tokens`).
+        """The number of input tokens of a request, as the server counts them (`/v1/messages/count_tokens`).
 
         Raises:
             StepPlanError: As for `send`.
@@ -303,7 +310,7 @@ class AsyncClient(_Client):
                         chunks, result = reply.aiter_bytes(), transport.head(reply)
                     else:
                         await asyncio.sleep(step.seconds)
-                except Exception as error:  # noqa: BLE001 - sorted by name: the client may be of another library
+                except Exception as error:  # noqa: BLE001 - classified by name: the client may be of another library
                     failure = transport.connection_error(error, self.settings.host)
         except StopIteration:
             return

@@ -1,5 +1,6 @@
-"""What a streamed answer is made of: six events, and the accumulator that folds them into a response."""
+"""The events that make up a streamed answer, and the accumulator that folds them into a response."""
 
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import assert_never
@@ -10,7 +11,7 @@ from stepplan.responses import FinishReason, Response, Usage
 
 @dataclass(frozen=True, slots=True)
 class MessageStart:
-    """An answer begins. Always the first event."""
+    """The answer begins. Always the first event. The fields are those of `Response`."""
 
     id: str | None = None
     model: str | None = None
@@ -19,7 +20,7 @@ class MessageStart:
 
 @dataclass(frozen=True, slots=True)
 class TextDelta:
-    """More of the answer's words. `index` is the block's place in the message, numbered once across all kinds."""
+    """More of the answer's text. `index` is the block's position in the message, counted across all kinds of block."""
 
     index: int
     text: str
@@ -27,7 +28,7 @@ class TextDelta:
 
 @dataclass(frozen=True, slots=True)
 class ReasoningDelta:
-    """More of the model's thinking, or what belongs to it: a piece of its signature, or redacted data."""
+    """More of the model's reasoning: text, a piece of the block's signature, or the data of a redacted block."""
 
     index: int
     text: str = ""
@@ -37,7 +38,7 @@ class ReasoningDelta:
 
 @dataclass(frozen=True, slots=True)
 class ToolCallStart:
-    """The model begins to call a tool. Ids are distinct within a message."""
+    """The model begins a tool call. Ids are distinct within a message."""
 
     index: int
     id: str
@@ -46,63 +47,92 @@ class ToolCallStart:
 
 @dataclass(frozen=True, slots=True)
 class ToolCallDelta:
-    """More of a tool call's arguments, as JSON text that may break off anywhere."""
+    """More of a tool call's arguments: JSON text that may break off anywhere."""
 
     index: int
     arguments: str
 
 
 @dataclass(frozen=True, slots=True)
-class MessageEnd:
-    """The answer is whole. Always the last event, and never invented: the wire sent it."""
+class Finish:
+    """How the server ended an answer: the last event of a protocol's decoder. Clients emit `MessageEnd` instead.
 
-    finish_reason: FinishReason
+    Attributes:
+        finish_reason: Why the answer ended; `None` only for a whole answer that gives no reason.
+        usage: Token counts; `None` if the server sent none.
+        stop_sequence: The stop sequence that ended the answer, if the server reports it.
+    """
+
+    finish_reason: FinishReason | None
     usage: Usage | None = None
     stop_sequence: str | None = None
 
 
-Event = MessageStart | TextDelta | ReasoningDelta | ToolCallStart | ToolCallDelta | MessageEnd
+@dataclass(frozen=True, slots=True)
+class MessageEnd:
+    """The answer is whole, and here it is. Always the last event, and only sent if the server ended the answer."""
+
+    response: Response
+
+
+Delta = TextDelta | ReasoningDelta | ToolCallStart | ToolCallDelta
+"""An event that adds to the answer's content."""
+
+DecodedEvent = MessageStart | Delta | Finish
+"""What a protocol's decoder gives."""
+
+Event = MessageStart | Delta | MessageEnd
+"""What a client gives."""
+
+
+_NO_START = MessageStart()
+_NO_FINISH = Finish(None)
 
 
 class Accumulator:
     """Folds events into the response so far. Linear in the length of the answer."""
 
     def __init__(self) -> None:
-        self._start = MessageStart()
         self._heads: dict[int, Text | Reasoning | ToolCall] = {}
-        self._pieces: dict[int, list[str]] = {}
-        self._end: MessageEnd | None = None
+        self._pieces: defaultdict[int, list[str]] = defaultdict(list)
+        self._start = _NO_START
+        self._finish = _NO_FINISH
 
-    def add(self, event: Event) -> None:
-        """Take one event in."""
+    def add(self, event: DecodedEvent | MessageEnd) -> None:
+        """Add one event."""
         match event:
             case TextDelta(index, text):
-                self._heads.setdefault(index, Text(""))
-                self._pieces.setdefault(index, []).append(text)
+                if index not in self._heads:
+                    self._heads[index] = Text("")
+                self._pieces[index].append(text)
             case ReasoningDelta(index, text):
-                head = self._heads.setdefault(index, Reasoning(""))
-                self._pieces.setdefault(index, []).append(text)
-                if isinstance(head, Reasoning) and (event.signature is not None or event.redacted is not None):
-                    signature = head.signature if event.signature is None else (head.signature or "") + event.signature
-                    self._heads[index] = Reasoning("", signature, event.redacted or head.redacted)
+                if index not in self._heads:
+                    self._heads[index] = Reasoning("")
+                self._pieces[index].append(text)
+                if event.signature is not None or event.redacted is not None:
+                    self._sign(event)
             case ToolCallStart(index, id, name):
                 self._heads[index] = ToolCall(id, name, "")
             case ToolCallDelta(index, arguments):
-                self._pieces.setdefault(index, []).append(arguments)
+                self._pieces[index].append(arguments)
             case MessageStart():
                 self._start = event
-            case MessageEnd():
-                self._end = event
+            case Finish():
+                self._finish = event
+            case MessageEnd(whole):
+                self._finish = Finish(whole.finish_reason, whole.usage, whole.stop_sequence)
             case _:
                 assert_never(event)
 
-    def blocks(self) -> tuple[Block, ...]:
-        """The message's blocks so far, in their order."""
-        return tuple(self._block(index) for index in sorted(self._heads))
+    def _sign(self, event: ReasoningDelta) -> None:
+        head = self._heads[event.index]
+        if isinstance(head, Reasoning):
+            signature = head.signature if event.signature is None else (head.signature or "") + event.signature
+            self._heads[event.index] = Reasoning("", signature, event.redacted or head.redacted)
 
     def _block(self, index: int) -> Block:
-        head, pieces = self._heads[index], self._pieces.get(index, [])
-        if len(pieces) > 1:  # joined once and kept joined, so that looking after every event stays cheap
+        head, pieces = self._heads[index], self._pieces[index]
+        if len(pieces) > 1:  # kept joined, so that reading the response after every event stays cheap
             pieces[:] = ["".join(pieces)]
         text = pieces[0] if pieces else ""
         match head:
@@ -117,20 +147,19 @@ class Accumulator:
 
     def response(self) -> Response:
         """The response so far; its `finish_reason` is `None` until the answer is whole."""
-        start, end = self._start, self._end
         return Response(
-            content=self.blocks(),
-            finish_reason=end.finish_reason if end else None,
-            usage=end.usage if end else None,
-            id=start.id,
-            model=start.model,
-            stop_sequence=end.stop_sequence if end else None,
-            trace_id=start.trace_id,
+            content=tuple(self._block(index) for index in sorted(self._heads)),
+            finish_reason=self._finish.finish_reason,
+            usage=self._finish.usage,
+            id=self._start.id,
+            model=self._start.model,
+            stop_sequence=self._finish.stop_sequence,
+            trace_id=self._start.trace_id,
         )
 
 
-def fold(events: Iterable[Event]) -> Response:
-    """The response that these events add up to."""
+def fold(events: Iterable[DecodedEvent | MessageEnd]) -> Response:
+    """The response that these events amount to."""
     accumulator = Accumulator()
     for event in events:
         accumulator.add(event)

@@ -1,19 +1,19 @@
-"""The exchange: send, look, wait, send again, raise. Decides everything about one request and does no I/O.
+"""The exchange: decides everything about one request (send, read, retry, raise) and does no I/O.
 
-It is a generator, written once, that yields what is to be done next. A driver in `stepplan.client` does it, and sends
-back what came of it or throws in what went wrong; the sync and the async driver differ in nothing else.
+It is a generator, written once, that yields the next step. A driver in `stepplan.client` does the step, and sends back
+the result or throws in the error. The sync and the async driver differ in nothing else.
 """
 
-import contextlib
 import json
 import logging
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 from pydantic import SecretStr
 
+from stepplan.answers import AnswerReader
 from stepplan.errors import (
     APIConnectionError,
     APIStatusError,
@@ -24,9 +24,8 @@ from stepplan.errors import (
     ResponseDecodeError,
     StepPlanError,
 )
-from stepplan.events import Event, MessageEnd, MessageStart, fold
+from stepplan.events import Event, MessageStart
 from stepplan.jsontext import read_object, utf8
-from stepplan.protocols import EventDecoder
 from stepplan.redaction import redact
 from stepplan.refusals import Origin, error_from_frame, error_from_response, is_error
 from stepplan.retry import RetryPolicy, seconds_asked
@@ -38,12 +37,14 @@ logger = logging.getLogger("stepplan")
 
 @dataclass(frozen=True, slots=True)
 class HTTPRequest:
-    """What goes over the network, with the longest silence (seconds) to bear while reading the reply.
+    """One HTTP request.
 
     Its `repr` shows no header and no key: tools that report errors show the variables of a traceback's frames.
 
     Attributes:
         key: Sent as `Authorization: Bearer ...`, unless `headers` has an `authorization` of its own.
+        connect_timeout: Seconds to connect.
+        read_timeout: Seconds for a whole answer; for a stream, seconds it may bring no event.
     """
 
     method: str
@@ -57,10 +58,15 @@ class HTTPRequest:
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """Status and headers (names in lower case) of a reply."""
+    """Status and headers of a reply; header names are in lower case."""
 
     status: int
     headers: Mapping[str, str] = field(repr=False)
+
+    @property
+    def trace_id(self) -> str | None:
+        """The id to quote to StepFun's support."""
+        return self.headers.get("x-trace-id")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,37 +78,39 @@ class Open:
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """Read on; the driver sends back bytes, `b""` at the end."""
+    """Read on; the driver sends back bytes, or `b""` at the end of the body."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sleep:
-    """Drop the reply and wait."""
+    """Close the reply and wait."""
 
     seconds: float
 
 
 @dataclass(frozen=True, slots=True)
 class Emit(Generic[T]):
-    """Hand these on to the caller."""
+    """Hand these items on to the caller."""
 
     items: Sequence[T]
 
 
 Steps = Generator[Open | Read | Sleep | Emit[T], Any, None]
-"""What to do next; what came of it is sent back in."""
+"""The steps of one exchange; the result of each is sent back in."""
 
 _READ = Read()
 
-_ODD_SHAPE = (AttributeError, LookupError, TypeError, ValueError)
-"""What comes of reading JSON that has another shape than any answer: the protocols read without checking."""
+_UNEXPECTED_SHAPE = (AttributeError, LookupError, TypeError, ValueError)
+"""Errors raised by indexing into JSON of an unexpected shape; the protocols do not check first."""
 
 
-def exchange(request: HTTPRequest, read: Callable[[Head], Steps[T]], policy: RetryPolicy, origin: Origin) -> Steps[T]:
-    """The steps of one request; `read` reads a reply that is not a refusal.
+def exchange(
+    request: HTTPRequest, read: Callable[[Head], Steps[T]], policy: RetryPolicy, origin: Callable[[], Origin]
+) -> Steps[T]:
+    """The steps of one request, retries included. `read` reads a reply whose status is 2xx.
 
     Raises:
-        StepPlanError: It failed, and the policy says not to try again, or a part was already handed on.
+        StepPlanError: The request failed, and the policy allows no retry or events were already handed on.
     """
     attempt = 0
     while True:
@@ -110,7 +118,7 @@ def exchange(request: HTTPRequest, read: Callable[[Head], Steps[T]], policy: Ret
         started = time.monotonic()
         try:
             head: Head = yield Open(request)
-            trace_id = head.headers.get("x-trace-id")
+            trace_id = head.trace_id
             if not 200 <= head.status < 300:
                 raise (yield from _refusal(request, head, origin))
             yield from read(head)
@@ -130,12 +138,12 @@ def exchange(request: HTTPRequest, read: Callable[[Head], Steps[T]], policy: Ret
         yield Sleep(delay)
 
 
-def _refusal(request: HTTPRequest, head: Head, origin: Origin) -> Generator[Any, Any, APIStatusError]:
+def _refusal(request: HTTPRequest, head: Head, origin: Callable[[], Origin]) -> Generator[Any, Any, APIStatusError]:
     try:
         text = (yield from _read_all(request)).decode("utf-8", "replace")
-    except APIConnectionError:  # without its body, a refusal is still a refusal of this status
+    except APIConnectionError:  # a refusal whose body cannot be read is still a refusal
         text = ""
-    error = error_from_response(ErrorResponse(head.status, head.headers, text), origin)
+    error = error_from_response(ErrorResponse(head.status, head.headers, text), origin())
     error.retry_after = seconds_asked(head.headers)
     return error
 
@@ -150,106 +158,110 @@ def _read_all(request: HTTPRequest) -> Generator[Any, Any, bytes]:
     return b"".join(pieces)
 
 
-def read_whole(request: HTTPRequest, decode: Callable[[Mapping[str, Any], str | None], T], head: Head) -> Steps[T]:
-    """Reads a whole answer: one item, what `decode` makes of the JSON body and the trace id."""
+def read_json(request: HTTPRequest, head: Head, decode: Callable[[Mapping[str, Any]], T]) -> Steps[T]:
+    """Reads a reply that is one JSON object, and emits what `decode` makes of it."""
     body = _json_object((yield from _read_all(request)), head)
     try:
-        item = decode(body, head.headers.get("x-trace-id"))
-    except _ODD_SHAPE as cause:
+        item = decode(body)
+    except _UNEXPECTED_SHAPE as cause:
         raise ResponseDecodeError(f"The answer has an unknown shape: {str(body)[:200]}.", body=body) from cause
     yield Emit((item,))
 
 
 def _json_object(content: bytes, head: Head) -> Mapping[str, Any]:
-    with contextlib.suppress(ValueError):
+    try:
         body = read_object(content)
-        if is_error(body):
-            raise error_from_frame(body)
-        return body
-    text = content.decode("utf-8", "replace")
-    kind = head.headers.get("content-type", "no content type")
-    raise ResponseDecodeError(f"Expected a JSON object, got {kind}: {text[:200]!r}.", body=text)
+    except ValueError:
+        text = content.decode("utf-8", "replace")
+        kind = head.headers.get("content-type", "no content type")
+        raise ResponseDecodeError(f"Expected a JSON object, got {kind}: {text[:200]!r}.", body=text) from None
+    if is_error(body):
+        raise error_from_frame(body)
+    return body
 
 
-def read_stream(
-    request: HTTPRequest, new_decoder: Callable[[], EventDecoder], stream_timeout: float, head: Head
-) -> Steps[Event]:
-    """Reads a streamed answer: its events, as they come.
+def read_stream(request: HTTPRequest, head: Head, answer: AnswerReader) -> Steps[Event]:
+    """Reads a streamed answer, and emits its events as they arrive.
 
-    The start is held back until something follows it, so that an answer that fails before can be asked for again.
+    `MessageStart` is held back until a second event arrives: until then the request can still be retried.
     """
     if head.headers.get("content-type", "").startswith(("application/json", "text/html")):
         body = _json_object((yield from _read_all(request)), head)
         raise ResponseDecodeError("Asked for a stream, got a whole answer; it is in `body`.", body=body)
-    stream = _Stream(new_decoder(), head.headers.get("x-trace-id"))
+    stream = _Stream(answer)
     last_event = time.monotonic()
     try:
         while data := (yield _READ):
-            events = stream.feed(data)
-            if events:
+            decoded = answer.decoded
+            if events := stream.feed(data):
                 yield Emit(events)
             if stream.failure is not None:
                 raise stream.failure
             now = time.monotonic()
-            if events:
+            if answer.decoded > decoded:
                 last_event = now
-            elif now - last_event > stream_timeout:
-                raise APITimeoutError(f"The stream brought no event for {stream_timeout:g} s (stream_timeout).")
-        if not stream.ended:
+            elif now - last_event > request.read_timeout:
+                raise APITimeoutError(f"The stream brought no event for {request.read_timeout:g} s (stream_timeout).")
+        if not answer.ended:
             raise IncompleteStreamError("The stream ended before the answer did; what had arrived is in `partial`.")
     except StepPlanError as error:
-        if stream.ended:
+        if answer.ended:
             return  # the answer is whole; only the connection's end was unclean
-        error.partial = fold(stream.seen) if stream.seen else None
+        if events := stream.flush():
+            yield Emit(events)
+        error.partial = answer.response() if stream.has_begun else None
         raise
 
 
 class _Stream:
-    """One streamed answer while it is read."""
+    """The bytes of one streamed answer, on their way to becoming events."""
 
-    def __init__(self, decoder: EventDecoder, trace_id: str | None) -> None:
-        self.seen: list[Event] = []
-        self.ended = False
+    def __init__(self, answer: AnswerReader) -> None:
+        self.has_begun = False  # an event besides the start was handed on
         self.failure: StepPlanError | None = None
+        self._answer = answer
         self._sse = SSEDecoder()
-        self._decoder = decoder
-        self._trace_id = trace_id
         self._held: list[Event] = []
 
     def feed(self, data: bytes) -> list[Event]:
-        """The events to hand on. What came before an error in the same bytes is handed on before `failure` is."""
-        events = self._held
+        """The events to hand on. Those that precede an error in the same bytes are handed on before `failure` is."""
+        events, self._held = self._held, []
         try:
             for sent in self._sse.feed(data):
-                if self.ended:
+                if self._answer.ended:
                     break
-                for event in self._decode(sent):
-                    if isinstance(event, MessageStart):
-                        event = replace(event, trace_id=self._trace_id)  # noqa: PLW2901
-                    events.append(event)
-                self.ended = bool(events) and isinstance(events[-1], MessageEnd)
+                events += self._decode(sent)
         except StepPlanError as failure:
             self.failure = failure
-        if not self.seen and len(events) == 1 and isinstance(events[0], MessageStart):
+        if not self.has_begun and events:
+            return self._begin(events)
+        return events
+
+    def _begin(self, events: list[Event]) -> list[Event]:
+        if len(events) == 1 and isinstance(events[0], MessageStart):
             self._held = events
             return []
-        self._held = []
-        self.seen += events
+        self.has_begun = True
         return events
+
+    def flush(self) -> list[Event]:
+        """Events that were held back, now that the stream breaks off."""
+        events = self._answer.flush()
+        return self._begin([*self._held, *events]) if events else []
 
     def _decode(self, sent: ServerSentEvent) -> list[Event]:
         try:
-            return self._decoder.feed(sent)
-        except _ODD_SHAPE as cause:
+            return self._answer.feed(sent)
+        except _UNEXPECTED_SHAPE as cause:
             text = sent.data.decode("utf-8", "replace")
             raise ResponseDecodeError(f"The stream brought an unknown event: {text[:200]!r}.", body=text) from cause
 
 
 def encode_json(body: Mapping[str, Any]) -> bytes:
-    """A request body; text is not escaped.
+    """A request body as JSON, in UTF-8.
 
     Raises:
-        InvalidRequestError: Something in it has no JSON form.
+        InvalidRequestError: The body contains a value that JSON cannot express.
     """
     try:
         return utf8(json.dumps(body, ensure_ascii=False, allow_nan=False, separators=(",", ":")))

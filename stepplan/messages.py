@@ -1,6 +1,6 @@
 """Messages and their blocks: the vocabulary that every protocol and adapter shares.
 
-Nothing here belongs to a vendor. Values are frozen, collections are tuples, and a value that exists is valid.
+Nothing here is specific to a vendor. All of these are frozen values, and collections are tuples.
 """
 
 from dataclasses import dataclass
@@ -11,18 +11,18 @@ Role = Literal["system", "user", "assistant"]
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """Words, in either direction."""
+    """Text, from the user, the model or a tool."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """A picture for the model.
+    """An image. Images are accepted in user messages and tool results.
 
     Attributes:
-        url: An `http(s)` URL that StepFun's servers can reach, or a `data:` URL (`Image.from_base64` makes one).
-        detail: `low` or `high`; `None` leaves it to the server. Chat Completions only.
+        url: An `http(s)` URL that StepFun's servers can reach, or a `data:` URL (see `Image.from_base64`).
+        detail: The resolution to read it at, `low` or `high`; `None` leaves it to the server. Chat Completions only.
     """
 
     url: str
@@ -30,25 +30,25 @@ class Image:
 
     @classmethod
     def from_base64(cls, data: str, media_type: str, detail: str | None = None) -> "Image":
-        """A picture from base64 text, such as `Image.from_base64(data, "image/png")`."""
+        """An image from base64 text: `Image.from_base64(data, "image/png")`."""
         return cls(f"data:{media_type};base64,{data}", detail)
 
 
 @dataclass(frozen=True, slots=True)
 class Video:
-    """A film for the model, as an `http(s)` or `data:` URL. Chat Completions only."""
+    """A video, as an `http(s)` or `data:` URL. Accepted in user messages, over Chat Completions only."""
 
     url: str
 
 
 @dataclass(frozen=True, slots=True)
 class Reasoning:
-    """What the model thought before it answered.
+    """The model's reasoning before its answer.
 
     Attributes:
-        text: The thinking; empty where the server sent only a signature.
-        signature: What the Messages protocol signs a thinking block with; replayed as it came, never invented.
-        redacted: The opaque data of a redacted thinking block; such a block has no text.
+        text: The reasoning; empty if the server sent only a signature.
+        signature: The signature of a Messages `thinking` block. It is sent back unchanged, and never made up.
+        redacted: The opaque data of a `redacted_thinking` block, which has no text.
     """
 
     text: str
@@ -58,12 +58,12 @@ class Reasoning:
 
 @dataclass(frozen=True, slots=True)
 class ToolCall:
-    """The model asks for a function to be called.
+    """The model's request to call a function.
 
     Attributes:
-        id: Pairs the call with its `ToolResult`.
-        name: The function's name, as the caller offered it.
-        arguments: JSON as the model wrote it, which may be broken or cut short; read it with `parse_arguments`.
+        id: Matches the call with its `ToolResult`.
+        name: The function's name, as the caller gave it in `Tool.name`.
+        arguments: JSON text as the model wrote it. It may be invalid or cut off; parse it with `parse_arguments`.
     """
 
     id: str
@@ -73,7 +73,13 @@ class ToolCall:
 
 @dataclass(frozen=True, slots=True)
 class ToolResult:
-    """What a called function gave back; a block of a `user` message."""
+    """The result of a called function; a block of a `user` message.
+
+    Attributes:
+        tool_call_id: The `id` of the `ToolCall`.
+        content: What the function returned.
+        is_error: The function failed, and the content is the error.
+    """
 
     tool_call_id: str
     content: tuple[Text | Image | Video, ...]
@@ -85,24 +91,24 @@ Block = Text | Image | Video | Reasoning | ToolCall | ToolResult
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One turn of a conversation."""
+    """One message of a conversation."""
 
     role: Role
     content: tuple[Block, ...]
 
     @classmethod
     def system(cls, *content: Block | str) -> "Message":
-        """Instructions. Strings become `Text`."""
+        """A message with instructions for the model. Strings become `Text`."""
         return cls("system", _blocks(content))
 
     @classmethod
     def user(cls, *content: Block | str) -> "Message":
-        """What a person says, or what tools gave back. Strings become `Text`."""
+        """A message from the user, or with tool results. Strings become `Text`."""
         return cls("user", _blocks(content))
 
     @classmethod
     def assistant(cls, *content: Block | str) -> "Message":
-        """What the model said. Strings become `Text`."""
+        """A message from the model. Strings become `Text`."""
         return cls("assistant", _blocks(content))
 
 

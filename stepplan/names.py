@@ -1,4 +1,4 @@
-"""Legal names and ids: a tool name or call id that the API would refuse travels under an alias."""
+"""Names of tools and ids of calls on the wire: one that the API would refuse is sent as a valid alias."""
 
 import hashlib
 import re
@@ -13,14 +13,14 @@ _ILLEGAL = re.compile(r"[^a-zA-Z0-9_-]")
 
 
 def wire_name(name: str) -> str:
-    """A tool's name as the API takes it: itself, or an alias that is the same on every call."""
+    """The name on the wire: the tool's own, or an alias that is always the same for this name."""
     if _LEGAL_NAME.fullmatch(name):
         return name
     return f"t_{_ILLEGAL.sub('_', name)[:48]}_{_digest(name)[:10]}"
 
 
 def wire_id(id: str) -> str:
-    """A tool call's id as the API takes it: itself, or an alias that is the same on call and result."""
+    """The id on the wire: the tool call's own, or an alias that is the same for the call and its result."""
     return id if _LEGAL_ID.fullmatch(id) else f"call_{_digest(id)[:24]}"
 
 
@@ -29,5 +29,5 @@ def _digest(text: str) -> str:
 
 
 def original_names(tools: Iterable[Tool]) -> dict[str, str]:
-    """From the aliases on the wire back to the names the caller gave; empty where all are legal."""
+    """Maps the aliases on the wire to the tools' own names; empty if all names are valid."""
     return {alias: tool.name for tool in tools if (alias := wire_name(tool.name)) != tool.name}

@@ -1,4 +1,4 @@
-"""What is sent: a request with its messages, tools and options. A request that exists is valid."""
+"""What is sent: a request with its messages, tools and options. A request is checked when it is made."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -13,7 +13,7 @@ from stepplan.messages import Message
 from stepplan.models import DEFAULT_MODEL, MODELS
 
 ReasoningEffort = str
-"""How much the model reasons: `low`, `medium` or `high`; not every model takes every value."""
+"""How much the model reasons: `low`, `medium` or `high`. Not every model accepts every value."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,10 +21,11 @@ class Tool:
     """A function offered to the model.
 
     Attributes:
-        name: Its name. One the API would refuse (dots, spaces, over 64 characters) travels under a legal alias.
-        description: What it does, for the model.
-        parameters: A JSON Schema of type `object`.
-        strict: Ask the server to hold the arguments to the schema. Chat Completions only; sent only when set.
+        name: The function's name. A name that the API would refuse (with dots or spaces, or over 64 characters) is sent
+            as a valid alias.
+        description: What the function does, for the model.
+        parameters: The arguments, as a JSON Schema of type `object`.
+        strict: Ask the server to enforce the schema on the arguments. Chat Completions only; sent only if set.
 
     Raises:
         InvalidRequestError: A value is of the wrong type.
@@ -85,28 +86,31 @@ class JSONSchema:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """One question to the model, for either protocol. Only what is set here goes on the wire.
+    """One request to the model, over any protocol. Options that are not set are not sent.
 
     Attributes:
         messages: The conversation so far.
-        model: The model's name; an unknown one is passed on unchecked.
+        model: The model's name. Any name is accepted; the options of known models are checked.
         tools: Functions the model may call.
         tool_choice: `auto`, `none`, `required`, or a `NamedTool`.
-        parallel_tool_calls: False asks for one call at a time.
-        max_tokens: Limit on reasoning and answer together, over 0. Unset: no limit on Chat, 32,768 on Messages.
-        temperature: 0 to 2.
-        top_p: Over 0, at most 1.
-        top_k: 0 to 500. Messages only.
-        frequency_penalty: -2 to 2. Chat Completions only.
+        parallel_tool_calls: False asks for at most one tool call per answer.
+        max_tokens: Limit on reasoning and answer together, over 0. Unset, Chat Completions has no limit and Messages
+            32,768.
+        temperature: Randomness, 0 to 2.
+        top_p: Nucleus sampling, over 0 and at most 1.
+        top_k: Sample from this many of the likeliest tokens, 0 to 500. Messages only.
+        frequency_penalty: Penalty on repetition, -2 to 2. Chat Completions only.
         stop: Sequences that end the answer.
-        reasoning_effort: `low`, `medium` or `high`; a value a known model refuses is refused here.
+        reasoning_effort: How much the model reasons: `low`, `medium` or `high`. A value that a known model does not
+            accept raises an error.
         response_format: `"json_object"` or a `JSONSchema`. Chat Completions only.
-        replay_reasoning: Send the reasoning of earlier turns back, block for block.
+        replay_reasoning: Send the model's own reasoning back with later requests, block for block.
         stream_usage: Ask for token counts in a stream (`stream_options`). Chat Completions only.
-        repair_history: Give tool calls without a result an error result, instead of raising.
-        think_tags: Take `<think>...</think>` before an answer's words for reasoning; some servers leave it there.
-        extra_body: Fields to send as they are; they win over the fields above.
-        extra_headers: Headers for this request only; they win over ours.
+        repair_history: Mend tool calls without a result and results without a call, instead of raising an error.
+        think_tags: Read `<think>...</think>` at the beginning of the text as reasoning. If the opening tag is missing,
+            a stream holds back the text until the closing tag arrives or the answer ends.
+        extra_body: Fields to add to the body as they are; they override the fields above.
+        extra_headers: Headers for this request only; they override all others.
 
     Raises:
         InvalidRequestError: A value is of the wrong type or out of its documented range, or `tool_choice` asks for a
@@ -139,10 +143,10 @@ class Request:
             if value is not _DEFAULTS[name]:
                 object.__setattr__(self, name, check(name, value))
         known = MODELS.get(self.model)
-        if self.reasoning_effort is not None and known and self.reasoning_effort not in known.reasoning_efforts:
-            accepted = ", ".join(known.reasoning_efforts)
+        accepted = known.reasoning_efforts if known else ()
+        if self.reasoning_effort is not None and accepted and self.reasoning_effort not in accepted:
             raise InvalidRequestError(
-                f"reasoning_effort={self.reasoning_effort!r} is not known to {self.model}, which accepts: {accepted}."
+                f"{self.model} does not accept reasoning_effort={self.reasoning_effort!r}: use {', '.join(accepted)}."
             )
         check_tool_choice(self.tool_choice, self.tools)
 

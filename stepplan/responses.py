@@ -1,14 +1,14 @@
-"""What comes back: the response, its token counts, and its tool calls with their arguments read."""
+"""What comes back: the response, its token counts, and its tool calls with their arguments parsed."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from stepplan.jsontext import read_object
 from stepplan.messages import Block, Message, Reasoning, Text, ToolCall
 
 FinishReason = str
-"""Why an answer ended: `stop`, `tool_calls`, `length` or `content_filter`; any other word is the server's own."""
+"""Why an answer ended: `stop`, `tool_calls`, `length` or `content_filter`; any other value is the server's own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,11 +16,11 @@ class Usage:
     """Token counts of one answer.
 
     Attributes:
-        input_tokens: All of the input, what was read from the cache included.
-        output_tokens: All of the output, reasoning included.
-        cache_read_tokens: How many of the input tokens came from the cache.
-        cache_creation_tokens: How many of the input tokens were written to the cache.
-        reasoning_tokens: How many of the output tokens were reasoning, where the server says so.
+        input_tokens: The whole input, including tokens read from the prompt cache.
+        output_tokens: The whole output, including reasoning.
+        cache_read_tokens: Input tokens read from the prompt cache.
+        cache_creation_tokens: Input tokens written to the prompt cache.
+        reasoning_tokens: Output tokens spent on reasoning; 0 if the server does not report them.
     """
 
     input_tokens: int = 0
@@ -37,12 +37,12 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class ParsedToolCall:
-    """A tool call with its arguments read, or with the reason why they cannot be.
+    """A tool call with its arguments parsed, or with the reason why they cannot be.
 
     Attributes:
         call: The call as the model wrote it.
-        arguments: The arguments; `None` if the call must not be run.
-        error: Why it must not be run; `None` if it may.
+        arguments: The parsed arguments; `None` if the call must not be run.
+        error: Why the call must not be run; `None` if it may be run.
     """
 
     call: ToolCall
@@ -50,18 +50,18 @@ class ParsedToolCall:
     error: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # without slots, because `tool_calls` is cached
 class Response:
-    """The model's answer, whole or as far as it came.
+    """The model's answer, whole or as far as it has arrived.
 
     Attributes:
-        content: Reasoning, text and tool calls, in the order of the wire.
-        finish_reason: Why it ended; `None` if it is only a part of an answer.
+        content: Reasoning, text and tool calls, in the order the server sent them.
+        finish_reason: Why the answer ended; `None` if it has not ended, or if the server gave no reason.
         usage: Token counts; `None` if the server sent none.
-        id: The server's name for the answer.
-        model: The model that answered, as the server says.
-        stop_sequence: The stop sequence that was met, where the server says so.
-        trace_id: What to quote to StepFun's support (`X-Trace-Id`).
+        id: The server's id for the answer.
+        model: The model that answered, as the server reports it.
+        stop_sequence: The stop sequence that ended the answer, if the server reports it.
+        trace_id: The id to quote to StepFun's support (response header `X-Trace-Id`).
     """
 
     content: tuple[Block, ...] = ()
@@ -74,44 +74,43 @@ class Response:
 
     @property
     def text(self) -> str:
-        """The answer's words, without reasoning."""
+        """The answer's text, without reasoning."""
         return "".join(block.text for block in self.content if isinstance(block, Text))
 
     @property
     def reasoning(self) -> str:
-        """What the model thought."""
+        """The model's reasoning."""
         return "".join(block.text for block in self.content if isinstance(block, Reasoning))
 
-    @property
+    @cached_property
     def tool_calls(self) -> tuple[ParsedToolCall, ...]:
-        """The tool calls, each with its arguments or with the reason why it must not be run."""
-        return tuple(self._parse_tool_calls())
-
-    def _parse_tool_calls(self) -> Iterator[ParsedToolCall]:
-        last = self.content[-1] if self.content else None
-        for block in self.content:
-            if isinstance(block, ToolCall):
-                cut_off = block is last and self.finish_reason not in {"stop", "tool_calls"}
-                yield parse_tool_call(block, cut_off=cut_off)
+        """The tool calls, each with its arguments or with the reason why it must not be run. Parsed once."""
+        cut_off = self.finish_reason not in {"stop", "tool_calls"}
+        last = len(self.content) - 1
+        return tuple(
+            parse_tool_call(block, cut_off=cut_off and index == last)
+            for index, block in enumerate(self.content)
+            if isinstance(block, ToolCall)
+        )
 
     def to_message(self) -> Message:
-        """The answer as a turn of the conversation."""
+        """The answer as a message of the conversation."""
         return Message("assistant", self.content)
 
 
 def parse_arguments(arguments: str) -> dict[str, Any]:
-    """Read a tool call's arguments. Nothing at all, and `null`, mean no arguments.
+    """Parse a tool call's arguments. Empty text and `null` mean no arguments.
 
     Raises:
-        ValueError: They are not the JSON text of an object.
+        ValueError: The text is not a JSON object.
     """
     return {} if arguments.strip() in {"", "null"} else read_object(arguments, allow_nan=False)
 
 
 def parse_partial_arguments(arguments: str) -> dict[str, Any]:
-    """Read as much as there is of arguments that are still arriving; `{}` while nothing can be told.
+    """Parse as much as has arrived of arguments that are still streaming; `{}` until something can be parsed.
 
-    One pass over the text in compiled code, so that a call per arriving piece is cheap.
+    One pass over the text in compiled code, so that calling this for every delta is cheap.
     """
     try:
         return read_object(arguments, partial=True)
@@ -120,7 +119,12 @@ def parse_partial_arguments(arguments: str) -> dict[str, Any]:
 
 
 def parse_tool_call(call: ToolCall, *, cut_off: bool) -> ParsedToolCall:
-    """Read one call. A call that the answer's end cut off (`cut_off`) is only whole if its JSON is."""
+    """Parse one call.
+
+    Args:
+        call: The call as the model wrote it.
+        cut_off: The answer may have ended in the middle of this call, so empty arguments are missing arguments.
+    """
     try:
         if cut_off and not call.arguments.strip():
             raise ValueError("no arguments arrived")

@@ -57,6 +57,8 @@ class RetryPolicy:
 
     def within(self, limit: float) -> Self:
         """The same policy with no wait longer than `limit` seconds, such as the timeout of a call."""
+        if limit >= max(self.maximum, self.retry_after_limit):
+            return self
         return replace(
             self,
             maximum=min(self.maximum, limit),

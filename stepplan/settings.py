@@ -18,6 +18,7 @@ from stepplan.warn import warn_user
 
 _KEY_VARIABLES = ("STEP_API_KEY", "STEPFUN_API_KEY")
 _SCHEME = re.compile(r"^(authorization\s*:\s*)?bearer(\s+|$)", re.IGNORECASE)
+_LEGAL_KEY = re.compile(r"[!-~]+")
 _AROUND = " \t\r\n\"'"
 _DEFAULT_POLICY = RetryPolicy()
 
@@ -197,15 +198,16 @@ def _fault(key: str) -> str | None:
         return "is empty"
     if not key.isascii():
         return "is not ASCII text"
-    return None if re.fullmatch(r"[!-~]+", key) else "holds white space or control characters"
+    return None if _LEGAL_KEY.fullmatch(key) else "holds white space or control characters"
 
 
 def _policy(retry: Any, max_retries: Any) -> RetryPolicy:
     policy: Any = _DEFAULT_POLICY if retry is None else retry
     if not isinstance(policy, RetryPolicy):
         raise wrong_type("retry", retry, "a RetryPolicy (for a number of retries, use max_retries)")
-    unchanged = max_retries is None or max_retries is policy.max_retries
-    return policy if unchanged else replace(policy, max_retries=max_retries)
+    if max_retries is None or (max_retries == policy.max_retries and type(max_retries) is int):
+        return policy
+    return replace(policy, max_retries=max_retries)
 
 
 def _verify(verify: Any) -> bool | str:

@@ -1,94 +1,105 @@
-"""Thinking that a server left among an answer's words: `<think>...</think>` at their beginning, made reasoning."""
+"""Moves the reasoning that some servers leave in the text, as `<think>...</think>`, into reasoning.
+
+A chat template may put the opening tag in the prompt, so that only `</think>` arrives. Text that begins without a tag
+could then still turn out to be reasoning, so it is held back until the closing tag comes. If it never does, it is text.
+"""
 
 from dataclasses import replace
-from typing import Literal, Protocol
+from typing import Literal
 
-from stepplan.events import Event, MessageEnd, MessageStart, ReasoningDelta, TextDelta, fold
-from stepplan.messages import Text
-from stepplan.responses import Response
-from stepplan.sse import ServerSentEvent
+from stepplan.events import DecodedEvent, Finish, MessageStart, ReasoningDelta, TextDelta
 
 _OPEN, _CLOSE = "<think>", "</think>"
 
 
-class _Decoder(Protocol):
-    def feed(self, event: ServerSentEvent) -> list[Event]: ...
+class ThinkTags:
+    """A filter for the events of one answer. A tag may be split between two events.
 
-
-class SplittingDecoder:
-    """Reads one streamed answer as another decoder does, and splits its words."""
-
-    def __init__(self, decoder: _Decoder) -> None:
-        self._decoder = decoder
-        self._tags = _ThinkTags()
-
-    def feed(self, event: ServerSentEvent) -> list[Event]:
-        """The events that one server-sent event brings."""
-        return [part for found in self._decoder.feed(event) for part in self._tags.feed(found)]
-
-
-def split(response: Response) -> Response:
-    """A whole answer with its words split."""
-    match response.content:
-        case (Text(words), *others):
-            tags = _ThinkTags()
-            parts = fold([*tags.feed(TextDelta(0, words)), *tags.flush()]).content
-            return replace(response, content=(*parts, *others))
-        case _:
-            return response
-
-
-class _ThinkTags:
-    """Splits one answer, whose pieces may end anywhere in a tag.
-
-    What is split off is one block more, so that the blocks behind it move up by one.
+    Only the answer's first block is looked at, and only if it is text. Its reasoning becomes a block of its own, so the
+    index of every later block goes up by one.
     """
 
     def __init__(self) -> None:
-        self._state: Literal["before", "inside", "after", "over"] = "before"
-        self._held: str = ""  # what may be a part of a tag
+        self._state: Literal["start", "unopened", "inside", "after", "over"] = "start"
+        self._held: list[str] = []
+        self._tail = ""  # the end of what is held, where a tag may have begun
         self._shift = 0
 
-    def feed(self, event: Event) -> list[Event]:
-        """The events to hand on instead of this one."""
+    def feed(self, event: DecodedEvent) -> list[DecodedEvent]:
+        """The events that replace this one."""
         if isinstance(event, MessageStart):
             return [event]
         if isinstance(event, TextDelta) and event.index == 0 and self._state != "over":
             return self._read(event.text)
         events = self.flush()
-        return [*events, event if isinstance(event, MessageEnd) else replace(event, index=event.index + self._shift)]
+        return [*events, event if isinstance(event, Finish) else replace(event, index=event.index + self._shift)]
 
-    def flush(self) -> list[Event]:
-        """What was held back, now that the tag it may have been a part of does not come."""
-        state, held = self._state, self._held
-        self._state, self._held = "over", ""
-        if not held:
-            return []
-        return [ReasoningDelta(0, held) if state == "inside" else TextDelta(0, held)]
+    def flush(self) -> list[DecodedEvent]:
+        """The text that was held back, now that no tag can follow."""
+        inside = self._state == "inside"
+        self._state = "over"
+        return self._reasoning(self._release()) if inside else self._text(self._release())
 
-    def _read(self, text: str) -> list[Event]:
-        text, self._held = self._held + text, ""
-        events: list[Event] = []
-        if self._state == "before":
-            words = text.lstrip()
-            if words != _OPEN and _OPEN.startswith(words):
-                self._held = text
-                return []
-            if not words.startswith(_OPEN):
-                self._state = "over"
-                return [TextDelta(0, text)]
-            self._state, self._shift, text = "inside", 1, words.removeprefix(_OPEN)
-        if self._state == "inside":
-            thought, closed, text = text.partition(_CLOSE)
-            if not closed:
-                held = max(length for length in range(len(_CLOSE)) if thought.endswith(_CLOSE[:length]))
-                thought, self._held = thought[: len(thought) - held], thought[len(thought) - held :]
-            if thought:
-                events.append(ReasoningDelta(0, thought))
-            if not closed:
-                return events
-            self._state = "after"
-        if words := text.lstrip():
+    def _read(self, text: str) -> list[DecodedEvent]:
+        if self._state == "start":
+            text = self._release() + text
+            begin = text.lstrip()
+            if begin.startswith(_OPEN):
+                self._state, text = "inside", begin.removeprefix(_OPEN)
+            elif _OPEN.startswith(begin):
+                return self._hold(text)
+            else:
+                self._state = "unopened"
+        match self._state:
+            case "unopened":
+                return self._read_unopened(text)
+            case "inside":
+                return self._read_inside(self._release() + text)
+            case _:
+                return self._read_after(text)
+
+    def _read_unopened(self, text: str) -> list[DecodedEvent]:
+        seen = self._tail + text
+        if _CLOSE not in seen and _OPEN not in seen:
+            return self._hold(text)
+        text = self._release() + text
+        reasoning, closed, rest = text.partition(_CLOSE)
+        if not closed or _OPEN in reasoning:
             self._state = "over"
-            events.append(TextDelta(1, words))
-        return events
+            return self._text(text)
+        self._state = "after"
+        return [*self._reasoning(reasoning), *self._read_after(rest)]
+
+    def _read_inside(self, text: str) -> list[DecodedEvent]:
+        reasoning, closed, rest = text.partition(_CLOSE)
+        if closed:
+            self._state = "after"
+            return [*self._reasoning(reasoning), *self._read_after(rest)]
+        held = max(length for length in range(len(_CLOSE)) if text.endswith(_CLOSE[:length]))
+        self._hold(text[len(text) - held :])
+        return self._reasoning(text[: len(text) - held])
+
+    def _read_after(self, text: str) -> list[DecodedEvent]:
+        if answer := text.lstrip():
+            self._state = "over"
+            return self._text(answer)
+        return []
+
+    def _hold(self, text: str) -> list[DecodedEvent]:
+        self._held.append(text)
+        self._tail = (self._tail + text)[-len(_CLOSE) :]
+        return []
+
+    def _release(self) -> str:
+        text = "".join(self._held)
+        self._held, self._tail = [], ""
+        return text
+
+    def _reasoning(self, text: str) -> list[DecodedEvent]:
+        if not text:
+            return []
+        self._shift = 1
+        return [ReasoningDelta(0, text)]
+
+    def _text(self, text: str) -> list[DecodedEvent]:
+        return [TextDelta(self._shift, text)] if text else []

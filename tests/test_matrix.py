@@ -19,7 +19,7 @@ from pydantic import SecretStr
 
 from langchain_stepplan import ChatStepPlan
 from llama_index_stepplan import StepPlan
-from stepplan import ProtocolName
+from stepplan import PROTOCOLS, ProtocolName
 from stepplan.sandbox import Fault, Sandbox, ToolCall, Turn, Usage
 
 Mode = Literal["whole", "streamed"]
@@ -208,7 +208,7 @@ def comparable(value: Any) -> Any:
 @pytest.mark.parametrize("way", get_args(Way))
 @pytest.mark.parametrize("mode", get_args(Mode))
 @pytest.mark.parametrize("framework", FRAMEWORKS)
-@pytest.mark.parametrize("protocol", get_args(ProtocolName))
+@pytest.mark.parametrize("protocol", PROTOCOLS)
 async def test_the_message_and_the_requests_are_the_same_every_time(
     stepplan_sandbox: Sandbox, protocol: ProtocolName, framework: str, mode: Mode, way: Way
 ) -> None:

@@ -9,8 +9,7 @@ from stepplan.headers import checked
 from stepplan.integration.names import own_names
 from stepplan.integration.tools import Reader, to_response_format, to_tool, to_tool_choice, to_tools
 from stepplan.messages import Message
-from stepplan.models import DEFAULT_MAX_TOKENS
-from stepplan.protocols import ProtocolName
+from stepplan.protocols import ProtocolName, wire_protocol
 from stepplan.requests import Request
 from stepplan.settings import Settings
 
@@ -84,7 +83,7 @@ def merged_options(model: Mapping[str, Any], *layers: Mapping[str, Any]) -> dict
 def output_limit(options: Mapping[str, Any], protocol: ProtocolName) -> int | None:
     """The `max_tokens` that will be sent; `None` if none will be."""
     limit = options.get("extra_body", {}).get("max_tokens", options.get("max_tokens"))
-    return limit if limit is not None else DEFAULT_MAX_TOKENS if protocol == "anthropic" else None
+    return wire_protocol(protocol).FACTS.default_max_tokens if limit is None else limit
 
 
 def to_request(messages: tuple[Message, ...], options: Mapping[str, Any], reader: Reader = to_tool) -> Request:

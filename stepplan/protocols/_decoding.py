@@ -1,7 +1,7 @@
-"""What both protocols need to read answers."""
+"""What several protocols need to read answers."""
 
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, cast
 
 from stepplan.errors import ResponseDecodeError
@@ -12,11 +12,11 @@ from stepplan.sse import ServerSentEvent
 
 
 def read_frame(sent: ServerSentEvent) -> dict[str, Any]:
-    """The JSON object in one stream event.
+    """The JSON object in one server-sent event.
 
     Raises:
-        APIStatusError: It is an error.
-        ResponseDecodeError: It is not a JSON object.
+        APIStatusError: The event reports an error.
+        ResponseDecodeError: The event is not a JSON object.
     """
     try:
         frame = read_object(sent.data)
@@ -31,35 +31,35 @@ def read_frame(sent: ServerSentEvent) -> dict[str, Any]:
 
 
 def text(value: Any) -> str:
-    """A piece of an answer.
+    """A value that the answer depends on.
 
     Raises:
-        TypeError: It is something else than text.
+        TypeError: It is not text.
     """
     if isinstance(value, str):
         return value
-    raise TypeError(f"{value!r} stands where text belongs")
+    raise TypeError(f"expected text, got {value!r}")
 
 
 def text_or_none(value: Any) -> str | None:
-    """What is said about an answer; nothing depends on it, so that anything else than text counts as nothing."""
+    """A value that is only reported, such as the answer's id: anything but text counts as missing."""
     return value if isinstance(value, str) else None
 
 
-def unique_id(id: object, taken: Iterable[str]) -> str:
-    """The server's id for a tool call, or a new one if it sent none, or one it sent before."""
+def unique_id(id: object, taken: Collection[str]) -> str:
+    """The server's id for a tool call, or a new one if it sent none or one that is `taken`."""
     if isinstance(id, str) and id not in {"", "null"} and id not in taken:
         return id
     return f"call_{uuid.uuid4().hex}"
 
 
 def finish_reason(reason: FinishReason | None, *, has_calls: bool) -> FinishReason | None:
-    """`tool_calls` where there are calls: some of StepFun's own samples say `stop` then."""
+    """The finish reason; `tool_calls` if there are calls, although some of StepFun's own samples have `stop` then."""
     return "tool_calls" if has_calls and reason == "stop" else reason
 
 
 def count(usage: Mapping[str, Any], *path: str) -> int:
-    """A token count, however deep; 0 where it, or anything above it, is absent or null."""
+    """The token count at this path; 0 if it, or anything above it, is absent or null."""
     value: Any = usage
     for key in path:
         value = cast("dict[str, Any]", value).get(key) if isinstance(value, dict) else None

@@ -1,7 +1,7 @@
-"""What both protocols need to write requests."""
+"""What several protocols need to write requests."""
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -9,59 +9,62 @@ from stepplan.errors import InvalidRequestError
 from stepplan.messages import Block, Image, Message, Role, Text, ToolCall, ToolResult, Video
 from stepplan.models import models_taking, takes
 from stepplan.placeholders import placeholder
+from stepplan.protocols.wire import ProtocolFacts
 from stepplan.requests import Request, Tool
 from stepplan.responses import parse_arguments
 
 logger = logging.getLogger("stepplan")
 
 
-def words(message: Message) -> str:
-    """The text of a message that can hold nothing else.
+def text_of(message: Message) -> str:
+    """The text of a message that may contain only text.
 
     Raises:
-        InvalidRequestError: It holds something else.
+        InvalidRequestError: It contains something else.
     """
     if other := [type(block).__name__ for block in message.content if not isinstance(block, Text)]:
-        raise InvalidRequestError(f"A {message.role} message holds text only, not {', '.join(other)}.")
+        raise InvalidRequestError(f"A {message.role} message may contain text only, not {', '.join(other)}.")
     return "\n".join(block.text for block in message.content if isinstance(block, Text))
 
 
 def misplaced(block: Block, role: Role) -> InvalidRequestError:
-    """The error for a block that no message of this role can hold."""
-    return InvalidRequestError(f"No {role} message can hold a block of type {type(block).__name__}.")
+    """The error for a block that may not be in messages of this role."""
+    article = "An" if role == "assistant" else "A"
+    return InvalidRequestError(f"{article} {role} message may not contain {type(block).__name__} blocks.")
 
 
 def offered_tools(request: Request) -> tuple[Tool, ...]:
-    """The tools to put on the wire. `none` is said by leaving them out: neither protocol documents the word."""
+    """The tools to send. `tool_choice="none"` leaves them out, because neither protocol documents that value."""
     return () if request.tool_choice == "none" else request.tools
 
 
 def check_input(request: Request, block: Image | Video) -> None:
-    """Refuse a picture or film that the model is known not to take.
+    """Check that the model accepts images or videos.
 
     Raises:
-        InvalidRequestError: As said.
+        InvalidRequestError: The model is known not to.
     """
     kind = type(block).__name__.lower()
     if not takes(request.model, kind):
-        raise InvalidRequestError(f"{request.model} takes no {kind}; these do: {', '.join(models_taking(kind))}.")
+        accepting = ", ".join(models_taking(kind))
+        raise InvalidRequestError(f"{request.model} does not accept {kind}s. These models do: {accepting}.")
 
 
-def refuse_set(request: Request, names: Iterable[str], protocol: str, other: str) -> None:
-    """Refuse parameters that are set but that the protocol does not document.
+def refuse_undocumented(request: Request, facts: ProtocolFacts) -> None:
+    """Refuse options that the protocol does not document.
 
     Raises:
-        InvalidRequestError: As said.
+        InvalidRequestError: Such an option is set.
     """
-    for name in names:
-        if getattr(request, name) is not None:
+    for option, other in facts.undocumented.items():
+        if getattr(request, option) is not None:
             raise InvalidRequestError(
-                f"{name} is not documented for {protocol}: use protocol={other!r}, or send it as it is in extra_body."
+                f"{facts.title} does not document {option}: use protocol={other!r}, or send the field in extra_body."
             )
 
 
 def argument_object(call: ToolCall) -> dict[str, Any]:
-    """The arguments to replay. A server takes an object only, so what the model broke is wrapped, not dropped."""
+    """The arguments to replay. A server accepts only an object, so broken arguments are wrapped in one, not dropped."""
     try:
         return parse_arguments(call.arguments)
     except ValueError:
@@ -69,7 +72,7 @@ def argument_object(call: ToolCall) -> dict[str, Any]:
 
 
 def result_text(result: ToolResult) -> str:
-    """The words of a tool's result; an error says so, because not every server forwards the flag."""
+    """The text of a tool result. That of an error says so, because not every server passes the flag to the model."""
     text = "\n".join(block.text for block in result.content if isinstance(block, Text))
     return f"Error: {text}" if result.is_error and "error" not in text.lower() else text
 

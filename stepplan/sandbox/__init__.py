@@ -12,14 +12,25 @@ import importlib
 from typing import TYPE_CHECKING
 
 from stepplan.sandbox.dialect import Dialect
-from stepplan.sandbox.script import Fault, ToolCall, Turn, Usage
+from stepplan.sandbox.script import Fault, ServerToolCall, ToolCall, Turn, Usage
 
 if TYPE_CHECKING:
     from stepplan.sandbox.account import RecordedRequest
     from stepplan.sandbox.recording import Recorder, Replay
     from stepplan.sandbox.server import Sandbox
 
-__all__ = ["Dialect", "Fault", "RecordedRequest", "Recorder", "Replay", "Sandbox", "ToolCall", "Turn", "Usage"]
+__all__ = [
+    "Dialect",
+    "Fault",
+    "RecordedRequest",
+    "Recorder",
+    "Replay",
+    "Sandbox",
+    "ServerToolCall",
+    "ToolCall",
+    "Turn",
+    "Usage",
+]
 
 _NEED_A_SERVER = {"RecordedRequest": "account", "Recorder": "recording", "Replay": "recording", "Sandbox": "server"}
 

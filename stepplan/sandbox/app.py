@@ -87,7 +87,9 @@ class Endpoint:
     def _answer(self, body: JSON, turn: Turn, headers: dict[str, str], number: int) -> Response:
         conversation = self._protocol.read(body)
         content = derive(conversation) if turn.is_blank else turn
-        usage = content.usage or Usage(conversation.input_tokens, tokens.output_tokens(content))
+        usage = content.usage or Usage(
+            conversation.input_tokens + tokens.found_tokens(content), tokens.output_tokens(content)
+        )
         answer = Answer(content, usage, conversation.model, self._account.terms.dialect, number)
         fault = turn.fault or Fault()
         if conversation.stream:

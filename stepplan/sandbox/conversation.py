@@ -31,6 +31,7 @@ class Conversation:
         question: The text of the last user message.
         results: The tool results since then.
         tools: The tools that may be called.
+        server_tools: The names of the tools that the server runs itself.
         choice: `auto`, `none`, `required`, or the name of the tool that must be called.
         parallel: Whether one answer may hold several calls.
         wants_json: Whether the answer must be a JSON object.
@@ -47,6 +48,7 @@ class Conversation:
     question: str
     results: tuple[ToolResult, ...]
     tools: tuple[Tool, ...]
+    server_tools: tuple[str, ...]
     choice: str
     parallel: bool
     wants_json: bool

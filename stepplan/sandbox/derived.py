@@ -9,7 +9,7 @@ from stepplan.sandbox.hints import Hints, mentioned, quoted, significant
 from stepplan.sandbox.jsontools import JSON, as_object
 from stepplan.sandbox.models import model
 from stepplan.sandbox.schema import fill
-from stepplan.sandbox.script import ToolCall, Turn
+from stepplan.sandbox.script import ServerToolCall, ToolCall, Turn
 from stepplan.sandbox.tokens import fit
 
 # Question answering frameworks wrap the question in a prompt.
@@ -35,10 +35,12 @@ def derive(conversation: Conversation) -> Turn:
     """The answer to this request."""
     chosen = _chosen(conversation)
     calls = tuple(_call(tool, conversation) for tool in (chosen if conversation.parallel else chosen[:1]))
+    searches = _searches(conversation) if not chosen or _asks_to_search(conversation) else ()
     turn = Turn(
         reasoning=_reasoning(conversation, calls),
-        text="" if calls else _answer(conversation),
+        text="" if calls else _answer(conversation, searches),
         tool_calls=calls,
+        server_tool_calls=searches,
     )
     return fit(turn, conversation.max_tokens, conversation.stop)
 
@@ -56,7 +58,7 @@ def _chosen(conversation: Conversation) -> Sequence[Tool]:
     if conversation.choice == "required":
         left = [tool for tool in tools if tool.name not in answered]
         return _named(left or tools, asked) or (left or tools)[:1]
-    wanted = _named(tools, asked) or (() if answered else tools[:1])
+    wanted = _named(tools, asked) or (() if answered or conversation.server_tools else tools[:1])
     return [tool for tool in wanted if tool.name not in answered]
 
 
@@ -71,6 +73,27 @@ def _fits_better(rival: Tool, tool: Tool, asked: frozenset[str]) -> bool:
     """Whether the question names more of the rival's words, or as many of a shorter name."""
     ours, theirs = significant(tool.name), significant(rival.name)
     return ours & asked < theirs & asked or (ours & asked == theirs & asked and len(theirs) < len(ours))
+
+
+def _asks_to_search(conversation: Conversation) -> bool:
+    return not mentioned(topic(conversation.question)).isdisjoint({"search", "web", "latest", "new"})
+
+
+def _searches(conversation: Conversation) -> tuple[ServerToolCall, ...]:
+    """The web search for this question, if the request offers one. Pages are made up; a retrieval leaves no trace."""
+    if "web_search" not in conversation.server_tools or conversation.results or conversation.choice == "none":
+        return ()
+    keyword = _quote(conversation.question)
+    pages = [
+        {
+            "index": at,
+            "url": f"https://example.com/{at + 1}",
+            "title": f"Page {at + 1} about {keyword}",
+            "summary": f"This sandbox has no web; the sentence stands for what page {at + 1} says about {keyword}",
+        }
+        for at in range(2)
+    ]
+    return (ServerToolCall({"keyword": keyword}, pages),)
 
 
 def _call(tool: Tool, conversation: Conversation) -> ToolCall:
@@ -88,19 +111,20 @@ def _findings(results: Sequence[ToolResult]) -> list[str]:
     return [result.text.strip() for result in results]
 
 
-def _answer(conversation: Conversation) -> str:
+def _answer(conversation: Conversation, searches: Sequence[ServerToolCall]) -> str:
     if conversation.schema is not None:
         return _json(conversation, conversation.schema)
     if conversation.wants_json:
         return _json(conversation, _described_schema(conversation))
-    return _sentence(conversation)
+    return _sentence(conversation, searches)
 
 
-def _sentence(conversation: Conversation) -> str:
+def _sentence(conversation: Conversation, searches: Sequence[ServerToolCall]) -> str:
     reports = [
         f"{result.name} {'failed' if result.is_error else 'says'}: {result.text.strip()}"
         for result in conversation.results
     ]
+    reports += [f"{page['title']}: {page['url']}" for search in searches for page in search.results]
     answer = " ".join(reports) or "This sandbox has no model; the sentence stands for its answer."
     return f'You asked: "{_quote(conversation.question)}" {answer}'
 

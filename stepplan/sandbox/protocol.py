@@ -8,7 +8,7 @@ from typing import Any, Literal, Protocol
 from stepplan.sandbox.conversation import Conversation
 from stepplan.sandbox.dialect import Dialect
 from stepplan.sandbox.jsontools import JSON
-from stepplan.sandbox.script import ToolCall, Turn, Usage
+from stepplan.sandbox.script import ServerToolCall, ToolCall, Turn, Usage
 
 ProtocolName = Literal["openai", "anthropic"]
 
@@ -52,6 +52,10 @@ class Answer:
         if self.dialect.tool_ids == "call":
             return f"call_{self.hex(f'call {index}', 22)}"
         return f"chatcmpl-tool-{self.hex(f'call {index}', 16)}"
+
+    def server_call_id(self, index: int, call: ServerToolCall) -> str:
+        """The id of a call of a server tool."""
+        return call.id or f"call_{self.hex(f'server call {index}', 22)}"
 
 
 class ServerProtocol(Protocol):

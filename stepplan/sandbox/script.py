@@ -29,6 +29,29 @@ class ToolCall:
 
 
 @dataclass(frozen=True, slots=True)
+class ServerToolCall:
+    """A call of one of StepFun's own tools, which the server ran while it answered. Chat Completions only.
+
+    Attributes:
+        arguments: What was asked for; a web search has a `keyword`.
+        results: What was found; a page has an `index`, a `url`, a `title` and a `summary`.
+        type: The tool: `web_search` or `retrieval`.
+        name: The name that the service gives it.
+        id: The call's id; empty to have one made.
+    """
+
+    arguments: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    results: Sequence[Mapping[str, Any]] = ()
+    type: str = "web_search"
+    name: str = "step_websearch"
+    id: str = ""
+
+    def __post_init__(self) -> None:
+        """Accept a list of results."""
+        object.__setattr__(self, "results", tuple(self.results))
+
+
+@dataclass(frozen=True, slots=True)
 class Usage:
     """Token counts.
 
@@ -106,6 +129,7 @@ class Turn:
         reasoning: The thinking before the answer.
         text: The answer's text.
         tool_calls: The tool calls, all in this one answer.
+        server_tool_calls: The tools that the server ran before it answered. Chat Completions only.
         finish_reason: `stop`, `tool_calls`, `length` or `content_filter`, sent as each protocol names it; anything else
             is sent as it is. By default `tool_calls` if there are any, else `stop`.
         usage: Token counts; by default counted from the request and the answer.
@@ -115,6 +139,7 @@ class Turn:
     reasoning: str = ""
     text: str = ""
     tool_calls: Sequence[ToolCall] = ()
+    server_tool_calls: Sequence[ServerToolCall] = field(default=(), kw_only=True)
     finish_reason: str | None = None
     usage: Usage | None = None
     fault: Fault | None = None
@@ -122,6 +147,7 @@ class Turn:
     def __post_init__(self) -> None:
         """Accept a list of calls."""
         object.__setattr__(self, "tool_calls", tuple(self.tool_calls))
+        object.__setattr__(self, "server_tool_calls", tuple(self.server_tool_calls))
 
     @property
     def is_blank(self) -> bool:

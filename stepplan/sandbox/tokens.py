@@ -33,6 +33,11 @@ def call_cost(call: ToolCall) -> int:
     return count(call.name) + _CALL_OVERHEAD
 
 
+def found_tokens(turn: Turn) -> int:
+    """The tokens of what server tools found, which become part of the input."""
+    return sum(count(str(value)) for call in turn.server_tool_calls for item in call.results for value in item.values())
+
+
 def output_tokens(turn: Turn) -> int:
     """The tokens of an answer, including its reasoning."""
     calls = sum(call_cost(call) + count(call.arguments_text) for call in turn.tool_calls)

@@ -8,13 +8,11 @@ from stepplan import (
     MessageStart,
     Reasoning,
     ReasoningDelta,
-    Request,
     Response,
     ToolCall,
     fold,
 )
-from stepplan.protocols import anthropic
-from tests.support.fixtures import COMPOSED, SCENARIOS, STREAMS, Answer, decode, essence
+from tests.support.fixtures import COMPOSED, SCENARIOS, STREAMS, Answer, decode, essence, read
 
 EVERY_STREAM = pytest.mark.parametrize("answer", STREAMS, ids=lambda answer: answer.name)
 
@@ -100,7 +98,7 @@ def test_a_signature_is_kept_as_it_came(name: str, signature: str | None) -> Non
 
 def test_arguments_that_came_as_a_string_are_taken_as_they_are() -> None:
     body = {"content": [{"type": "tool_use", "id": "a", "name": "look", "input": '{"place": "Pa'}]}
-    response = anthropic.decode(body, Request(messages=()))
+    response = read(body, "anthropic")
     assert response.content == (ToolCall("a", "look", '{"place": "Pa'),)
 
 

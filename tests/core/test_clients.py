@@ -181,7 +181,7 @@ def test_what_is_wrong_with_a_request_is_said_before_anything_is_sent(asker: Ask
 
 def test_a_forced_choice_on_messages_warns_once_a_request(asker: Asker) -> None:
     request = replace(REQUEST, tools=(Tool("f"),), tool_choice="required")
-    with pytest.warns(StepPlanWarning, match="Messages documents no tool_choice") as warned:
+    with pytest.warns(StepPlanWarning, match="Messages does not document tool_choice") as warned:
         replace(asker, protocol="anthropic").send(request)
     assert len(warned) == 1
 

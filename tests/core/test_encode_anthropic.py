@@ -267,7 +267,7 @@ def test_pictures() -> None:
         ((Message.system(Image("https://x")),), {}, ("system", "text only", "Image")),
         ((HI, Message.assistant(Image("https://x"))), {}, ("Image", "assistant")),
         ((Message.user(Reasoning("x")),), {}, ("Reasoning", "user")),
-        ((Message.user(Video("https://x")),), {}, ("Video", "'openai'")),
+        ((Message.user(Video("https://x")),), {}, ("videos", "'openai'")),
         ((Message.user(Image("stepfile://abc")),), {}, ("stepfile://abc", "'openai'")),
         ((Message.user(Image("data:image/png,raw")),), {}, ("base64",)),
         (
@@ -303,7 +303,7 @@ def test_counting_tokens_sends_the_prompt_and_nothing_about_the_answer() -> None
         response_format="json_object",
         extra_body={"seed": 1, "tools": [{"type": "web_search"}]},
     )
-    assert anthropic.encode_count_tokens(request) == {
+    assert anthropic.TOKEN_COUNTER.encode(request) == {
         "model": "step-3.7-flash",
         "system": "Be brief.\n\nYou must call one of the tools now. Do not answer in words.",
         "messages": [{"role": "user", "content": "Hi"}],

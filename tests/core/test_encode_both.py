@@ -24,7 +24,7 @@ from stepplan import (
 )
 from stepplan.exchange import encode_json
 from stepplan.names import wire_id, wire_name
-from tests.support.fixtures import decode
+from tests.support.fixtures import decode, read
 
 NAMES: tuple[ProtocolName, ...] = ("openai", "anthropic")
 ON_BOTH = pytest.mark.parametrize("protocol", NAMES)
@@ -117,7 +117,7 @@ def test_an_illegal_name_travels_under_an_alias_and_comes_back(protocol: Protoco
         "openai": {"choices": [{"message": {"tool_calls": [{"id": "a", "function": {"name": alias}}]}}]},
         "anthropic": {"content": [{"type": "tool_use", "id": "a", "name": alias, "input": {}}]},
     }
-    assert PROTOCOLS[protocol].decode(whole[protocol], request).content == (ToolCall("a", tool.name, ""),)
+    assert read(whole[protocol], protocol, request).content == (ToolCall("a", tool.name, ""),)
     chunk: dict[str, Any] = {
         "openai": {"choices": [{"delta": {"tool_calls": [{"index": 0, "id": "a", "function": {"name": alias}}]}}]},
         "anthropic": {"type": "content_block_start", "index": 0, "content_block": whole["anthropic"]["content"][0]},

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stepplan import PROTOCOLS, IncompleteStreamError, fold
+from stepplan.answers import AnswerReader
 from stepplan.sse import ServerSentEvent, SSEDecoder
 from tests.support.driver import Reply, stream
 from tests.support.fixtures import ASKED, FAILING, ROOT, STREAMS, Answer, decode
@@ -82,6 +83,6 @@ def test_cut_anywhere_it_is_an_error_with_what_had_arrived(answer: Answer) -> No
 
 def arrivals(answer: Answer) -> list[int]:
     """How many events the bytes before each offset bring."""
-    sse, decoder = SSEDecoder(), PROTOCOLS[answer.protocol].event_decoder(ASKED)
-    brought = [sum(len(decoder.feed(sent)) for sent in sse.feed(bytes([byte]))) for byte in answer.data]
+    sse, reader = SSEDecoder(), AnswerReader(PROTOCOLS[answer.protocol], ASKED)
+    brought = [sum(len(reader.feed(sent)) for sent in sse.feed(bytes([byte]))) for byte in answer.data]
     return [0, *itertools.accumulate(brought)]

@@ -159,7 +159,7 @@ def test_pings_do_not_keep_a_stream_alive(protocol: ProtocolName, ping: bytes, c
     outcome = stream(protocol, [Reply(pieces)])
     assert isinstance(outcome.error, APITimeoutError)
     assert "stream_timeout" in str(outcome.error)
-    assert len(list(pieces)) == 6, "the fourth ping comes too late"
+    assert len(list(pieces)) == 5, "the fifth ping comes too late"
 
 
 @ON_BOTH

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stepplan import PROTOCOLS, MessageEnd, MessageStart, ProtocolName, Reasoning, Request, Text, ToolCall, fold
+from stepplan import MessageEnd, MessageStart, ProtocolName, Reasoning, Request, Text, ToolCall, fold
 from tests.support.clients import PROTOCOLS as NAMES
-from tests.support.fixtures import decode
+from tests.support.fixtures import decode, read
 
 SPLITTING = Request(messages=(), think_tags=True)
 CASES: dict[str, tuple[tuple[str, str], ...]] = {
@@ -53,7 +53,7 @@ def whole(protocol: ProtocolName, words: str, request: Request = SPLITTING) -> l
     body: dict[str, Any] = {"choices": [{"message": {"content": words}, "finish_reason": "stop"}]}
     if protocol == "anthropic":
         body = {"content": [{"type": "text", "text": words}], "stop_reason": "end_turn"}
-    return shown(PROTOCOLS[protocol].decode(body, request).content)
+    return shown(read(body, protocol, request).content)
 
 
 CALL = ("ToolCall", "")
@@ -90,7 +90,7 @@ def test_reasoning_that_the_server_split_stays_as_it_is() -> None:
     content = fold(decode([data], "openai", SPLITTING)).content
     assert content[:2] == (Reasoning("Hm."), Text("<think>a</think>"))
     body = {"choices": [{"message": {"reasoning": "Hm.", "content": "<think>a</think>"}}]}
-    assert PROTOCOLS["openai"].decode(body, SPLITTING).content == content[:2]
+    assert read(body, "openai", SPLITTING).content == content[:2]
 
 
 @pytest.mark.parametrize("protocol", NAMES)

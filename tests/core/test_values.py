@@ -11,12 +11,12 @@ import pytest
 from stepplan import (
     MODELS,
     Accumulator,
-    Event,
+    DecodedEvent,
+    Finish,
     Image,
     InvalidRequestError,
     JSONSchema,
     Message,
-    MessageEnd,
     MessageStart,
     Reasoning,
     ReasoningDelta,
@@ -145,22 +145,38 @@ def test_a_tool_or_a_schema_of_wrong_types_is_refused_where_it_is_made(
     assert said in str(caught.value)
 
 
-@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("model", [name for name, known in MODELS.items() if known.reasoning_efforts])
 def test_an_effort_that_a_known_model_refuses_is_refused_with_those_it_accepts(model: str) -> None:
     accepted = MODELS[model].reasoning_efforts
     for effort in accepted:
         assert Request(messages=HI, model=model, reasoning_effort=effort).reasoning_effort == effort
     with pytest.raises(InvalidRequestError) as caught:
         Request(messages=HI, model=model, reasoning_effort="extreme")
-    assert str(caught.value) == (
-        f"reasoning_effort='extreme' is not known to {model}, which accepts: {', '.join(accepted)}."
-    )
+    assert str(caught.value) == (f"{model} does not accept reasoning_effort='extreme': use {', '.join(accepted)}.")
 
 
 def test_medium_effort_is_for_the_model_that_documents_it() -> None:
     assert "medium" in MODELS["step-3.7-flash"].reasoning_efforts
     with pytest.raises(InvalidRequestError, match="low, high"):
         Request(messages=HI, model="step-3.5-flash-2603", reasoning_effort="medium")
+
+
+def test_a_model_that_ignores_the_effort_accepts_any() -> None:
+    for effort in ("low", "medium", "high", "max"):
+        assert Request(messages=HI, model="step-router-v1", reasoning_effort=effort).reasoning_effort == effort
+
+
+def test_the_facts_of_the_newest_models() -> None:
+    newest = MODELS["step-5-preview"]
+    assert newest.context_window == context_window("step-5-preview") == 1_000_000
+    assert newest.inputs == {"text", "image", "video"}
+    assert newest.reasoning_efforts == ("low", "medium", "high")
+    assert newest.json_schema
+    assert not newest.web_search
+    router = MODELS["step-router-v1"]
+    assert router.inputs == {"text"}
+    assert not router.web_search
+    assert router.max_output_tokens == 250_000
 
 
 def test_of_an_unknown_model_nothing_is_known_and_nothing_refused() -> None:
@@ -171,7 +187,8 @@ def test_of_an_unknown_model_nothing_is_known_and_nothing_refused() -> None:
 
 
 def test_what_models_take() -> None:
-    assert list(models_taking("video")) == ["step-3.7-flash"]
+    assert list(models_taking("video")) == ["step-3.7-flash", "step-5-preview"]
+    assert not takes("step-router-v1", "image")
     assert not takes("step-3.5-flash", "image")
     assert takes("step-3.5-flash", "text")
 
@@ -257,7 +274,7 @@ def test_arguments_are_read_as_far_as_they_came(arguments: str, read: dict[str, 
 
 
 def test_folding_keeps_blocks_apart_and_in_the_order_of_their_index() -> None:
-    events: list[Event] = [
+    events: list[DecodedEvent] = [
         MessageStart("id", "model", "trace"),
         TextDelta(1, "b"),
         ReasoningDelta(0, "a"),
@@ -270,7 +287,7 @@ def test_folding_keeps_blocks_apart_and_in_the_order_of_their_index() -> None:
         ReasoningDelta(0, signature="t"),
         ReasoningDelta(3, redacted="r"),
         ReasoningDelta(3, signature="s"),
-        MessageEnd("tool_calls", Usage(1, 2), "stop"),
+        Finish("tool_calls", Usage(1, 2), "stop"),
     ]
     assert fold(events) == Response(
         (Reasoning("aa", "st"), Text("bb"), ToolCall("1", "f", '{"x": 1}'), Reasoning("", "s", "r")),

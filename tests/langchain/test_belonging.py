@@ -20,7 +20,6 @@ from langchain_core.runnables import ConfigurableField
 import langchain_stepplan
 from langchain_stepplan import ChatStepPlan
 from langchain_stepplan._profile import profile_of
-from langchain_stepplan.data._profiles import PROFILES
 from stepplan import MODELS, ProtocolName
 from stepplan.sandbox import Sandbox, Turn, Usage
 from tests.support.agents.langchain import create_agent
@@ -30,19 +29,20 @@ from tests.support.ways.langchain import Models
 
 
 def test_every_known_model_has_a_profile_that_says_what_the_core_knows(protocol: ProtocolName) -> None:
-    assert PROFILES.keys() == MODELS.keys()
     for name, known in MODELS.items():
         profile: dict[str, Any] = {**(ChatStepPlan(model=name, protocol=protocol).profile or {})}
         assert profile["reasoning_effort_levels"] == list(known.reasoning_efforts)
         assert profile["max_input_tokens"] == known.context_window
         assert profile["image_inputs"] == profile["image_tool_message"] == ("image" in known.inputs)
         assert profile["video_inputs"] == ("video" in known.inputs and protocol == "openai")
-        assert profile["structured_output"] == profile["tool_choice"] == (protocol == "openai")
+        assert profile["structured_output"] == (known.json_schema and protocol == "openai")
+        assert profile["tool_choice"] == (protocol == "openai")
+        assert profile.get("max_output_tokens") == known.max_output_tokens
 
 
 @pytest.mark.filterwarnings("error")
 def test_our_profiles_have_no_key_that_core_does_not_know(protocol: ProtocolName) -> None:
-    for name in PROFILES:
+    for name in MODELS:
         profile = profile_of(name, protocol)
         assert profile is not None
         _warn_unknown_profile_keys(profile)

@@ -13,9 +13,8 @@ from langchain_stepplan._answers import to_ai_message
 from langchain_stepplan._chunks import Chunks
 from langchain_stepplan._messages import to_messages
 from stepplan import (
-    Event,
+    Finish,
     Message,
-    MessageEnd,
     MessageStart,
     ReasoningDelta,
     Text,
@@ -25,8 +24,9 @@ from stepplan import (
     Usage,
     fold,
 )
+from tests.support.fixtures import completed
 
-EVENTS: tuple[Event, ...] = (
+EVENTS = completed(
     MessageStart("id", "step-3.7-flash", "trace"),
     ReasoningDelta(0, "First "),
     ReasoningDelta(0, "this."),
@@ -37,7 +37,7 @@ EVENTS: tuple[Event, ...] = (
     ToolCallDelta(2, '{"place": "x"}'),
     ToolCallDelta(3, '{"place": '),
     ToolCallDelta(3, '"y"}'),
-    MessageEnd("tool_calls", Usage(3, 4)),
+    Finish("tool_calls", Usage(3, 4)),
 )
 
 
@@ -115,7 +115,7 @@ def test_ids_model_and_finish_are_said_once() -> None:
 
 def test_details_of_usage_are_in_langchains_words() -> None:
     usage = Usage(30, 20, cache_read_tokens=5, cache_creation_tokens=6, reasoning_tokens=7)
-    message = to_ai_message(fold([MessageStart(), MessageEnd("stop", usage)]), v1=False)
+    message = to_ai_message(fold([MessageStart(), Finish("stop", usage)]), v1=False)
     assert message.usage_metadata == {
         "input_tokens": 30,
         "output_tokens": 20,
@@ -126,7 +126,7 @@ def test_details_of_usage_are_in_langchains_words() -> None:
 
 
 def test_a_server_that_counts_nothing_leaves_usage_out() -> None:
-    assert to_ai_message(fold([MessageStart(), MessageEnd("stop")]), v1=False).usage_metadata is None
+    assert to_ai_message(fold([MessageStart(), Finish("stop")]), v1=False).usage_metadata is None
 
 
 def test_content_of_ours_that_was_rewritten_is_sent_as_it_is_now() -> None:

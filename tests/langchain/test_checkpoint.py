@@ -15,7 +15,7 @@ from stepplan.sandbox import Sandbox, ToolCall, Turn
 from tests.support.programs.conversation import PIXEL, Report, go_on
 from tests.support.ways.langchain import Models
 
-pytestmark = pytest.mark.filterwarnings("ignore:Messages documents no tool_choice")
+pytestmark = pytest.mark.filterwarnings("ignore:Messages does not document tool_choice")
 
 TURNS = 60
 LAST = range(TURNS - 1, TURNS + 1)

@@ -139,7 +139,7 @@ def test_a_tool_message_in_the_shape_of_messages_loses_nothing(model: ChatStepPl
 
 
 def test_a_picture_for_a_model_that_takes_none_is_refused_with_those_that_do(model: ChatStepPlan) -> None:
-    with pytest.raises(InvalidRequestError, match=r"step-3\.5-flash takes no image.*step-3\.7-flash"):
+    with pytest.raises(InvalidRequestError, match=r"step-3\.5-flash does not accept images.*step-3\.7-flash"):
         body_of(model, [HumanMessage([IMAGES[0][0]])], model="step-3.5-flash")
 
 
@@ -165,7 +165,7 @@ def test_marks_for_a_cache_are_never_sent(model: ChatStepPlan) -> None:
 def test_every_spelling_of_a_video_arrives_where_it_can(model: ChatStepPlan, block: dict[str, Any], url: str) -> None:
     messages = [HumanMessage([block])]
     if model.protocol == "anthropic":
-        with pytest.raises(InvalidRequestError, match=r"Video.*protocol='openai'"):
+        with pytest.raises(InvalidRequestError, match=r"videos.*protocol='openai'"):
             body_of(model, messages)
     else:
         [turn] = body_of(model, messages)["messages"]

@@ -23,7 +23,7 @@ from stepplan.sandbox import Fault, Sandbox, ToolCall, Turn, Usage
 from tests.support.agents.langchain import ask, create_agent, messages_of
 from tests.support.ways.langchain import Models
 
-pytestmark = pytest.mark.filterwarnings("ignore:Messages documents no tool_choice")
+pytestmark = pytest.mark.filterwarnings("ignore:Messages does not document tool_choice")
 
 
 @tool

@@ -22,9 +22,8 @@ from langchain_stepplan._answers import to_ai_message
 from langchain_stepplan._chunks import Chunks
 from langchain_stepplan._messages import to_messages
 from stepplan import (
-    Event,
+    Finish,
     Message,
-    MessageEnd,
     MessageStart,
     ProtocolName,
     Reasoning,
@@ -38,10 +37,11 @@ from stepplan import (
 )
 from stepplan.sandbox import Sandbox, Turn
 from stepplan.sandbox import ToolCall as ScriptedCall
+from tests.support.fixtures import completed
 from tests.support.ways.langchain import WAYS, Models, Way, essence, total
 
 # Thinking between words and calls, in every shape that Messages has: signed, unsigned, redacted, signed but empty.
-EVENTS: tuple[Event, ...] = (
+EVENTS = completed(
     MessageStart("msg_1", "step-3.7-flash", "trace"),
     ReasoningDelta(0, "First "),
     ReasoningDelta(0, "this."),
@@ -58,7 +58,7 @@ EVENTS: tuple[Event, ...] = (
     ReasoningDelta(6, signature="only"),
     ToolCallStart(7, "call_2", "look"),
     ToolCallDelta(7, "{}"),
-    MessageEnd("tool_calls"),
+    Finish("tool_calls"),
 )
 BLOCKS = (
     Reasoning("First this.", "sig-a"),
@@ -133,7 +133,7 @@ def test_a_streamed_answer_is_the_whole_answer(v1: bool) -> None:
 
 
 def test_plain_order_needs_no_further_key() -> None:
-    events: list[Event] = [MessageStart(), ReasoningDelta(0, "Hm."), TextDelta(1, "Yes."), MessageEnd("stop")]
+    events = completed(MessageStart(), ReasoningDelta(0, "Hm."), TextDelta(1, "Yes."), Finish("stop"))
     assert to_ai_message(fold(events), v1=False).additional_kwargs == {"reasoning_content": "Hm."}
 
 

@@ -87,7 +87,7 @@ MADE: dict[str, Callable[[ChatStepPlan], Runnable[Any, Any]]] = {
 }
 
 
-@pytest.mark.filterwarnings("ignore:Messages documents no tool_choice")
+@pytest.mark.filterwarnings("ignore:Messages does not document tool_choice")
 @pytest.mark.parametrize("made", MADE.values(), ids=MADE)
 @pytest.mark.parametrize("copied", COPIES)
 def test_a_copy_works_even_after_use(

@@ -114,7 +114,7 @@ class TestChatCompletions(StandardSuite):
         return {"invoke": ["cache_read_input", "reasoning_output"], "stream": ["cache_read_input", "reasoning_output"]}
 
 
-@pytest.mark.filterwarnings("ignore:Messages documents no tool_choice")
+@pytest.mark.filterwarnings("ignore:Messages does not document tool_choice")
 class TestMessages(StandardSuite):
     protocol = "anthropic"
 

@@ -21,7 +21,7 @@ from stepplan.sandbox import Sandbox, ToolCall, Turn
 from tests.langchain.test_tools import assert_resolves, offered
 from tests.support.ways.langchain import Models, body_of
 
-pytestmark = pytest.mark.filterwarnings("ignore:Messages documents no tool_choice")
+pytestmark = pytest.mark.filterwarnings("ignore:Messages does not document tool_choice")
 
 SCHEMA = {"type": "object", "properties": {"city": {"type": "string"}, "days": {"type": "integer"}}}
 
@@ -158,7 +158,7 @@ async def test_a_method_of_response_formats_is_done_by_a_tool_over_messages_with
     with pytest.warns(StepPlanWarning) as warned:
         assert await ran(structured, run) == Trip(city="北京", days=3)
     assert len(warned) == 1
-    assert f"method='{method}' is done by a tool" in str(warned[0].message)
+    assert f"the tool call that stands in for method='{method}'" in str(warned[0].message)
     assert [tool["name"] for tool in plan.requests[-1].body["tools"]] == ["Trip"]
     assert not plan.requests[-1].unlisted
 

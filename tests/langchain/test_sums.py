@@ -32,9 +32,10 @@ from langgraph.graph import add_messages
 from langchain_stepplan import ChatStepPlan
 from langchain_stepplan._chunks import Chunks
 from langchain_stepplan._replay import arguments_and_reason
-from stepplan import Event, MessageEnd, MessageStart, TextDelta, ToolCallDelta, ToolCallStart
+from stepplan import DecodedEvent, Finish, MessageStart, TextDelta, ToolCallDelta, ToolCallStart
 from stepplan.sandbox import Sandbox, ToolCall, Turn
 from tests.support.agents.langchain import ask, create_agent, messages_of
+from tests.support.fixtures import completed
 from tests.support.ways.langchain import Models
 
 pytestmark = pytest.mark.filterwarnings("ignore:The function `load` is in beta")
@@ -186,11 +187,11 @@ USES = [
 
 def chunks_of(arguments: str, *, v1: bool = False) -> list[AIMessageChunk]:
     """The chunks of an answer with a good call and a broken one."""
-    events: list[Event] = [MessageStart("id", "step-3.7-flash"), TextDelta(0, "I pay.")]
+    events: list[DecodedEvent] = [MessageStart("id", "step-3.7-flash"), TextDelta(0, "I pay.")]
     events += [ToolCallStart(1, "good", "look"), ToolCallDelta(1, '{"at": "x"}'), ToolCallStart(2, "bad", "pay")]
     events += [ToolCallDelta(2, arguments[start : start + 5]) for start in range(0, len(arguments), 5)]
     chunks = Chunks(v1=v1)
-    return [chunks.add(event) for event in [*events, MessageEnd("length")]]
+    return [chunks.add(event) for event in completed(*events, Finish("length"))]
 
 
 def assert_only_the_good_call_runs(message: BaseMessage, arguments: str) -> None:
@@ -245,7 +246,7 @@ def test_a_call_without_arguments_is_valid_in_every_sum(arguments: str) -> None:
     for size in (1, 2, 9):
         deltas = [ToolCallDelta(0, arguments[start : start + size]) for start in range(0, len(arguments), size)]
         chunks = Chunks(v1=False)
-        events: list[Event] = [MessageStart(), ToolCallStart(0, "a", "now"), *deltas, MessageEnd("tool_calls")]
+        events = completed(MessageStart(), ToolCallStart(0, "a", "now"), *deltas, Finish("tool_calls"))
         message = from_an_empty_chunk([chunks.add(event) for event in events])
         assert [call["args"] for call in cast("AIMessage", message).tool_calls] == [{}]
 

@@ -15,7 +15,7 @@ from langchain_stepplan._answers import to_ai_message
 from langchain_stepplan._v3_events import V3Events
 from stepplan import (
     Event,
-    MessageEnd,
+    Finish,
     MessageStart,
     ProtocolName,
     ReasoningDelta,
@@ -27,6 +27,7 @@ from stepplan import (
 )
 from stepplan.sandbox import Fault, Sandbox, ToolCall, Turn
 from stepplan.sandbox import Usage as ScriptedUsage
+from tests.support.fixtures import completed
 from tests.support.ways.langchain import Models
 
 pytestmark = pytest.mark.filterwarnings(
@@ -127,11 +128,11 @@ def v3(events: Sequence[Event], protocol: ProtocolName) -> tuple[list[dict[str, 
     return found, stream.output_message
 
 
-END = MessageEnd("tool_calls", Usage(1, 2))
+END = Finish("tool_calls", Usage(1, 2))
 
 
 def test_calls_whose_pieces_alternate_stay_apart() -> None:
-    events = (
+    events = completed(
         MessageStart(),
         ToolCallStart(0, "a", "look"),
         ToolCallStart(1, "b", "look"),
@@ -146,12 +147,12 @@ def test_calls_whose_pieces_alternate_stay_apart() -> None:
 
 
 def test_a_signature_that_comes_late_stays_with_its_reasoning() -> None:
-    events = (
+    events = completed(
         MessageStart(),
         ReasoningDelta(0, "Hm."),
         TextDelta(1, "Yes."),
         ReasoningDelta(0, signature="sig"),
-        MessageEnd("stop"),
+        Finish("stop"),
     )
     _, message = v3(events, "anthropic")
     assert [plain(block) for block in message.content_blocks] == [
@@ -162,7 +163,7 @@ def test_a_signature_that_comes_late_stays_with_its_reasoning() -> None:
 
 
 def test_words_after_a_call_are_a_block_of_their_own() -> None:
-    events = (
+    events = completed(
         MessageStart(),
         TextDelta(0, "Now."),
         ToolCallStart(1, "a", "look"),
@@ -176,7 +177,7 @@ def test_words_after_a_call_are_a_block_of_their_own() -> None:
 
 
 def test_redacted_reasoning_is_kept() -> None:
-    events = (MessageStart(), ReasoningDelta(0, redacted="opaque"), TextDelta(1, "Yes."), MessageEnd("stop"))
+    events = completed(MessageStart(), ReasoningDelta(0, redacted="opaque"), TextDelta(1, "Yes."), Finish("stop"))
     _, message = v3(events, "anthropic")
     assert message.content_blocks[0] == {
         "type": "non_standard",

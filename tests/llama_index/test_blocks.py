@@ -117,7 +117,7 @@ def test_a_video_goes_over_chat_completions_only(llm: StepPlan, plan: Sandbox, t
 
 def test_a_model_without_pictures_says_which_take_them(llm: StepPlan, plan: Sandbox) -> None:
     llm.model = "step-3.5-flash"
-    with pytest.raises(InvalidRequestError, match=r"takes no image; these do: step-3\.7-flash"):
+    with pytest.raises(InvalidRequestError, match=r"does not accept images\. These models do: step-3\.7-flash"):
         sent(llm, plan, ImageBlock(image=PNG))
 
 

@@ -5,11 +5,12 @@ from typing import Any
 import pytest
 from llama_index.core.base.llms.types import ChatMessage, ChatResponse, ToolCallBlock
 
+import stepplan
 from llama_index_stepplan import StepPlan, _chunks
 from llama_index_stepplan._answers import Reading
 from llama_index_stepplan._chunks import ChunkBuilder
 from llama_index_stepplan._replay import call_data
-from stepplan import MessageEnd, Request, ToolCallDelta, ToolCallStart, parse_partial_arguments
+from stepplan import MessageEnd, Request, Response, ToolCallDelta, ToolCallStart, parse_partial_arguments
 from stepplan.sandbox import Sandbox, ToolCall, Turn
 from tests.support.servers import canned_stream
 from tests.support.ways.llama_index import STREAMS, Way, ask
@@ -100,7 +101,7 @@ def test_what_is_parsed_while_arguments_arrive_is_linear(monkeypatch: pytest.Mon
         assert chunk is not None
         shown = len(calls_of(chunk)[0][2].get("text", ""))
         assert shown >= min(length, (start - 10) * 32 // 33 - 20)
-    last = builder.add(MessageEnd("tool_calls"))
+    last = builder.add(MessageEnd(Response((stepplan.ToolCall("1", "write", arguments),), "tool_calls")))
 
     assert parsed < 40 * len(arguments)
     assert last is not None

@@ -260,14 +260,14 @@ def test_strict_schemas_are_asked_for_if_so_chosen(plan: Sandbox) -> None:
     assert plan.requests[1].body["tools"][0]["function"]["strict"] is True
 
 
-async def test_other_modes_are_left_to_llama_index(llm: StepPlan, plan: Sandbox) -> None:
+@pytest.mark.parametrize("way", PREDICT_WAYS)
+async def test_other_modes_are_left_to_llama_index(llm: StepPlan, plan: Sandbox, way: PredictWay) -> None:
     llm.pydantic_program_mode = PydanticProgramMode.LLM
-    plan.script(*[Turn(text=json.dumps(BOB))] * 3)
+    plan.script(Turn(text=json.dumps(BOB)))
 
-    assert (await predict(llm, "whole"))[-1] == Person.model_validate(BOB)
-    assert (await predict(llm, "awaited"))[-1] == Person.model_validate(BOB)
-    assert (await predict(llm, "streamed"))[-1] == Person.model_validate(BOB)
-    assert "tools" not in plan.requests[0].body
+    assert (await predict(llm, way))[-1] == Person.model_validate(BOB)
+    assert not {"tools", "response_format"} & set(plan.requests[0].body)
+    assert '"$defs"' in str(plan.requests[0].body["messages"])
 
 
 @agents_use_old_pydantic

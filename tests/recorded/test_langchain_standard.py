@@ -62,7 +62,7 @@ class TestChatCompletions(ChatModelIntegrationTests):
 
 
 # The suite forces calls; the protocol has no field for it, so the system prompt asks, and a warning says so.
-@pytest.mark.filterwarnings("ignore:Messages documents no tool_choice")
+@pytest.mark.filterwarnings("ignore:Messages does not document tool_choice")
 class TestMessages(TestChatCompletions):
     @property
     @override

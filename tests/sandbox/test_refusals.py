@@ -214,11 +214,6 @@ async def test_images_in_tool_results_count() -> None:
     assert error(await ask(Sandbox(), MESSAGES, messages(messages=history))) == (400, "images_too_many")
 
 
-async def test_the_services_own_tools_are_accepted_on_chat() -> None:
-    search: JSON = {"type": "web_search", "function": {"description": "Search."}}
-    assert (await ask(Sandbox(), CHAT, chat(tools=[search]))).json()["choices"][0]["finish_reason"] == "stop"
-
-
 def test_models_are_listed_with_the_keys_seen_live() -> None:
     with Sandbox(models=[*MODELS, "step-9"]) as plan, httpx.Client(trust_env=False) as client:
         listed = client.get(f"{plan.base_url}/v1/models", headers=auth()).json()

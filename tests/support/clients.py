@@ -5,6 +5,7 @@ from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
+from stepplan import PROTOCOLS as WIRES
 from stepplan import (
     AsyncClient,
     Client,
@@ -21,7 +22,7 @@ from stepplan.sandbox import Sandbox
 
 Way = Literal["sync", "async"]
 WAYS: tuple[Way, ...] = get_args(Way)
-PROTOCOLS: tuple[ProtocolName, ...] = get_args(ProtocolName)
+PROTOCOLS: tuple[ProtocolName, ...] = tuple(WIRES)
 
 
 QUICK = RetryPolicy(initial=0.02)

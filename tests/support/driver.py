@@ -2,12 +2,12 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any, Generic, TypeVar
 
 from stepplan import PROTOCOLS, Event, ProtocolName, Request, Response, RetryPolicy, StepPlanError
+from stepplan.answers import AnswerReader
 from stepplan.endpoint import Endpoint
-from stepplan.exchange import Emit, Head, HTTPRequest, Open, Read, Steps, exchange, read_stream, read_whole
+from stepplan.exchange import Emit, Head, HTTPRequest, Open, Read, Steps, exchange, read_json, read_stream
 from stepplan.refusals import Origin
 
 T = TypeVar("T")
@@ -73,9 +73,11 @@ def stream(
     protocol: ProtocolName, replies: Iterable[Reply | StepPlanError], policy: RetryPolicy | None = None
 ) -> Outcome[Event]:
     """The exchange of a streamed answer."""
-    request = Request(messages=())
-    read = partial(read_stream, HTTP, lambda: PROTOCOLS[protocol].event_decoder(request), STREAM_TIMEOUT)
-    return drive(exchange(HTTP, read, policy or RetryPolicy(max_retries=0), ORIGIN), replies)
+
+    def read(head: Head) -> Steps[Event]:
+        return read_stream(HTTP, head, AnswerReader(PROTOCOLS[protocol], Request(messages=())))
+
+    return drive(exchange(HTTP, read, policy or RetryPolicy(max_retries=0), lambda: ORIGIN), replies)
 
 
 def send(
@@ -83,9 +85,7 @@ def send(
 ) -> Outcome[Response]:
     """The exchange of a whole answer."""
 
-    def decode(body: Mapping[str, Any], _: str | None) -> Response:
-        return PROTOCOLS[protocol].decode(body, Request(messages=()))
+    def read(head: Head) -> Steps[Response]:
+        return read_json(HTTP, head, AnswerReader(PROTOCOLS[protocol], Request(messages=())).read)
 
-    return drive(
-        exchange(HTTP, partial(read_whole, HTTP, decode), policy or RetryPolicy(max_retries=0), ORIGIN), replies
-    )
+    return drive(exchange(HTTP, read, policy or RetryPolicy(max_retries=0), lambda: ORIGIN), replies)

@@ -5,7 +5,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from stepplan import PROTOCOLS, Event, ProtocolName, Reasoning, Request, Response, Text, ToolCall, Usage, fold
+from stepplan import (
+    PROTOCOLS,
+    DecodedEvent,
+    Event,
+    Finish,
+    MessageEnd,
+    ProtocolName,
+    Reasoning,
+    Request,
+    Response,
+    Text,
+    ToolCall,
+    Usage,
+    fold,
+)
+from stepplan.answers import AnswerReader
 from stepplan.sse import SSEDecoder
 
 ROOT = Path(__file__).parent.parent / "fixtures"
@@ -39,10 +54,8 @@ class Answer:
 
     def response(self) -> Response:
         """What the file says, streamed or whole."""
-        wire = PROTOCOLS[self.protocol]
         if self.path.suffix == ".json":
-            body: dict[str, Any] = json.loads(self.data)
-            return wire.decode(body, ASKED)
+            return read(json.loads(self.data), self.protocol)
         return fold(decode([self.data], self.protocol))
 
 
@@ -57,8 +70,18 @@ FAILING = _answers("composed/errors/*.sse")
 
 def decode(pieces: list[bytes], protocol: ProtocolName, request: Request = ASKED) -> list[Event]:
     """The events in the pieces of a stream."""
-    sse, decoder = SSEDecoder(), PROTOCOLS[protocol].event_decoder(request)
-    return [event for piece in pieces for sent in sse.feed(piece) for event in decoder.feed(sent)]
+    sse, answer = SSEDecoder(), AnswerReader(PROTOCOLS[protocol], request)
+    return [event for piece in pieces for sent in sse.feed(piece) for event in answer.feed(sent)]
+
+
+def read(body: dict[str, Any], protocol: ProtocolName, request: Request = ASKED) -> Response:
+    """The response in the body of a whole answer."""
+    return AnswerReader(PROTOCOLS[protocol], request).read(body)
+
+
+def completed(*decoded: DecodedEvent) -> tuple[Event, ...]:
+    """The events that a client makes of what a protocol decoded: the last one carries the whole response."""
+    return tuple(MessageEnd(fold(decoded)) if isinstance(event, Finish) else event for event in decoded)
 
 
 def essence(response: Response) -> dict[str, Any]:

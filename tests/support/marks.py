@@ -8,7 +8,7 @@ import pytest
 F = TypeVar("F", bound=Callable[..., Any])
 
 forced_choice_is_asked_for = pytest.mark.filterwarnings(
-    "ignore:Messages documents no tool_choice:stepplan.StepPlanWarning"
+    "ignore:Messages does not document tool_choice:stepplan.StepPlanWarning"
 )
 """For tests that force a tool call, which one of the protocols can only be asked for in words."""
 

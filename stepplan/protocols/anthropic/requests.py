@@ -1,7 +1,8 @@
 """Writes the requests of Messages.
 
-Source of the fields: StepFun's "Messages create" page, which says not to send what it does not list. So `tool_choice`
-and `disable_parallel_tool_use` are asked for in words, and `thinking`, `metadata` and `cache_control` are never sent.
+Source of the fields: StepFun's "Messages create" page, which says not to send fields that it does not list. So the
+system prompt asks for what `tool_choice` and `disable_parallel_tool_use` would, and `thinking`, `metadata` and
+`cache_control` are never sent.
 """
 
 import warnings
@@ -11,15 +12,24 @@ from typing import Any, NotRequired, TypedDict
 
 from stepplan.errors import InvalidRequestError, StepPlanWarning
 from stepplan.messages import Block, Image, Message, Reasoning, Text, ToolCall, ToolResult, Video
-from stepplan.models import DEFAULT_MAX_TOKENS
 from stepplan.names import wire_id, wire_name
 from stepplan.pairing import merge_same_role, pair_tool_results
 from stepplan.protocols import _encoding
+from stepplan.protocols.wire import ProtocolFacts, TokenCounter
 from stepplan.requests import NamedTool, Request, Tool, ToolChoice
 
 PATH = "/messages"
-COUNT_TOKENS_PATH = "/messages/count_tokens"
 HEADERS: Mapping[str, str] = {"anthropic-version": "2023-06-01"}
+
+FACTS = ProtocolFacts(
+    title="Messages",
+    undocumented={"frequency_penalty": "openai", "response_format": "openai"},
+    tool_choice=False,
+    video=False,
+    system_messages_anywhere=False,
+    late_signatures=True,
+    default_max_tokens=32_768,  # the field is required; reasoning counts against it
+)
 
 
 class _Tool(TypedDict):
@@ -44,18 +54,18 @@ def encode(request: Request, *, stream: bool) -> dict[str, Any]:
     """The JSON body of a Messages request.
 
     Raises:
-        InvalidRequestError: Something in the request is not documented for Messages.
+        InvalidRequestError: Messages does not document something in the request.
     """
-    _encoding.refuse_set(request, ("frequency_penalty", "response_format"), "Messages", "openai")
+    _encoding.refuse_undocumented(request, FACTS)
     if _forces_a_call(request):
-        what = _what_is_asked(request.tool_choice)
+        call = _call_of(request.tool_choice)
         warnings.warn(
-            f"Messages documents no tool_choice: {what} in the system prompt instead, which the model may ignore. "
-            "protocol='openai' can force one.",
+            f"Messages does not document tool_choice, so the system prompt asks for {call}, which the model may ignore. "
+            "Use protocol='openai' to force one.",
             StepPlanWarning,
             stacklevel=2,
         )
-    body: dict[str, Any] = {**_encode_prompt(request), "max_tokens": request.max_tokens or DEFAULT_MAX_TOKENS}
+    body: dict[str, Any] = {**_encode_prompt(request), "max_tokens": request.max_tokens or FACTS.default_max_tokens}
     if stream:
         body["stream"] = True
     for name in ("temperature", "top_p", "top_k"):
@@ -69,29 +79,36 @@ def encode(request: Request, *, stream: bool) -> dict[str, Any]:
 
 
 def encode_count_tokens(request: Request) -> dict[str, Any]:
-    """The JSON body that asks for the number of input tokens: the prompt, without what is about the answer.
+    """The JSON body that asks for the number of input tokens: the fields that are input, without the other options.
 
     Raises:
-        InvalidRequestError: Something in the prompt is not documented for Messages.
+        InvalidRequestError: Messages does not document something in the prompt.
     """
     extra = {name: value for name, value in request.extra_body.items() if name in _Prompt.__annotations__}
     return {**_encode_prompt(request), **extra}
+
+
+def _decode_count(body: Mapping[str, Any]) -> int:
+    return int(body["input_tokens"])
+
+
+TOKEN_COUNTER = TokenCounter("/messages/count_tokens", encode_count_tokens, _decode_count)
 
 
 def _forces_a_call(request: Request) -> bool:
     return request.tool_choice == "required" or isinstance(request.tool_choice, NamedTool)
 
 
-def _what_is_asked(choice: ToolChoice) -> str:
+def _call_of(choice: ToolChoice) -> str:
     if isinstance(choice, NamedTool) and choice.asked_by != "tool_choice":
-        return f"{choice.asked_by} is done by a tool call, which is asked for"
-    return "a tool call is asked for"
+        return f"the tool call that stands in for {choice.asked_by}"
+    return "the tool call"
 
 
 def _encode_prompt(request: Request) -> _Prompt:
     paired = pair_tool_results(request.messages, repair=request.repair_history)
-    # The wire has one system text, before all turns: later system messages join it, in their order.
-    system = [_encoding.words(message) for message in paired if message.role == "system"]
+    # There is one system text, before the conversation: later system messages are appended to it.
+    system = [_encoding.text_of(message) for message in paired if message.role == "system"]
     system += _instructions(request)
     turns = merge_same_role(
         Message(message.role, tuple(block for block in message.content if _is_sendable(block, request)))
@@ -101,7 +118,7 @@ def _encode_prompt(request: Request) -> _Prompt:
     if not turns:
         raise InvalidRequestError("There is no user or assistant message with content; Messages needs one.")
     prompt = _Prompt(model=request.model, messages=[_encode_message(turn, request) for turn in turns])
-    if text := "\n\n".join(words for words in system if words):
+    if text := "\n\n".join(filter(None, system)):
         prompt["system"] = text
     if tools := _offered_tools(request):
         prompt["tools"] = [_encode_tool(tool) for tool in tools]
@@ -109,7 +126,7 @@ def _encode_prompt(request: Request) -> _Prompt:
 
 
 def _is_sendable(block: Block, request: Request) -> bool:
-    """Empty text is refused by servers of this protocol, and a block of it says nothing."""
+    """Servers of this protocol refuse empty text blocks."""
     if isinstance(block, Text):
         return bool(block.text)
     return request.replay_reasoning or not isinstance(block, Reasoning)
@@ -123,7 +140,7 @@ def _offered_tools(request: Request) -> tuple[Tool, ...]:
 
 
 def _instructions(request: Request) -> Iterable[str]:
-    """What other servers take as `tool_choice`, in words."""
+    """Sentences for the system prompt, in place of `tool_choice` and `disable_parallel_tool_use`."""
     choice = request.tool_choice
     if _forces_a_call(request):
         which = f"the tool `{wire_name(choice.name)}`" if isinstance(choice, NamedTool) else "one of the tools"
@@ -141,7 +158,7 @@ def _encode_tool(tool: Tool) -> _Tool:
 
 
 def _encode_message(message: Message, request: Request) -> _Message:
-    if message.role == "user":  # results first: the wire wants them right after the turn that called
+    if message.role == "user":  # results first: they must directly follow the message with the calls
         results = [block for block in message.content if isinstance(block, ToolResult)]
         blocks = [*results, *(block for block in message.content if not isinstance(block, ToolResult))]
     else:
@@ -192,13 +209,14 @@ def _encode_result(result: ToolResult, request: Request) -> str | list[dict[str,
 
 def _encode_image(block: Image | Video, request: Request) -> dict[str, Any]:
     if isinstance(block, Video):
-        raise InvalidRequestError("Messages takes no Video: use protocol='openai' for it.")
+        raise InvalidRequestError("Messages does not accept videos: use protocol='openai'.")
     _encoding.check_input(request, block)
     if block.url.startswith(("http://", "https://")):
         return {"type": "image", "source": {"type": "url", "url": block.url}}
     media_type, is_base64, data = block.url.removeprefix("data:").partition(";base64,")
     if not (block.url.startswith("data:") and is_base64):
         raise InvalidRequestError(
-            f"Messages takes no Image {block.url[:40]!r}: give an http(s) or base64 data URL, or use protocol='openai'."
+            f"Messages does not accept the image URL {block.url[:40]!r}: use an http(s) URL, a base64 data URL, or "
+            "protocol='openai'."
         )
     return {"type": "image", "source": {"type": "base64", "media_type": media_type, "data": data}}

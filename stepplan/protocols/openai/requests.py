@@ -1,7 +1,7 @@
 """Writes the requests of Chat Completions.
 
-Source of the fields: StepFun's "Reasoning API" and "Chat Completion" pages. `stream_options` is not on them, but the
-service takes it, and other servers of the protocol send no token counts without it.
+Source of the fields: StepFun's "Reasoning API" and "Chat Completion" pages. They do not list `stream_options`, but the
+service accepts it, and other servers of the protocol send no token counts without it.
 """
 
 from collections.abc import Iterable, Mapping
@@ -13,11 +13,23 @@ from stepplan.messages import Block, Image, Message, Reasoning, Text, ToolCall, 
 from stepplan.names import wire_id, wire_name
 from stepplan.pairing import pair_tool_results
 from stepplan.protocols import _encoding
+from stepplan.protocols.wire import ProtocolFacts
 from stepplan.requests import JSONSchema, NamedTool, Request, Tool
 from stepplan.responses import parse_arguments
 
 PATH = "/chat/completions"
 HEADERS: Mapping[str, str] = {}
+TOKEN_COUNTER = None
+
+FACTS = ProtocolFacts(
+    title="Chat Completions",
+    undocumented={"top_k": "anthropic"},
+    tool_choice=True,
+    video=True,
+    system_messages_anywhere=True,
+    late_signatures=False,
+    default_max_tokens=None,
+)
 
 
 class _Function(TypedDict):
@@ -46,9 +58,9 @@ def encode(request: Request, *, stream: bool) -> dict[str, Any]:
     """The JSON body of a Chat Completions request.
 
     Raises:
-        InvalidRequestError: Something in the request is not documented for Chat Completions.
+        InvalidRequestError: Chat Completions does not document something in the request.
     """
-    _encoding.refuse_set(request, ("top_k",), "Chat Completions", "anthropic")
+    _encoding.refuse_undocumented(request, FACTS)
     messages = pair_tool_results(request.messages, repair=request.repair_history)
     body: dict[str, Any] = {
         "model": request.model,
@@ -96,7 +108,7 @@ def encode_response_format(response_format: JSONSchema | str) -> dict[str, Any]:
 
 def _encode_message(message: Message, request: Request) -> Iterable[_Message]:
     if message.role == "system":
-        yield _Message(role="system", content=_encoding.words(message))
+        yield _Message(role="system", content=_encoding.text_of(message))
     elif message.role == "assistant":
         yield _encode_assistant(message, request)
     else:
@@ -136,7 +148,7 @@ def _encode_tool_call(call: ToolCall) -> _ToolCall:
 
 
 def _encode_user(message: Message, request: Request) -> Iterable[_Message]:
-    """Tool results become messages of their own, which hold text only; their pictures follow in a user message."""
+    """Tool results become messages of their own, which hold text only; their images follow in a user message."""
     blocks: list[Block] = []
     for block in message.content:
         if isinstance(block, ToolResult):
@@ -148,7 +160,7 @@ def _encode_user(message: Message, request: Request) -> Iterable[_Message]:
     blocks += [block for block in message.content if not isinstance(block, ToolResult)]
     if blocks or not message.content:
         if all(isinstance(block, Text) for block in blocks):
-            yield _Message(role="user", content=_encoding.words(Message("user", tuple(blocks))))
+            yield _Message(role="user", content=_encoding.text_of(Message("user", tuple(blocks))))
         else:
             yield _Message(role="user", content=[_encode_part(block, request) for block in blocks])
 

@@ -1,0 +1,82 @@
+"""Reads one answer, whole or streamed, over any protocol: what holds above all protocols is done here, once."""
+
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any, cast
+
+from stepplan.events import Accumulator, DecodedEvent, Event, Finish, MessageEnd, MessageStart
+from stepplan.protocols import EventDecoder, WireProtocol
+from stepplan.requests import Request
+from stepplan.responses import Response
+from stepplan.sse import ServerSentEvent
+from stepplan.think import ThinkTags
+
+
+class AnswerReader:
+    """Turns what a protocol decodes into the events of one answer.
+
+    Think tags become reasoning if the request asks for that; the first event carries the trace id, the last one the
+    whole response.
+
+    Attributes:
+        ended: The last event has arrived.
+        decoded: The number of events that the protocol decoded, including those that think tags still hold back.
+    """
+
+    def __init__(self, wire: WireProtocol, request: Request, trace_id: str | None = None) -> None:
+        self.ended = False
+        self.decoded = 0
+        self._wire = wire
+        self._request = request
+        self._trace_id = trace_id
+        self._started = False
+        self._think = ThinkTags() if request.think_tags else None
+        self._so_far = Accumulator()
+
+    @cached_property
+    def _decoder(self) -> EventDecoder:
+        return self._wire.event_decoder(self._request)
+
+    def feed(self, sent: ServerSentEvent) -> list[Event]:
+        """The events in one server-sent event of a stream. Raises as `EventDecoder.feed` does."""
+        return self._filter(self._decoder.feed(sent))
+
+    def end(self) -> list[Event]:
+        """The last events of a stream whose body ended cleanly. Raises as `EventDecoder.end` does."""
+        return self._filter(self._decoder.end())
+
+    def read(self, body: Mapping[str, Any]) -> Response:
+        """A whole answer. Raises as `WireProtocol.decode` does."""
+        *_, end = self._filter(self._wire.decode(body, self._request))
+        return cast("MessageEnd", end).response
+
+    def flush(self) -> list[Event]:
+        """The events that think tags still hold back, for a stream that broke off."""
+        events = self._think.flush() if self._think else []
+        return self._complete(events) if events else []
+
+    def response(self) -> Response:
+        """The response so far."""
+        return self._so_far.response()
+
+    def _filter(self, decoded: list[DecodedEvent]) -> list[Event]:
+        self.decoded += len(decoded)
+        if self._think is not None:
+            decoded = [event for found in decoded for event in self._think.feed(found)]
+        return self._complete(decoded) if decoded else []
+
+    def _complete(self, decoded: list[DecodedEvent]) -> list[Event]:
+        if not self._started:
+            self._started = True
+            first = decoded[0]
+            if isinstance(first, MessageStart):
+                decoded[0] = MessageStart(first.id, first.model, self._trace_id)
+            else:  # some servers send none
+                decoded.insert(0, MessageStart(trace_id=self._trace_id))
+        for event in decoded:
+            self._so_far.add(event)
+        events = cast("list[Event]", decoded)
+        if isinstance(decoded[-1], Finish):
+            self.ended = True
+            events[-1] = MessageEnd(self._so_far.response())
+        return events
