@@ -60,8 +60,8 @@ def encode(request: Request, *, stream: bool) -> dict[str, Any]:
     if _forces_a_call(request):
         call = _call_of(request.tool_choice)
         warnings.warn(
-            f"Messages does not document tool_choice, so the system prompt asks for {call}, which the model may ignore. "
-            "Use protocol='openai' to force one.",
+            f"Messages does not document tool_choice, so the system prompt asks for {call}, which the model may "
+            "ignore. Use protocol='openai' to force one.",
             StepPlanWarning,
             stacklevel=2,
         )
