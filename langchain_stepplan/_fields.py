@@ -127,7 +127,8 @@ class StepPlanFields(SharedFields, BaseChatModel):
     @override
     def _get_ls_params(self, stop: list[str] | None = None, **kwargs: Any) -> LangSmithParams:
         named = {ALIASES.get(name, name): value for name, value in kwargs.items()}
-        own_stop = [self.stop] if isinstance(self.stop, str) else self.stop
-        params = super()._get_ls_params(stop=stop or own_stop or [], **named)
+        of_call = named.pop("stop", None)
+        ends = stop or of_call or self.stop or []
+        params = super()._get_ls_params(stop=[ends] if isinstance(ends, str) else ends, **named)
         params["ls_provider"] = PROVIDER
         return params

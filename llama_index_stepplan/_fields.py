@@ -30,7 +30,7 @@ class StepPlanFields(SharedFields, FunctionCallingLLM):
 
     # LlamaIndex's agents and memories leave calls without results behind, where nobody can reach them.
     repair_history: bool = True
-    """Give tool calls without a result an error result, instead of raising an error that names them. Default: True."""
+    """Mend tool calls without a result and results without a call, instead of raising an error."""
 
     return_thinking: bool = Field(default=True, strict=True)
     """Whether answers hold the model's thinking. DocumentContextExtractor takes an answer's first block for its text,

@@ -109,7 +109,7 @@ class Request:
         repair_history: Mend tool calls without a result and results without a call, instead of raising an error.
         think_tags: Read `<think>...</think>` at the beginning of the text as reasoning. If the opening tag is missing,
             a stream holds back the text until the closing tag arrives or the answer ends.
-        extra_body: Fields to add to the body as they are; they override the fields above.
+        extra_body: Fields to add to the body as they are; they override the options.
         extra_headers: Headers for this request only; they override all others.
 
     Raises:

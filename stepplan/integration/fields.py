@@ -29,7 +29,7 @@ class SharedFields(BaseModel):
     """Objects of the caller's, such as connections: copies share them, pickles leave them behind."""
 
     model: str = DEFAULT_MODEL
-    """The model's name. An unknown name is sent unchecked."""
+    """The model's name. Any name is accepted; the options of known models are checked."""
 
     protocol: ProtocolName = "openai"
     """`openai` (Chat Completions) or `anthropic` (Messages)."""
@@ -48,48 +48,48 @@ class SharedFields(BaseModel):
     `STEP_BASE_URL`."""
 
     temperature: float | None = None
-    """Randomness, from 0 to 2. Default: the server's."""
+    """Randomness, 0 to 2."""
 
     top_p: float | None = None
-    """Nucleus sampling, over 0 and at most 1. Default: the server's."""
+    """Nucleus sampling, over 0 and at most 1."""
 
     top_k: int | None = None
-    """How many of the likeliest tokens to sample from, 0 to 500. Messages only. Default: the server's."""
+    """Sample from this many of the likeliest tokens, 0 to 500. Messages only."""
 
     max_tokens: int | None = None
-    """Limit on reasoning and answer together, over 0. Default: none over Chat Completions, 32,768 over Messages."""
+    """Limit on reasoning and answer together, over 0. Unset, Chat Completions has no limit and Messages 32,768."""
 
     stop: list[str] | str | None = None
-    """Sequences that end the answer. Default: none."""
+    """Sequences that end the answer."""
 
     frequency_penalty: float | None = None
-    """Penalty on repetition, from -2 to 2. Chat Completions only. Default: the server's."""
+    """Penalty on repetition, -2 to 2. Chat Completions only."""
 
     reasoning_effort: str | None = None
-    """How much the model reasons: `low`, `medium` or `high`. A value that a known model does not accept is refused.
-    Default: the server's."""
+    """How much the model reasons: `low`, `medium` or `high`. A value that a known model does not accept raises an
+    error."""
 
     parallel_tool_calls: bool | None = None
-    """False asks for one tool call at a time. Default: the server's."""
+    """False asks for at most one tool call per answer."""
 
     replay_reasoning: bool = True
-    """Send the model's own earlier reasoning back, block for block. Tool loops get worse without it. Default: True."""
+    """Send the model's own reasoning back with later requests, block for block."""
 
     repair_history: bool = False
-    """Give tool calls without a result an error result, instead of raising an error that names them. Default: False."""
+    """Mend tool calls without a result and results without a call, instead of raising an error."""
 
     think_tags: bool = False
-    """Take `<think>...</think>` at the beginning of an answer's text for reasoning. Some servers leave it there.
-    Default: False."""
+    """Read `<think>...</think>` at the beginning of the text as reasoning. If the opening tag is missing, a stream
+    holds back the text until the closing tag arrives or the answer ends."""
 
     stream_usage: bool = True
-    """Ask for token counts in streams. Chat Completions only; Messages always sends them. Default: True."""
+    """Ask for token counts in a stream (`stream_options`). Chat Completions only."""
 
     raise_invalid_tool_calls: bool = Field(default=False, strict=True)
     """Raise an error where a tool call that cannot be run would be left in `invalid_tool_calls`. Default: False."""
 
     extra_body: Mapping[str, Any] = {}
-    """Fields to send as they are; they win over the options. Default: none."""
+    """Fields to add to the body as they are; they override the options."""
 
     max_retries: int | None = 2
     """Retries after the first attempt; 0 turns retrying off. Default: 2."""

@@ -123,11 +123,7 @@ def own_names(
 
 
 def _asks_for_nothing(name: str, value: Any) -> bool:
-    if name not in _ADVICE:
-        return False
-    return value is None or any(
-        type(value) is type(nothing) and value == nothing for nothing in _ASKS_FOR_NOTHING.get(name, ())
-    )
+    return name in _ADVICE and (value is None or value in _ASKS_FOR_NOTHING.get(name, ()))
 
 
 def _spellings(own: str, given: Iterable[str]) -> list[str]:

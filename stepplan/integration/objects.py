@@ -24,6 +24,7 @@ def _finite(number: str) -> float:
 
 # Models write line breaks and tabs into strings, which strict JSON forbids.
 _DECODER = json.JSONDecoder(strict=False, parse_float=_finite, parse_constant=_finite)
+_START = re.compile(r'\{(?=\s*["}])')
 _FENCE = re.compile(r"^[ \t]*```.*$", re.MULTILINE)
 
 
@@ -119,23 +120,29 @@ def find_object(text: str, *, partial: bool = False) -> dict[str, Any] | None:
         text: The text.
         partial: Take what there is of an object that the end of the text cut off.
     """
-    fences = [fence.end() for fence in _FENCE.finditer(text)]
-    starts = [0] if text.lstrip().startswith("{") else [*fences, 0]
-    found = (found for start in starts for found in _objects(text, start, partial=partial))
+    everything = (0, len(text))
+    spans = [everything] if text.lstrip().startswith("{") else [*_fenced(text), everything]
+    found = (found for start, stop in spans for found in _objects(text, start, stop, partial=partial))
     return next(found, None)
 
 
-def _objects(text: str, start: int, *, partial: bool) -> Iterator[dict[str, Any]]:
-    while (start := text.find("{", start)) >= 0:
+def _fenced(text: str) -> Iterator[tuple[int, int]]:
+    fences = list(_FENCE.finditer(text))
+    stops = [*(fence.start() for fence in fences[1:]), len(text)]
+    return zip((fence.end() for fence in fences), stops, strict=False)
+
+
+def _objects(text: str, start: int, stop: int, *, partial: bool) -> Iterator[dict[str, Any]]:
+    while begin := _START.search(text, start, stop):
         try:
-            found, start = _DECODER.raw_decode(text, start)
+            found, start = _DECODER.raw_decode(text, begin.start())
             yield found
         except json.JSONDecodeError as error:
             if error.msg.startswith("Unterminated string") or not text[error.pos :].strip():
                 if partial:
-                    yield parse_partial_arguments(text[start:])
+                    yield parse_partial_arguments(text[begin.start() :])
                 return
-            start = max(error.pos, start + 1)
+            start = max(error.pos, begin.end())
         except (ValueError, RecursionError):  # a number that JSON cannot write back, or an object too deep to read
             return
 
