@@ -67,6 +67,7 @@ peers: .venv-peers/.done ## Compare with the frameworks' own models: features, a
 	.venv-peers/bin/python -m tests.peers $(PAGES)
 
 dist: .venv/.done ## Build the three distributions, check them, and use each in a clean environment
+	$(INSTALL) --group dist
 	$(BIN)/python distributions/check.py
 
 extra: .venv/.done ## What is seldom needed: `make extra` lists it, WHAT chooses
@@ -84,7 +85,7 @@ EXTRA.clients = $(PYTEST) tests/clients --timeout=300
 EXTRA.embeddings = $(INSTALL) --group embeddings && $(PYTEST) tests/llama_index/test_embeddings.py
 
 ## constraints: choose the versions in constraints/ anew
-EXTRA.constraints = $(COMPILE) --group dev --group embeddings -o constraints/dev.txt pyproject.toml && \
+EXTRA.constraints = $(COMPILE) --group dev --group dist --group embeddings -o constraints/dev.txt pyproject.toml && \
 	$(COMPILE) --group test -c constraints/oldest.in --overrides constraints/oldest.overrides -o constraints/oldest.txt pyproject.toml && \
 	$(COMPILE) --group test --overrides constraints/peers.overrides -o constraints/peers.txt pyproject.toml constraints/peers.in
 

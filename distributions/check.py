@@ -1,6 +1,6 @@
 """Build the three distributions, then install and use each in a clean environment.
 
-What is tested here is what people install: the wheels, their metadata and what they pull in. Run by `make dist`.
+What is tested here is what people install: the files, their metadata and what they pull in. Run by `make dist`.
 """
 
 import os
@@ -12,11 +12,15 @@ import tempfile
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
+from email.message import Message
 from email.parser import Parser
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 METADATA_VERSION = "2.4"
+PYTHONS = {"3.11", "3.12", "3.13"}
+"""The versions that `make versions` ran the tests on: no other may be claimed."""
+RELATIVE_LINK = re.compile(r"\]\((?!https?://)[^)]*\)")
 CONSTRAINTS = ROOT / "constraints" / "dev.txt"
 UV = Path(sys.executable).with_name("uv")
 LANGCHAIN = ("langchain_core", "langchain_stepplan")
@@ -96,12 +100,13 @@ assert "site-packages" in sys.modules["stepplan"].__file__, "not the wheel that 
 
 
 def main() -> None:
-    """Check the three, and say what was done."""
+    """Check the three, and report what was done."""
     with tempfile.TemporaryDirectory(prefix="stepplan-dist-") as folder:
         built = Path(folder) / "built"
         distributions = (CORE, LANGCHAIN_ADAPTER, LLAMA_INDEX_ADAPTER)
         for distribution in distributions:
             run(UV, "build", "--quiet", "--sdist", "--wheel", "--out-dir", built, distribution.folder)
+        run(sys.executable, "-m", "twine", "check", "--strict", *built.glob("*.whl"), *built.glob("*.tar.gz"))
         versions = {distribution.name: check_files(distribution, built) for distribution in distributions}
         if len(set(versions.values())) != 1:
             raise SystemExit(f"the versions differ: {versions}")
@@ -119,22 +124,40 @@ def check_files(distribution: Distribution, built: Path) -> str:
         metadata = archive.read(next(name for name in names if name.endswith(".dist-info/METADATA"))).decode()
     with tarfile.open(sdist) as archive:
         packed = [Path(member.name).name for member in archive.getmembers()]
-    headers = Parser().parsestr(metadata, headersonly=True)
-    problems = [*wheel_problems(distribution, names)]
-    if headers["Metadata-Version"] != METADATA_VERSION:
-        problems.append(f"metadata version {headers['Metadata-Version']}, not {METADATA_VERSION}")
-    if not headers.get_payload():
-        problems.append("no description")
-    if "PKG-INFO" not in packed or "README.md" not in packed:
-        problems.append("the sdist lacks its README or metadata")
-    problems.extend(pin_problems(headers["Version"], headers.get_all("Requires-Dist") or []))
+    headers = Parser().parsestr(metadata)
+    problems = [*wheel_problems(distribution, names), *metadata_problems(headers)]
+    if missing := {"LICENSE", "PKG-INFO", "README.md"} - set(packed):
+        problems.append(f"the sdist lacks {sorted(missing)}")
+    if not any(name.endswith(".dist-info/licenses/LICENSE") for name in names):
+        problems.append("the wheel lacks its licence")
     if problems:
         raise SystemExit(f"{distribution.name}: " + "; ".join(problems))
     return str(headers["Version"])
 
 
+def metadata_problems(headers: Message) -> Iterator[str]:
+    """Report what is wrong with what an index page shows and installers read."""
+    if headers["Metadata-Version"] != METADATA_VERSION:
+        yield f"metadata version {headers['Metadata-Version']}, not {METADATA_VERSION}"
+    if headers.get_all("License-File") != ["LICENSE"]:
+        yield f"licence files {headers.get_all('License-File')}"
+    if not headers["Project-URL"]:
+        yield "no project URL"
+    if (pythons := claimed_pythons(headers)) != PYTHONS:
+        yield f"the classifiers claim Python {', '.join(sorted(pythons))}"
+    if links := RELATIVE_LINK.findall(str(headers.get_payload())):
+        yield f"links that lead nowhere on an index page: {links}"
+    yield from pin_problems(headers["Version"], headers.get_all("Requires-Dist") or [])
+
+
+def claimed_pythons(headers: Message) -> set[str]:
+    """The Python versions that the classifiers name."""
+    classifiers = headers.get_all("Classifier") or []
+    return {found[1] for name in classifiers if (found := re.fullmatch(r".* :: Python :: (3\.\d+)", name))}
+
+
 def wheel_problems(distribution: Distribution, names: list[str]) -> Iterator[str]:
-    """Say what is wrong with the files of a wheel."""
+    """Report what is wrong with the files of a wheel."""
     modules = {name.split("/")[0] for name in names if ".dist-info/" not in name}
     packages = {"stepplan", "langchain_stepplan", "llama_index_stepplan"}
     expected = {
@@ -154,7 +177,7 @@ def wheel_problems(distribution: Distribution, names: list[str]) -> Iterator[str
 
 
 def pin_problems(version: str, requirements: list[str]) -> Iterator[str]:
-    """Say which requirement on the core is for another version than this."""
+    """Report requirements on the core that are for another version than this."""
     for requirement in requirements:
         if re.match(r"stepplan\b", requirement) and f"=={version}" not in requirement:
             yield f"{requirement!r} does not pin {version}"

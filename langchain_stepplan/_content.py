@@ -164,14 +164,13 @@ def _plain_text(item: Mapping[str, Any]) -> Text | None:
 
 
 def _base64(data: object) -> str:
-    if isinstance(data, bytes):
-        return base64.b64encode(data).decode()
-    if not isinstance(data, str):
+    if not isinstance(data, str | bytes):
         raise InvalidRequestError(f"The block's data must be base64 text or bytes, not {type(data).__name__}.")
-    text = "".join(data.split())
+    text = base64.b64encode(data).decode() if isinstance(data, bytes) else "".join(data.split())
+    if not text:
+        raise InvalidRequestError("The block's data is empty.")
     try:
-        if not binascii.a2b_base64(text, strict_mode=True):
-            raise InvalidRequestError("The block's data is empty.")
+        binascii.a2b_base64(text, strict_mode=True)
     except ValueError as error:
         raise InvalidRequestError(f"The block's data is not valid base64 ({error}).") from None
     return text

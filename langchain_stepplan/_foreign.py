@@ -76,7 +76,7 @@ def _written_calls(items: Sequence[Item]) -> list[ToolCall]:
 
 def _blocks(item: Item, calls: list[ToolCall], *, by_hand: bool) -> Iterator[Block]:
     if isinstance(item, str):
-        yield Text(item)
+        yield from _text(item)
         return
     item = unwrapped(item) if by_hand else item
     kind = type_of(item)
@@ -93,7 +93,7 @@ def _blocks(item: Item, calls: list[ToolCall], *, by_hand: bool) -> Iterator[Blo
 
 
 def _text(text: object) -> Iterator[Text]:
-    if isinstance(text, str):
-        yield Text(text)
-    elif text is not None:
+    if isinstance(text, str | None):
+        yield from map(Text, filter(None, [text]))
+    else:
         raise InvalidRequestError(f"The block needs a string as its text, not {type(text).__name__}.")

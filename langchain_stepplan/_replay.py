@@ -129,9 +129,13 @@ def _to_json(arguments: dict[str, Any], name: str) -> str:
 
 
 def _written(message: AIMessage) -> list[ToolCall]:
-    """A streamed answer's calls as the model wrote them, so that a replay keeps the server's prefix cache valid."""
-    chunks = message.tool_call_chunks if isinstance(message, AIMessageChunk) else ()
-    return [ToolCall(call["id"] or "", call["name"] or "", call["args"] or "") for call in chunks]
+    """A streamed answer's calls as the model wrote them, so that a replay keeps the server's prefix cache valid.
+
+    Not those that LangChain wrote, with escapes, when it made a chunk of a message.
+    """
+    chunks = message.tool_call_chunks if isinstance(message, AIMessageChunk) and is_ours(message) else ()
+    calls = [ToolCall(call["id"] or "", call["name"] or "", call["args"] or "") for call in chunks]
+    return [call for call in calls if "\\u" not in call.arguments]
 
 
 def _parsed(arguments: str) -> dict[str, Any] | None:

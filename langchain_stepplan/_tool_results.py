@@ -2,6 +2,7 @@
 
 import json
 import logging
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -70,6 +71,8 @@ def _to_part(item: Item) -> Part | str:
 
 def describe(item: Mapping[str, Any]) -> str:
     """Text in place of a block: what it is, and the text in it. A block of JSON is that JSON."""
+    if type_of(item) == "non_standard":
+        item = as_mapping(item.get("value")) or item
     if "json" in item and (text := _json(item["json"])) is not None:
         return text
     kind = type_of(item) or next((name for name, value in item.items() if isinstance(value, Mapping)), "content")
@@ -77,7 +80,7 @@ def describe(item: Mapping[str, Any]) -> str:
     data = next((facts[name] for name in _DATA if name in facts), None)
     size = facts["size"] if isinstance(facts.get("size"), int) else _size(data)
     title = first_string(facts, "title", "name", "filename")
-    media_type = first_string(facts, "mime_type", "mimeType", "media_type", "format")
+    media_type = first_string(facts, "mime_type", "mimeType", "media_type", "format") or _media_type(data)
     uri = first_string(facts, "uri", "url", "file_uri", "fileUri", "file_id", "source")
     texts = [*_texts(facts.get("text")), *_texts(facts.get("content"))]
     if not (size or title or media_type or uri or texts) and (text := _json(item)) is not None:
@@ -99,6 +102,12 @@ def _size(data: object) -> int | None:
     if isinstance(data, str):
         return len(data.rpartition(",")[2].rstrip("=")) * 3 // 4
     return len(data) if isinstance(data, bytes) else None
+
+
+def _media_type(data: object) -> str | None:
+    """The media type that a `data:` URL names."""
+    found = re.match(r"data:([\w.+-]+/[\w.+-]+)", data) if isinstance(data, str) else None
+    return found and found[1]
 
 
 def _texts(content: object) -> Iterator[str]:

@@ -9,22 +9,22 @@ import time
 from collections.abc import AsyncGenerator, Callable, Generator, Mapping
 from dataclasses import dataclass, replace
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import Any, Self, TypeVar
 
 from stepplan import transport
 from stepplan.answers import AnswerReader
+from stepplan.driver import AsyncDriver, Driver
 from stepplan.events import Event
-from stepplan.exchange import Emit, Head, HTTPRequest, Open, Read, Steps, encode_json, exchange, read_json, read_stream
+from stepplan.exchange import encode_json, exchange, read_json, read_stream
+from stepplan.gate import gate_for
 from stepplan.headers import Headers
 from stepplan.protocols import ProtocolName, token_counter, wire_protocol
 from stepplan.refusals import Origin
 from stepplan.requests import Request
 from stepplan.responses import Response
 from stepplan.settings import Settings
+from stepplan.steps import Head, HTTPRequest, Line, Steps
 from stepplan.version import __version__
-
-if TYPE_CHECKING:
-    from stepplan.errors import StepPlanError
 
 T = TypeVar("T")
 
@@ -52,22 +52,31 @@ class _Client:
 
     @property
     def _pool_key(self) -> transport.PoolKey:
-        return self.settings.proxy, self.settings.verify
+        return transport.pool_key(self.settings)
+
+    @property
+    def _line(self) -> Line:
+        """The line of this client's account. Only answers wait in it: nothing else counts toward the plan's limit."""
+        return Line(gate_for(self.settings), self.settings.concurrency, self.settings.timeout)
 
     def _send_steps(self, request: Request) -> Steps[Response]:
         wire = wire_protocol(self.protocol)
         http = self._http(wire.PATH, wire.HEADERS, request, wire.encode(request, stream=False))
-        return self._exchange(
-            http, lambda head: read_json(http, head, AnswerReader(wire, request, head.trace_id).read), request
-        )
+
+        def read(head: Head) -> Steps[Response]:
+            return read_json(http, head, AnswerReader(wire, request, head.trace_id).read)
+
+        return self._exchange(http, read, request, self._line)
 
     def _stream_steps(self, request: Request) -> Steps[Event]:
         wire = wire_protocol(self.protocol)
         http = self._http(wire.PATH, wire.HEADERS, request, wire.encode(request, stream=True))
         http = replace(http, read_timeout=self.settings.stream_timeout)
-        return self._exchange(
-            http, lambda head: read_stream(http, head, AnswerReader(wire, request, head.trace_id)), request
-        )
+
+        def read(head: Head) -> Steps[Event]:
+            return read_stream(http, head, AnswerReader(wire, request, head.trace_id))
+
+        return self._exchange(http, read, request, self._line)
 
     def _count_steps(self, request: Request) -> Steps[int]:
         wire, counter = token_counter(self.protocol)
@@ -101,9 +110,15 @@ class _Client:
             read_timeout=settings.timeout,
         )
 
-    def _exchange(self, http: HTTPRequest, read: Callable[[Head], Steps[T]], request: Request | None) -> Steps[T]:
-        settings = self.settings
-        return exchange(http, read, settings.retry.within(settings.timeout), lambda: self._origin(http, request))
+    def _exchange(
+        self,
+        http: HTTPRequest,
+        read: Callable[[Head], Steps[T]],
+        request: Request | None,
+        line: Line | None = None,
+    ) -> Steps[T]:
+        policy = self.settings.retry.within(self.settings.timeout)
+        return exchange(http, read, policy, lambda: self._origin(http, request), line)
 
     def _origin(self, http: HTTPRequest, request: Request | None) -> Origin:
         settings = self.settings
@@ -134,7 +149,7 @@ class Client(_Client):
         http_client: transport.HTTPClient | None = None,
     ) -> None:
         super().__init__(settings, protocol)
-        self._http_client = http_client
+        self.http_client = http_client
 
     def send(self, request: Request) -> Response:
         """The whole answer.
@@ -142,7 +157,7 @@ class Client(_Client):
         Raises:
             StepPlanError: The class tells what went wrong; see `stepplan.errors`.
         """
-        return _only(self._drive(self._send_steps(request)))
+        return self._driver(self._send_steps(request)).only()
 
     def stream(self, request: Request) -> Generator[Event]:
         """The answer's events as they arrive. Closing the generator closes the connection.
@@ -150,7 +165,7 @@ class Client(_Client):
         Raises:
             StepPlanError: As for `send`; `partial` holds the part of the answer that had arrived.
         """
-        return self._drive(self._stream_steps(request))
+        return self._driver(self._stream_steps(request)).run()
 
     def count_tokens(self, request: Request) -> int:
         """The number of input tokens of a request, as the server counts them (`/v1/messages/count_tokens`).
@@ -158,7 +173,7 @@ class Client(_Client):
         Raises:
             StepPlanError: As for `send`.
         """
-        return _only(self._drive(self._count_steps(request)))
+        return self._driver(self._count_steps(request)).only()
 
     def models(self) -> tuple[ModelInfo, ...]:
         """The models that the plan lists (`/v1/models`).
@@ -166,11 +181,17 @@ class Client(_Client):
         Raises:
             StepPlanError: As for `send`.
         """
-        return _only(self._drive(self._models_steps()))
+        return self._driver(self._models_steps()).only()
 
     def close(self) -> None:
-        """Close the connections, busy ones too, that this client shares with its equals; the next request opens new."""
-        if self._http_client is None:
+        """End the answers that this client is reading, and close its connections unless another client is using them.
+
+        All clients with the same proxy and TLS settings share connections. The next request opens new ones. A client
+        that was handed in stays open.
+        """
+        for call in transport.calls_of(self):
+            call.hang_up()
+        if self.http_client is None:
             transport.close_sync_pool(self._pool_key)
 
     def __enter__(self) -> Self:
@@ -181,41 +202,8 @@ class Client(_Client):
     ) -> None:
         self.close()
 
-    def _drive(self, steps: Steps[T]) -> Generator[T]:
-        reply: transport.Reply | None = None
-        result: Head | bytes | None = None
-        failure: StepPlanError | None = None
-        try:
-            while True:
-                step = steps.send(result) if failure is None else steps.throw(failure)
-                result = failure = None
-                if isinstance(step, Emit):
-                    yield from step.items
-                    continue
-                try:
-                    if isinstance(step, Read):
-                        result = reply.read() if reply else b""
-                        continue
-                    if reply is not None:
-                        reply.close()
-                    if isinstance(step, Open):
-                        http = self._http_client or transport.sync_pool(self._pool_key)
-                        response = http.send(transport.build(http, step.request), stream=True)
-                        reply, result = transport.Reply(response), transport.head(response)
-                    else:
-                        time.sleep(step.seconds)
-                except Exception as error:  # noqa: BLE001 - classified by name: the client may be of another library
-                    failure = transport.connection_error(error, self.settings.host)
-        except StopIteration:
-            return
-        except GeneratorExit:
-            if reply is not None:
-                reply.leave()
-                reply = None
-            raise
-        finally:
-            if reply is not None:
-                reply.close()
+    def _driver(self, steps: Steps[T]) -> Driver[T]:
+        return Driver(self, steps, time.sleep)
 
 
 class AsyncClient(_Client):
@@ -238,7 +226,7 @@ class AsyncClient(_Client):
         http_client: transport.AsyncHTTPClient | None = None,
     ) -> None:
         super().__init__(settings, protocol)
-        self._http_client = http_client
+        self.http_client = http_client
 
     async def send(self, request: Request) -> Response:
         """The whole answer.
@@ -246,7 +234,7 @@ class AsyncClient(_Client):
         Raises:
             StepPlanError: The class tells what went wrong; see `stepplan.errors`.
         """
-        return await _only_async(self._drive(self._send_steps(request)))
+        return await self._driver(self._send_steps(request)).only()
 
     def stream(self, request: Request) -> AsyncGenerator[Event]:
         """The answer's events as they arrive. Closing the generator closes the connection.
@@ -254,7 +242,7 @@ class AsyncClient(_Client):
         Raises:
             StepPlanError: As for `send`; `partial` holds the part of the answer that had arrived.
         """
-        return self._drive(self._stream_steps(request))
+        return self._driver(self._stream_steps(request)).run()
 
     async def count_tokens(self, request: Request) -> int:
         """The number of input tokens of a request, as the server counts them (`/v1/messages/count_tokens`).
@@ -262,7 +250,7 @@ class AsyncClient(_Client):
         Raises:
             StepPlanError: As for `send`.
         """
-        return await _only_async(self._drive(self._count_steps(request)))
+        return await self._driver(self._count_steps(request)).only()
 
     async def models(self) -> tuple[ModelInfo, ...]:
         """The models that the plan lists (`/v1/models`).
@@ -270,12 +258,15 @@ class AsyncClient(_Client):
         Raises:
             StepPlanError: As for `send`.
         """
-        return await _only_async(self._drive(self._models_steps()))
+        return await self._driver(self._models_steps()).only()
 
     async def aclose(self) -> None:
-        """Close the connections, busy ones too, that this client shares with its equals in this loop."""
-        if self._http_client is None:
-            await transport.close_async_pool(self._pool_key)
+        """As `Client.close`, for the running event loop: connections belong to the loop that opened them."""
+        pools = transport.loop_pools()
+        for call in pools.calls_of(self):
+            await call.hang_up()
+        if self.http_client is None:
+            await pools.close_pool(self._pool_key)
 
     async def __aenter__(self) -> Self:
         return self
@@ -285,45 +276,5 @@ class AsyncClient(_Client):
     ) -> None:
         await self.aclose()
 
-    async def _drive(self, steps: Steps[T]) -> AsyncGenerator[T]:
-        reply: Any = None
-        chunks: Any = None
-        result: Head | bytes | None = None
-        failure: StepPlanError | None = None
-        try:
-            while True:
-                step = steps.send(result) if failure is None else steps.throw(failure)
-                result = failure = None
-                if isinstance(step, Emit):
-                    for item in step.items:
-                        yield item
-                    continue
-                try:
-                    if isinstance(step, Read):
-                        result = await anext(chunks, b"")
-                        continue
-                    if reply is not None:
-                        await reply.aclose()
-                    if isinstance(step, Open):
-                        http = self._http_client or await transport.async_pool(self._pool_key)
-                        reply = await http.send(transport.build(http, step.request), stream=True)
-                        chunks, result = reply.aiter_bytes(), transport.head(reply)
-                    else:
-                        await asyncio.sleep(step.seconds)
-                except Exception as error:  # noqa: BLE001 - classified by name: the client may be of another library
-                    failure = transport.connection_error(error, self.settings.host)
-        except StopIteration:
-            return
-        finally:
-            if reply is not None:
-                await reply.aclose()
-
-
-def _only(items: Generator[T]) -> T:
-    [item] = items
-    return item
-
-
-async def _only_async(items: AsyncGenerator[T]) -> T:
-    [item] = [item async for item in items]
-    return item
+    def _driver(self, steps: Steps[T]) -> AsyncDriver[T]:
+        return AsyncDriver(self, steps, asyncio.sleep)

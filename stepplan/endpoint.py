@@ -136,7 +136,7 @@ def parse(url: str, source: str) -> Endpoint:
         raise InvalidRequestError(f"{shown} names /v1 twice: leave one out.")
     warning = None
     if parts.scheme == "http" and not _is_loopback(host):
-        if host.endswith(_DOMAINS):
+        if f".{host}".endswith(_DOMAINS):
             raise InvalidRequestError(f"{shown} would send the key unencrypted: use https://.")
         warning = f"{shown} is not encrypted: anyone on the way to {host} can read the key. Use https:// if you can."
     if host in _HOSTS.values():

@@ -141,8 +141,13 @@ class NotFoundError(APIStatusError):
 
 
 class RateLimitError(APIStatusError):
-    """429: too many requests, or too many at once."""
+    """429: too many requests, or too many at a time.
 
+    Attributes:
+        concurrency_limit: How many requests the account may have running, if that is what was exceeded.
+    """
+
+    concurrency_limit: int | None = None
     is_retryable = True
 
 

@@ -1,17 +1,15 @@
 """The exchange: decides everything about one request (send, read, retry, raise) and does no I/O.
 
-It is a generator, written once, that yields the next step. A driver in `stepplan.client` does the step, and sends back
+It is a generator, written once, that yields the next step. A driver (`stepplan.driver`) does the step, and sends back
 the result or throws in the error. The sync and the async driver differ in nothing else.
 """
 
 import json
 import logging
+import math
 import time
-from collections.abc import Callable, Generator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar
-
-from pydantic import SecretStr
+from collections.abc import Callable, Generator, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from stepplan.answers import AnswerReader
 from stepplan.errors import (
@@ -21,6 +19,8 @@ from stepplan.errors import (
     ErrorResponse,
     IncompleteStreamError,
     InvalidRequestError,
+    QuotaExceededError,
+    RateLimitError,
     ResponseDecodeError,
     StepPlanError,
 )
@@ -30,73 +30,14 @@ from stepplan.redaction import redact
 from stepplan.refusals import Origin, error_from_frame, error_from_response, is_error
 from stepplan.retry import RetryPolicy, seconds_asked
 from stepplan.sse import ServerSentEvent, SSEDecoder
+from stepplan.steps import Acquire, Emit, Head, HTTPRequest, Line, Open, Read, Sleep, Steps
+
+if TYPE_CHECKING:
+    from stepplan.gate import Slot
 
 T = TypeVar("T")
 logger = logging.getLogger("stepplan")
 
-
-@dataclass(frozen=True, slots=True)
-class HTTPRequest:
-    """One HTTP request.
-
-    Its `repr` shows no header and no key: tools that report errors show the variables of a traceback's frames.
-
-    Attributes:
-        key: Sent as `Authorization: Bearer ...`, unless `headers` has an `authorization` of its own.
-        connect_timeout: Seconds to connect.
-        read_timeout: Seconds for a whole answer; for a stream, seconds it may bring no event.
-    """
-
-    method: str
-    url: str
-    headers: Mapping[str, str] = field(repr=False)
-    content: bytes | None = field(repr=False)
-    connect_timeout: float
-    read_timeout: float
-    key: SecretStr | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Head:
-    """Status and headers of a reply; header names are in lower case."""
-
-    status: int
-    headers: Mapping[str, str] = field(repr=False)
-
-    @property
-    def trace_id(self) -> str | None:
-        """The id to quote to StepFun's support."""
-        return self.headers.get("x-trace-id")
-
-
-@dataclass(frozen=True, slots=True)
-class Open:
-    """Send the request; the driver sends back the reply's `Head`."""
-
-    request: HTTPRequest
-
-
-@dataclass(frozen=True, slots=True)
-class Read:
-    """Read on; the driver sends back bytes, or `b""` at the end of the body."""
-
-
-@dataclass(frozen=True, slots=True)
-class Sleep:
-    """Close the reply and wait."""
-
-    seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class Emit(Generic[T]):
-    """Hand these items on to the caller."""
-
-    items: Sequence[T]
-
-
-Steps = Generator[Open | Read | Sleep | Emit[T], Any, None]
-"""The steps of one exchange; the result of each is sent back in."""
 
 _READ = Read()
 
@@ -105,14 +46,22 @@ _UNEXPECTED_SHAPE = (AttributeError, LookupError, TypeError, ValueError)
 
 
 def exchange(
-    request: HTTPRequest, read: Callable[[Head], Steps[T]], policy: RetryPolicy, origin: Callable[[], Origin]
+    request: HTTPRequest,
+    read: Callable[[Head], Steps[T]],
+    policy: RetryPolicy,
+    origin: Callable[[], Origin],
+    line: Line | None = None,
 ) -> Steps[T]:
     """The steps of one request, retries included. `read` reads a reply whose status is 2xx.
+
+    If there is a line, the request waits in it before it is sent.
 
     Raises:
         StepPlanError: The request failed, and the policy allows no retry or events were already handed on.
     """
     attempt = 0
+    queue = _Queue(line, policy)
+    yield from queue.enter()
     while True:
         trace_id: str | None = None
         started = time.monotonic()
@@ -121,12 +70,15 @@ def exchange(
             trace_id = head.trace_id
             if not 200 <= head.status < 300:
                 raise (yield from _refusal(request, head, origin))
+            queue.note_accepted()
             yield from read(head)
         except StepPlanError as error:
             error.trace_id = trace_id
             if request.key is not None and redact(error, request.key):
                 # The frames below, and what caused the error, hold what the server sent.
                 error.__traceback__ = error.__cause__ = error.__context__ = None
+            if (yield from queue.enter_again(error)):
+                continue
             elapsed = time.monotonic() - started
             delay = None if error.partial is not None else policy.delay(error, attempt, elapsed)
             if delay is None:
@@ -136,6 +88,55 @@ def exchange(
             return
         attempt += 1
         yield Sleep(delay)
+
+
+class _Queue:
+    """The way of one request through its account's line."""
+
+    def __init__(self, line: Line | None, policy: RetryPolicy) -> None:
+        self._line = line
+        self._policy = policy
+        self._slot: Slot | None = None
+        self._deadline = math.inf
+        self._refusals = 0
+
+    def enter(self) -> Generator[Any, Any, None]:
+        """Wait until the request may run."""
+        if self._line is not None:
+            self._slot = yield Acquire(self._line)
+            self._deadline = time.monotonic() + self._line.timeout
+
+    def note_accepted(self) -> None:
+        """The server took the request."""
+        if self._slot is not None:
+            self._slot.gate.accepted()
+
+    def enter_again(self, error: StepPlanError) -> Generator[Any, Any, bool]:
+        """Wait again if the server refused the request because too many of the account are running.
+
+        Returns:
+            Whether the request may be sent again.
+
+        Raises:
+            StepPlanError: The same error: the request's time is up.
+        """
+        if self._slot is None or self._line is None:
+            return False
+        if isinstance(error, QuotaExceededError):
+            self._line.gate.call_off(error)
+        limit = error.concurrency_limit if isinstance(error, RateLimitError) and error.partial is None else None
+        if limit is None:
+            return False
+        if (left := self._deadline - time.monotonic()) > 0:
+            logger.info("Back in line: %s", error)
+            if self._line.gate.refused(self._slot, limit):
+                yield Sleep(min(self._policy.backoff(self._refusals), left))
+            else:
+                self._slot = yield Acquire(self._line, first=True, deadline=self._deadline)
+            self._refusals += 1
+            if self._slot is not None:
+                return True
+        raise error
 
 
 def _refusal(request: HTTPRequest, head: Head, origin: Callable[[], Origin]) -> Generator[Any, Any, APIStatusError]:

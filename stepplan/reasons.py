@@ -12,9 +12,6 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, cast
 
-_LONGEST = 300
-"""Characters of a server's text in an error's message; its `body` holds the whole."""
-
 _LONGEST_NAME = 64
 
 _MESSAGES = ("message", "msg", "detail", "error_description", "error_msg", "error", "reason", "title")
@@ -70,7 +67,7 @@ class Reason:
 
     Attributes:
         kind: The error's type as the server wrote it, else its code; empty if there is neither.
-        message: The server's text on one line, cut to a readable length; empty if there is none.
+        message: The server's text on one line; empty if there is none.
         names: Type and code in one spelling: snake case, without the ending `_error` or `_exception`.
         status: The HTTP status that the body states, else the one that its names stand for.
     """
@@ -94,7 +91,7 @@ def read_reason(body: Any) -> Reason:
     known = (_status_of(name) for name in (*names, _spelled(message)))
     return Reason(
         kind=(kind or code)[:_LONGEST_NAME],
-        message=_one_line(message or _as_text(body)),
+        message=" ".join((message or _as_text(body)).split()),
         names=frozenset(names),
         status=status or next(filter(None, known), None),
     )
@@ -152,8 +149,3 @@ def _as_text(body: Any) -> str:
         return body
     inner = cast("dict[str, Any]", body).get("error", body) if isinstance(body, dict) else body
     return json.dumps(inner, ensure_ascii=False) if inner else ""
-
-
-def _one_line(text: str) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= _LONGEST else f"{line[:_LONGEST]}..."

@@ -39,6 +39,9 @@ _BY_STATUS: dict[int, type[APIStatusError]] = {
     529: OverloadedError,
 }
 
+_LONGEST = 300
+"""Characters of a server's text in an error's message; its `body` holds the whole."""
+
 _MAY_PASS = {408, 409}
 """Statuses without a class of their own that a retry may get past."""
 
@@ -54,6 +57,7 @@ _OVERFLOW_TEXT = re.compile(
 )
 _NO_MODEL_TEXT = re.compile(r"model.{0,80}(does not exist|not found)|no such model|model_not_found", re.IGNORECASE)
 _NO_PLAN_TEXT = re.compile(r"no active step plan", re.IGNORECASE)
+_CONCURRENCY_TEXT = re.compile(r"concurrency\b.{0,80}?\blimit\D{0,5}(\d{1,9})", re.IGNORECASE)
 _QUOTA_TEXT = re.compile(r"exceeded your current quota", re.IGNORECASE)
 
 
@@ -111,12 +115,15 @@ def is_error(body: Mapping[str, Any]) -> bool:
 
 def _build(status: int, body: Any, reason: Reason, origin: Origin | None) -> APIStatusError:
     cls = _class_for(status, reason)
+    text = reason.message or "the server gave no reason"
+    if len(text) > _LONGEST:
+        text = f"{text[:_LONGEST]}..."
+    end = "" if text.endswith(".") else "."
     head = f"{status} {reason.kind}".rstrip()
-    what = f"{head}: {reason.message or 'the server gave no reason'}"
-    what = what if what.endswith(".") else f"{what}."
-    fix = _fix(cls, reason, origin, body)
-    error = cls(f"{what} {fix}".rstrip(), body=body)
+    error = cls(f"{head}: {text}{end} {_fix(cls, reason, origin, body)}".rstrip(), body=body)
     error.status_code = status
+    if isinstance(error, RateLimitError) and (found := _CONCURRENCY_TEXT.search(reason.message)):
+        error.concurrency_limit = int(found[1])
     error.is_retryable = cls.is_retryable or status in _MAY_PASS
     return error
 

@@ -78,6 +78,10 @@ class RetryPolicy:
         asked = error.retry_after if isinstance(error, APIStatusError) else None
         if asked is not None:
             return asked if asked <= self.retry_after_limit else None
+        return self.backoff(attempt)
+
+    def backoff(self, attempt: int) -> float:
+        """Seconds to wait if the server does not say how long, after `attempt` earlier waits."""
         doublings = min(attempt, 64)  # more would overflow, and are over any maximum
         return min(self.maximum, self.initial * 2.0**doublings) * self.spread(0.5, 1.0)
 

@@ -1,15 +1,17 @@
 """How the plan is reached: the key, the address, retries, timeouts, headers, proxy and certificates."""
 
+import math
 import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, cast
+from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
 from stepplan import endpoint
-from stepplan.arguments import SECONDS, text, wrong_type
+from stepplan.arguments import SECONDS, text, whole_number, wrong_type
 from stepplan.endpoint import Endpoint, Region
 from stepplan.errors import InvalidRequestError
 from stepplan.headers import checked
@@ -20,6 +22,9 @@ _KEY_VARIABLES = ("STEP_API_KEY", "STEPFUN_API_KEY")
 _SCHEME = re.compile(r"^(authorization\s*:\s*)?bearer(\s+|$)", re.IGNORECASE)
 _LEGAL_KEY = re.compile(r"[!-~]+")
 _AROUND = " \t\r\n\"'"
+_CONCURRENCY = whole_number("at least 1", lambda value: 1 <= value < math.inf)
+_PLANS_CONCURRENCY = 8
+"""What plans take at least: users report 8 to 10 requests of an account at a time."""
 _DEFAULT_POLICY = RetryPolicy()
 
 
@@ -44,6 +49,8 @@ class Settings:
         timeout: Seconds for a whole (not streamed) answer. No wait before a retry is longer. Default: 600.
         stream_timeout: Seconds that a stream may go on without an event; pings do not count. Default: 120, or a lesser
             `timeout`.
+        max_concurrency: How many requests of the account may run at a time in this process; others wait in line.
+            Default: 8 if the base URL's path is `/step_plan`, else no limit.
         headers: Sent with every request; they replace the default ones of the same name. Default: none.
         proxy: A proxy's URL. Default: the environment's `HTTPS_PROXY` and the like.
         verify: False leaves TLS certificates unchecked; a path names a file of accepted authorities. Default: True.
@@ -62,6 +69,7 @@ class Settings:
     connect_timeout: float
     timeout: float
     stream_timeout: float
+    max_concurrency: int | None
     headers: Mapping[str, str] = field(repr=False)
     proxy: str | None = field(repr=False)
     verify: bool | str
@@ -77,6 +85,7 @@ class Settings:
         connect_timeout: float | None = None,
         timeout: float | None = None,
         stream_timeout: float | None = None,
+        max_concurrency: int | None = None,
         headers: Mapping[str, str] | None = None,
         proxy: str | None = None,
         verify: bool | str | os.PathLike[str] | None = None,
@@ -96,6 +105,11 @@ class Settings:
             put(self, "timeout", SECONDS("timeout", 600.0 if timeout is None else timeout))
             silence = min(120.0, self.timeout) if stream_timeout is None else stream_timeout
             put(self, "stream_timeout", SECONDS("stream_timeout", silence))
+            put(
+                self,
+                "max_concurrency",
+                None if max_concurrency is None else _CONCURRENCY("max_concurrency", max_concurrency),
+            )
             put(self, "headers", checked("headers", {} if headers is None else headers))
             put(self, "proxy", None if proxy is None else text("proxy", proxy))
             put(self, "verify", _verify(verify))
@@ -140,6 +154,13 @@ class Settings:
     def host(self) -> str:
         """The host that `root` names."""
         return self.endpoint.host
+
+    @property
+    def concurrency(self) -> float:
+        """How many requests of the account may run at a time; infinity if there is no limit."""
+        if self.max_concurrency is not None:
+            return self.max_concurrency
+        return _PLANS_CONCURRENCY if urlsplit(self.root).path == "/step_plan" else math.inf
 
     @property
     def key_source(self) -> str:

@@ -1,24 +1,29 @@
-"""Connections: the one module that knows httpx.
+"""Connections: which pool a call uses, and when pools are closed.
 
-Pools are shared by everything in the process: one per TLS and proxy settings, and for async one per event loop.
+A client holds no connection. The process has one pool for each proxy and TLS setting, and for async one in each event
+loop; all clients with these settings share it. Async pools run on aiohttp if `httpx-aiohttp` is installed
+(`stepplan[aiohttp]`), and on httpx alone if it is not, as uvicorn does with uvloop.
 """
 
-import _thread
 import asyncio
 import atexit
 import contextlib
+import importlib
 import os
 import re
 import ssl
+import sys
 import threading
-from collections.abc import AsyncGenerator, Callable, Iterator
+import weakref
+from collections.abc import Callable, Iterable
 from http.cookiejar import CookieJar, DefaultCookiePolicy
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, cast
 
 import httpx
 
-from stepplan.errors import APIConnectionError, APITimeoutError, InvalidRequestError, StepPlanError
-from stepplan.exchange import Head, HTTPRequest
+from stepplan import gate
+from stepplan.errors import InvalidRequestError
+from stepplan.settings import Settings
 
 T = TypeVar("T")
 
@@ -44,24 +49,53 @@ class AsyncHTTPClient(Protocol):
 
 
 PoolKey = tuple[str | None, bool | str]
-"""Proxy and `verify`: what connections cannot differ in within one pool."""
+"""Proxy and `verify`: the settings that all connections of a pool share."""
 
-# No limit on connections: a limit makes requests wait in line unseen, and the plan has its own.
+
+def pool_key(settings: Settings) -> PoolKey:
+    """Which pool a client with these settings uses."""
+    return settings.proxy, settings.verify
+
+
+class Client(Protocol):
+    """A client of ours: what its calls need of it."""
+
+    settings: Settings
+    http_client: Any
+
+
+class Call:
+    """A call that is running.
+
+    Args:
+        client: The client that makes it.
+
+    Attributes:
+        pool: The pool that it uses, or the client that was handed in; `None` before it sends.
+    """
+
+    def __init__(self, client: Client) -> None:
+        self.client = client
+        self.pool: Any = None
+
+
+# No limit on connections: requests would wait for one unseen. The gate limits what runs at a time.
 _LIMITS = httpx.Limits(max_connections=None, max_keepalive_connections=100, keepalive_expiry=30.0)
 _PROXY_VARIABLES = ("ALL_PROXY", "HTTPS_PROXY", "HTTP_PROXY", "all_proxy", "https_proxy", "http_proxy")
+_PATIENCE_AT_EXIT = 1.0
+"""Seconds in which the event loop of another thread should have closed its connections when the process ends."""
+
+# --------------------------------------------------------------------------------------------------------- making pools
 
 _lock = threading.RLock()
 _contexts: dict[bool | str, ssl.SSLContext] = {}
-_sync: dict[PoolKey, httpx.Client] = {}
-_async: dict[asyncio.AbstractEventLoop, dict[PoolKey, tuple[httpx.AsyncClient, AsyncGenerator[None]]]] = {}
-_of_parent: list[object] = []
 
 
 def _tls(verify: bool | str) -> ssl.SSLContext:
     """One context per setting per process: it costs 25 ms and 750 KB.
 
     Raises:
-        InvalidRequestError: `verify` names no file of authorities.
+        InvalidRequestError: `verify` does not name a file of certificate authorities.
     """
     with _lock:
         if verify not in _contexts:
@@ -72,7 +106,9 @@ def _tls(verify: bool | str) -> ssl.SSLContext:
                     else ssl.create_default_context(cafile=verify)
                 )
             except OSError as error:
-                raise InvalidRequestError(f"verify={verify!r}: no readable file of authorities ({error}).") from error
+                raise InvalidRequestError(
+                    f"verify={verify!r} is not a readable file of certificate authorities ({error})."
+                ) from error
         return _contexts[verify]
 
 
@@ -81,13 +117,36 @@ def _new(cls: Callable[..., T], proxy: str | None, tls: ssl.SSLContext) -> T:
     no_cookies = CookieJar(DefaultCookiePolicy(allowed_domains=()))
     try:
         return cls(proxy=proxy, verify=tls, limits=_LIMITS, timeout=None, cookies=no_cookies)
-    except (ImportError, ValueError, httpx.InvalidURL) as error:  # SOCKS without its package, or no proxy's URL
+    except (ImportError, ValueError, httpx.InvalidURL) as error:  # SOCKS without its package, or not a proxy's URL
         named = [f"{name}={os.environ[name]}" for name in _PROXY_VARIABLES if name in os.environ]
         settings = re.sub(r"(?<=[/=])[^/@]*@", "***@", ", ".join(named) if proxy is None else f"proxy={proxy}")
         raise InvalidRequestError(
             f"The proxy settings cannot be used ({settings}): use an http:// proxy, install httpx[socks], or unset the "
             "variable."
         ) from error
+
+
+def _prepare(verify: bool | str) -> None:
+    """What would block an event loop: reading certificates, importing aiohttp."""
+    _tls(verify)
+    _async_class()
+
+
+def _async_class() -> type[httpx.AsyncClient]:
+    """The async client to make pools of."""
+    try:
+        importlib.import_module("httpx_aiohttp")
+        from stepplan.aiohttp_transport import AiohttpClient  # noqa: PLC0415
+    except ImportError:
+        return httpx.AsyncClient
+    return AiohttpClient
+
+
+# ----------------------------------------------------------------------------------------------------------- sync pools
+
+_sync: dict[PoolKey, httpx.Client] = {}
+_calls: set[Call] = set()
+"""The running sync calls. The driver says why they have to be kept from the garbage collector."""
 
 
 def sync_pool(key: PoolKey) -> httpx.Client:
@@ -99,132 +158,170 @@ def sync_pool(key: PoolKey) -> httpx.Client:
     return pool
 
 
+def join(call: Call) -> Any:
+    """What a call sends with: a pool, which is not closed until the call leaves, or the client that was handed in."""
+    with _lock:
+        http = call.client.http_client
+        call.pool = sync_pool(pool_key(call.client.settings)) if http is None else http
+        _calls.add(call)
+    return call.pool
+
+
+def leave(call: Call) -> None:
+    """The call is over."""
+    _calls.discard(call)
+
+
+def calls_of(client: object) -> list[Any]:
+    """The running sync calls of a client."""
+    return [call for call in _calls.copy() if call.client is client]
+
+
 def close_sync_pool(key: PoolKey) -> None:
-    """Close the pool for these settings; the next request opens a new one."""
-    if pool := _sync.pop(key, None):
-        pool.close()
+    """Close the pool for these settings, unless a call is using it. The next call opens a new one."""
+    with _lock:
+        pool = _sync.get(key)
+        if pool is None or any(call.pool is pool for call in _calls.copy()):
+            return
+        del _sync[key]
+    pool.close()
 
 
-async def async_pool(key: PoolKey) -> httpx.AsyncClient:
-    """The running loop's pool for these settings. A connection works only in the loop that opened it."""
-    pools = _async.setdefault(asyncio.get_running_loop(), {})
-    if key not in pools:
-        for loop in list(_async):  # a copy, because other threads' loops come and go
-            if loop.is_closed():
-                _async.pop(loop, None)
-    tls = _contexts.get(key[1])
-    if tls is None:  # reading the authorities' file must not hold up the loop
-        tls = await asyncio.to_thread(_tls, key[1])
-    if key not in pools:
-        pool = _new(httpx.AsyncClient, key[0], tls)
-        pools[key] = (pool, _closed_with_loop(pool))
-        await anext(pools[key][1])
-    return pools[key][0]
+# ---------------------------------------------------------------------------------------------------------- async pools
 
 
-async def _closed_with_loop(pool: httpx.AsyncClient) -> AsyncGenerator[None]:
-    """Suspended for the loop's life: `asyncio.run` ends a loop's async generators before it closes the loop."""
-    try:
-        yield
-    finally:
-        await pool.aclose()
+class LoopPools:
+    """The pools of one event loop, and the calls that are running in it.
 
-
-async def close_async_pool(key: PoolKey) -> None:
-    """Close the running loop's pool for these settings; the next request opens a new one."""
-    if entry := _async.get(asyncio.get_running_loop(), {}).pop(key, None):
-        await entry[1].aclose()
-
-
-class Reply:
-    """A reply of a sync client that is being read.
-
-    The garbage collector may end a reader that was left at any moment, in the middle of httpcore's work too, whose lock
-    this thread then holds: whatever closes the connection there and then waits for itself forever. So an open reply is
-    kept from the collector, which would close it by ending httpcore's own generators; `leave` is how it is closed then.
+    They are closed with the loop: asyncio then calls `aclose` of whatever its hook for async generators was given.
     """
 
-    def __init__(self, response: Any) -> None:
-        self._response = response
-        self._chunks: Iterator[bytes] = response.iter_bytes()
-        _open.add(self)
+    def __init__(self) -> None:
+        self._pools: dict[PoolKey, httpx.AsyncClient] = {}
+        self._calls: weakref.WeakSet[Call] = weakref.WeakSet()
 
-    def read(self) -> bytes:
-        """The next bytes, `b""` at the end."""
-        return next(self._chunks, b"")
+    async def pool(self, key: PoolKey) -> httpx.AsyncClient:
+        """The loop's pool for these settings."""
+        if key not in self._pools:
+            _forget_closed_loops()
+            if key[1] not in _contexts or "httpx_aiohttp" not in sys.modules:
+                await asyncio.to_thread(_prepare, key[1])
+            if key not in self._pools:
+                self._pools[key] = _new(_async_class(), key[0], _tls(key[1]))
+                self._close_with_loop()
+        return self._pools[key]
 
-    def close(self) -> None:
-        """Free the connection."""
-        _open.discard(self)
-        self._response.close()
+    async def join(self, call: Call) -> Any:
+        """As the sync `join`."""
+        http = call.client.http_client
+        call.pool = await self.pool(pool_key(call.client.settings)) if http is None else http
+        self._calls.add(call)
+        return call.pool
 
-    def leave(self) -> None:
-        """Free the connection in a thread of its own, and wait for that as long as it should take."""
-        closed = _thread.allocate_lock()
-        closed.acquire()
+    def leave(self, call: Call) -> None:
+        """The call is over."""
+        self._calls.discard(call)
 
-        def close() -> None:
-            self.close()
-            closed.release()
+    def calls_of(self, client: object) -> list[Any]:
+        """The running calls of a client in this loop."""
+        return [call for call in self._calls if call.client is client]
 
-        with contextlib.suppress(RuntimeError):  # the interpreter ends: no thread can be started any more
-            _thread.start_new_thread(close, ())  # `threading` has locks of its own
-            closed.acquire(timeout=0.1)
+    async def close_pool(self, key: PoolKey) -> None:
+        """Close the loop's pool for these settings, unless a call is using it. The next call opens a new one."""
+        pool = self._pools.get(key)
+        if pool is not None and not any(call.pool is pool for call in self._calls):
+            del self._pools[key]
+            await pool.aclose()
+
+    async def aclose(self) -> None:
+        """Close all pools."""
+        pools, self._pools = self._pools, {}
+        for pool in pools.values():
+            await pool.aclose()
+
+    def abandon(self) -> None:
+        """Close all pools of a loop that is closed: there is nothing to wait for any more, so no loop is needed."""
+        closing = self.aclose()
+        with contextlib.suppress(Exception):
+            closing.send(None)
+        closing.close()
+
+    def _close_with_loop(self) -> None:
+        hook = cast("Callable[[object], None] | None", sys.get_asyncgen_hooks().firstiter)
+        if hook is not None:
+            with contextlib.suppress(ResourceWarning):  # `shutdown_asyncgens` was called, and yet the loop goes on
+                hook(self)
 
 
-_open: set[Reply] = set()
+_async: dict[asyncio.AbstractEventLoop, LoopPools] = {}
 
 
-def _close_all() -> None:
-    for key in list(_sync):
-        close_sync_pool(key)
+def loop_pools() -> LoopPools:
+    """The running event loop's pools. A connection works only in the loop that opened it.
+
+    Raises:
+        InvalidRequestError: No asyncio event loop is running.
+    """
+    try:
+        loop = asyncio.get_running_loop()
+    except RuntimeError:
+        raise InvalidRequestError(
+            "No asyncio event loop is running, and AsyncClient needs one: under trio, call the sync Client in a thread "
+            "(trio.to_thread.run_sync)."
+        ) from None
+    return _async.get(loop) or _async.setdefault(loop, LoopPools())
+
+
+def _forget_closed_loops() -> None:
+    for loop in list(_async):  # a copy, because other threads' loops come and go
+        if loop.is_closed() and (pools := _async.pop(loop, None)):
+            pools.abandon()
+
+
+# ------------------------------------------------------------------------------------------------------- ends and forks
+
+_of_parent: list[object] = []
+
+
+def reset() -> None:
+    """Forget connections, certificates and gates, for tests: what one did is not found by the next.
+
+    Pools of event loops that are open stay; they are closed with their loop.
+    """
+    _close_sync(_sync)
+    _forget_closed_loops()
+    _contexts.clear()
+    gate.reset()
+
+
+def _close_sync(keys: Iterable[PoolKey]) -> None:
+    for key in list(keys):
+        if pool := _sync.pop(key, None):
+            pool.close()
+
+
+def _at_exit() -> None:
+    """Close what would otherwise be complained about when the interpreter takes everything apart."""
+    _close_sync(_sync)
+    _forget_closed_loops()
+    for loop, pools in list(_async.items()):
+        with contextlib.suppress(Exception):
+            if loop.is_running():
+                asyncio.run_coroutine_threadsafe(pools.aclose(), loop).result(_PATIENCE_AT_EXIT)
+            else:
+                loop.run_until_complete(pools.aclose())
 
 
 def _after_fork() -> None:
-    """A child has its own pools. It keeps the parent's as they are: to close them would disturb what both share."""
-    global _lock, _sync, _async
-    _of_parent.extend((_sync, _async))
-    _lock, _sync, _async = threading.RLock(), {}, {}
+    """After a fork, start with empty pools.
 
-
-def build(http: Any, request: HTTPRequest) -> Any:
-    """The request as this client (`httpx` or the like, sync or async) wants it."""
-    # Waiting for a connection is not reading: it has no limit of its own.
-    timeout = (request.connect_timeout, request.read_timeout, request.read_timeout, None)
-    key = request.key
-    return http.build_request(
-        request.method,
-        request.url,
-        headers={**({"authorization": f"Bearer {key.get_secret_value()}"} if key else {}), **request.headers},
-        content=request.content,
-        timeout=timeout,
-    )
-
-
-def head(reply: Any) -> Head:
-    """Status and headers of a client's reply."""
-    return Head(reply.status_code, {name.lower(): value for name, value in reply.headers.items()})
-
-
-def connection_error(error: Exception, host: str) -> StepPlanError:
-    """Our error for one of httpx, or of a library with the same names.
-
-    Raises:
-        Exception: The error itself, if it is no transport's.
+    The inherited ones stay referenced: closing them would shut down sockets that the parent uses.
     """
-    names = {cls.__name__ for cls in type(error).__mro__}
-    what = f"{type(error).__name__}: {error}".rstrip(": ")
-    if "TimeoutException" in names:
-        setting = "connect_timeout" if "ConnectTimeout" in names else "timeout, or stream_timeout if streamed"
-        failure: StepPlanError = APITimeoutError(f"{host} did not answer in time ({what}): see {setting}.")
-    elif "TransportError" in names or "StreamError" in names or "DecodingError" in names:
-        failure = APIConnectionError(f"The connection to {host} failed ({what}).")
-    else:
-        raise error
-    failure.__cause__ = error
-    return failure
+    global _lock, _sync, _async, _calls
+    _of_parent.extend((_sync, _async, _calls))
+    _lock, _sync, _async, _calls = threading.RLock(), {}, {}, set[Call]()
 
 
-atexit.register(_close_all)
+atexit.register(_at_exit)
 if hasattr(os, "register_at_fork"):  # pragma: no branch - Windows cannot fork
     os.register_at_fork(after_in_child=_after_fork)

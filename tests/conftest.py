@@ -2,6 +2,8 @@
 
 import asyncio
 import os
+import subprocess
+from multiprocessing.process import BaseProcess
 
 import pytest
 from hypothesis import settings
@@ -27,3 +29,15 @@ def _no_settings_from_outside(request: pytest.FixtureRequest, monkeypatch: pytes
     for name in list(os.environ):
         if name.startswith(_FOREIGN):
             monkeypatch.delenv(name)
+
+
+@pytest.fixture(autouse=True)
+def _processes_are_marked(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A test that starts a process says so, so that the quick ones can be run alone."""
+
+    def refuse(*_: object, **__: object) -> None:
+        pytest.fail("A test that starts a process is marked: @pytest.mark.interpreter")
+
+    if not {"interpreter", "live"} & set(request.keywords):
+        monkeypatch.setattr(subprocess.Popen, "__init__", refuse)
+        monkeypatch.setattr(BaseProcess, "start", refuse)

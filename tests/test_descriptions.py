@@ -28,7 +28,7 @@ def sections(documented: type) -> dict[str, str]:
     body = re.search(r"^(?:Args|Attributes):\n(.*?)(?=^\S|\Z)", text, re.DOTALL | re.MULTILINE)
     assert body is not None
     entries = re.findall(r"^    (\w+): (.*?)(?=^    \w|\Z)", body[1], re.DOTALL | re.MULTILINE)
-    return {RENAMED.get(name, name): plain(description) for name, description in entries}
+    return {RENAMED.get(str(name), str(name)): plain(description) for name, description in entries}
 
 
 def attribute_docstrings(module: ModuleType) -> dict[str, str]:

@@ -6,6 +6,8 @@ import sys
 from importlib.metadata import entry_points
 from pathlib import Path
 
+import pytest
+
 SUITE = """
 import httpx
 from stepplan.sandbox import Turn
@@ -73,11 +75,13 @@ def test_pytest_finds_the_plugin() -> None:
     assert found.value == "pytest_stepplan"
 
 
+@pytest.mark.interpreter
 def test_the_fixture_is_a_fresh_sandbox_for_each_test(tmp_path: Path) -> None:
     done = run(tmp_path, SUITE)
     assert "2 passed" in done.stdout, done.stdout + done.stderr
 
 
+@pytest.mark.interpreter
 def test_without_a_web_server_only_a_test_that_uses_the_fixture_fails_and_names_the_extra(tmp_path: Path) -> None:
     done = run(tmp_path, NO_SERVER)
     assert "1 passed, 1 error" in done.stdout, done.stdout + done.stderr
@@ -85,11 +89,13 @@ def test_without_a_web_server_only_a_test_that_uses_the_fixture_fails_and_names_
     assert "Traceback" not in done.stdout
 
 
+@pytest.mark.interpreter
 def test_a_project_that_does_not_use_the_fixture_imports_nothing_of_ours(tmp_path: Path) -> None:
     done = run(tmp_path, IMPORTS)
     assert "1 passed" in done.stdout, done.stdout + done.stderr
 
 
+@pytest.mark.interpreter
 def test_the_plugin_adds_less_than_20_ms_to_the_start_of_pytest() -> None:
     done = subprocess.run([sys.executable, "-c", COST], capture_output=True, text=True, timeout=60, check=True)
     assert float(done.stdout) < 0.02

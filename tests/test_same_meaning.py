@@ -3,7 +3,6 @@
 What goes over the wire is compared: the body, the headers, and how long an answer is waited for.
 """
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -19,37 +18,12 @@ from stepplan.integration.fields import SharedFields
 from stepplan.integration.names import ALIASES
 from stepplan.integration.options import CALL_OPTIONS
 from stepplan.integration.schemas import class_schema
-from stepplan.sandbox import Fault, RecordedRequest, Sandbox, Turn
+from stepplan.sandbox import Fault, Sandbox, Turn
+from tests.support.adapters import ADAPTERS, HI, LANGCHAIN, LLAMA_INDEX, langchain, llama_index, settings_of
 
 pytestmark = pytest.mark.filterwarnings("ignore:Messages does not document tool_choice")
 
-HI: dict[str, Any] = {"model": "step-3.7-flash", "messages": [{"role": "user", "content": "Hi"}]}
 LIMIT: dict[str, Any] = {"max_tokens": 32_768}
-
-Ask = Callable[..., RecordedRequest]
-
-
-def settings_of(plan: Sandbox) -> dict[str, Any]:
-    return {"base_url": plan.base_url, "api_key": plan.api_key, "max_retries": 0}
-
-
-def langchain(plan: Sandbox, protocol: ProtocolName, of_model: dict[str, Any], of_call: dict[str, Any]) -> None:
-    ChatStepPlan(protocol=protocol, **{**settings_of(plan), **of_model}).invoke([("user", "Hi")], **of_call)
-
-
-def llama_index(plan: Sandbox, protocol: ProtocolName, of_model: dict[str, Any], of_call: dict[str, Any]) -> None:
-    StepPlan(protocol=protocol, **{**settings_of(plan), **of_model}).chat([ChatMessage("Hi")], **of_call)
-
-
-def llama_index_standing(
-    plan: Sandbox, protocol: ProtocolName, of_model: dict[str, Any], of_call: dict[str, Any]
-) -> None:
-    """Options of a call may stand in `additional_kwargs`, too."""
-    standing = {"additional_kwargs": of_call} if of_call else {}
-    llama_index(plan, protocol, {**of_model, **standing}, {})
-
-
-ADAPTERS = pytest.mark.parametrize("adapter", [langchain, llama_index, llama_index_standing])
 
 # An option, and what it becomes: over Chat Completions, and over Messages (`None`: refused there).
 OPTIONS: list[tuple[dict[str, Any], dict[str, Any] | None, dict[str, Any] | None]] = [
@@ -198,7 +172,9 @@ def test_an_option_of_calls_means_the_same_everywhere(
 
 
 def test_every_option_and_alias_is_among_those_compared() -> None:
-    compared = {name for options, *_ in (*OPTIONS, *CALLS) for name in options}
+    compared = {name for options, *_ in OPTIONS for name in options} | {
+        name for options, _ in CALLS for name in options
+    }
     assert compared >= CALL_OPTIONS
     model_alone = {"api_key", "base_url", "async_http_client", "http_async_client"}
     assert {alias for alias, own in ALIASES.items() if own not in model_alone and alias not in model_alone} <= compared
@@ -209,16 +185,15 @@ def test_a_key_and_an_address_have_the_same_aliases(plan: Sandbox, alias: str) -
     own = ALIASES[alias]
     value = settings_of(plan)[own]
     others = {name: other for name, other in settings_of(plan).items() if name != own}
-    assert ChatStepPlan(**{alias: value, **others}).invoke("Hi").text
-    assert StepPlan(**{alias: value, **others}).complete("Hi").text
+    assert LANGCHAIN(**{alias: value, **others}).invoke("Hi").text
+    assert LLAMA_INDEX(**{alias: value, **others}).complete("Hi").text
 
 
 def test_the_async_client_has_the_name_of_either_framework() -> None:
-    client: Any = object()
+    client = object()
     for name in ("http_async_client", "async_http_client"):
-        fields: dict[str, Any] = {name: client}
-        assert ChatStepPlan(**fields).http_async_client is client
-        assert StepPlan(**fields).async_http_client is client
+        assert LANGCHAIN(**{name: client}).http_async_client is client
+        assert LLAMA_INDEX(**{name: client}).async_http_client is client
 
 
 @pytest.mark.parametrize("name", ["timeout", "request_timeout"])
@@ -237,18 +212,20 @@ def test_a_timeout_holds_for_streams(plan: Sandbox, name: str, place: str) -> No
     of_model, of_call = ({name: 0.2}, {}) if place == "model" else ({}, {name: 0.2})
     plan.script(*[Turn(text="Late.", fault=Fault(stall_after=1))] * 2)
     with pytest.raises(APITimeoutError):
-        list(ChatStepPlan(**settings_of(plan), **of_model).stream("Hi", **of_call))
+        list(LANGCHAIN(**settings_of(plan), **of_model).stream("Hi", **of_call))
     with pytest.raises(APITimeoutError):
-        list(StepPlan(**settings_of(plan), **of_model).stream_chat([ChatMessage("Hi")], **of_call))
+        list(LLAMA_INDEX(**settings_of(plan), **of_model).stream_chat([ChatMessage("Hi")], **of_call))
 
 
-def test_a_stream_timeout_is_kept_unless_a_later_timeout_takes_its_place() -> None:
-    for cls in (ChatStepPlan, StepPlan):
-        timeouts: Any = lambda model: (model._settings.timeout, model._settings.stream_timeout)  # noqa: E731
-        assert timeouts(cls()) == (600, 120)
-        assert timeouts(cls(timeout=5)) == (5, 5)
-        assert timeouts(cls(timeout=900)) == (900, 120)
-        assert timeouts(cls(timeout=5, stream_timeout=60)) == (5, 60)
+def test_a_timeout_that_is_less_than_that_of_streams_is_theirs_too_unless_they_have_their_own() -> None:
+    def timeouts(**fields: float) -> set[tuple[float, float]]:
+        made = [cls(**fields)._settings for cls in (LANGCHAIN, LLAMA_INDEX)]
+        return {(settings.timeout, settings.stream_timeout) for settings in made}
+
+    assert timeouts() == {(600, 120)}
+    assert timeouts(timeout=5) == {(5, 5)}
+    assert timeouts(timeout=900) == {(900, 120)}
+    assert timeouts(timeout=5, stream_timeout=60) == {(5, 60)}
 
 
 @pytest.mark.parametrize("place", ["model", "call"])
@@ -265,100 +242,24 @@ def test_tools_of_either_framework_and_functions_become_the_same(plan: Sandbox) 
         """The time."""
         return zone
 
-    expected = {"name": "now", "parameters": {"type": "object", "required": ["zone"]}}
     sent: list[Any] = []
-    for given in (tool(now), now):
-        langchain(plan, "openai", {}, {"tools": [given]})
-        sent += plan.requests[-1].body["tools"]
-    for given in (FunctionTool.from_defaults(now), now):
-        llama_index(plan, "openai", {}, {"tools": [given]})
+    for ask, given in (
+        (langchain, tool(now)),
+        (langchain, now),
+        (llama_index, FunctionTool.from_defaults(now)),
+        (llama_index, now),
+    ):
+        ask(plan, "openai", {}, {"tools": [given]})
         sent += plan.requests[-1].body["tools"]
     for function in (item["function"] for item in sent):
-        assert function["name"] == expected["name"]
+        assert function["name"] == "now"
         assert function["description"].endswith("The time.")
         assert function["parameters"]["type"] == "object"
         assert function["parameters"]["required"] == ["zone"]
         assert function["parameters"]["properties"]["zone"]["type"] == "string"
 
 
-WRONG: list[tuple[dict[str, Any], str]] = [
-    ({"max_tokens": True}, "max_tokens must be a whole number over 0, not True"),
-    ({"max_tokens": 0}, "max_tokens=0 is out of range"),
-    ({"max_tokens": "9"}, "max_tokens must be a whole number"),
-    ({"max_completion_tokens": 1.5}, "max_tokens=1.5 is not a whole number"),
-    ({"temperature": "hot"}, "temperature must be a number from 0 to 2"),
-    ({"temperature": float("nan")}, "temperature=nan is out of range"),
-    ({"temperature": [0.5]}, "temperature must be a number"),
-    ({"top_p": False}, "top_p must be a number"),
-    ({"top_k": 501}, "top_k=501 is out of range"),
-    ({"frequency_penalty": {}}, "frequency_penalty must be a number"),
-    ({"stop": 5}, "stop must be a sequence of strings"),
-    ({"stop": ["a", 5]}, "stop may hold strings only"),
-    ({"model": 5}, "model must be a string"),
-    ({"model": ""}, "model must not be empty"),
-    ({"reasoning_effort": 3}, "reasoning_effort must be a string"),
-    ({"reasoning_effort": "extreme"}, "does not accept reasoning_effort='extreme'"),
-    ({"parallel_tool_calls": "no"}, "parallel_tool_calls must be True or False"),
-    ({"replay_reasoning": 1}, "replay_reasoning must be True or False"),
-    ({"stream_usage": "yes"}, "stream_usage must be True or False"),
-    ({"extra_body": "a"}, "extra_body must be a mapping"),
-    ({"extra_headers": ["a"]}, "headers must be a mapping"),
-    ({"timeout": "soon"}, "timeout must be a number of seconds"),
-    ({"timeout": 0}, "timeout=0 is out of range"),
-    ({"timeout": float("inf")}, "timeout=inf is out of range"),
-    ({"stream_timeout": True}, "stream_timeout must be a number of seconds"),
-    ({"max_retries": "2"}, "max_retries must be a whole number"),
-    ({"max_retries": -1}, "max_retries=-1 is out of range"),
-    ({"n": 2}, "'n' is not known here. A request brings one answer"),
-    ({"thinking": {"type": "enabled"}}, "'thinking' is not known here.*reasoning_effort"),
-    ({"temprature": 1}, "'temprature' is not known: did you mean 'temperature'"),
-]
-
-
-@pytest.mark.parametrize("place", ["model", "call"])
-@pytest.mark.parametrize(("options", "said"), WRONG, ids=lambda value: str(value)[:40])
-@ADAPTERS
-def test_a_wrong_value_is_refused_with_one_sentence_that_names_the_argument(
-    plan: Sandbox, adapter: Any, options: dict[str, Any], said: str, place: str
-) -> None:
-    given = (options, {}) if place == "model" else ({}, options)
-    with pytest.raises(InvalidRequestError, match=said):
-        adapter(plan, "openai", *given)
-    assert not plan.requests
-
-
-@pytest.mark.parametrize(
-    ("options", "said"),
-    [
-        ({"tools": 5}, "tools must be a list of tools"),
-        ({"tools": ["f"]}, "not a tool"),
-        (
-            {"tools": [{"type": "web_search_20250305", "name": "web_search"}]},
-            "'web_search', of type 'web_search_20250305'",
-        ),
-        ({"tool_choice": 7}, "tool_choice=7 is not"),
-        ({"tool_choice": "f"}, "tool_choice names 'f', but the tools are: none"),
-        ({"tool_choice": True}, "needs tools"),
-        ({"response_format": 3}, "response_format=3 is not understood"),
-        ({"api_key": "x"}, "'api_key' is an argument of the model"),
-    ],
-)
-@ADAPTERS
-def test_a_wrong_option_of_a_call_is_refused(plan: Sandbox, adapter: Any, options: dict[str, Any], said: str) -> None:
-    with pytest.raises(InvalidRequestError, match=said):
-        adapter(plan, "openai", {}, options)
-    assert not plan.requests
-
-
-@pytest.mark.parametrize("name", ["tools", "tool_choice", "response_format"])
-def test_an_option_of_calls_given_to_a_model_gets_the_sentence_that_says_where_it_goes(name: str) -> None:
-    for cls, said in ((ChatStepPlan, "bind_tools|with_structured_output"), (StepPlan, "additional_kwargs|to a call")):
-        fields: dict[str, Any] = {name: []}
-        with pytest.raises(InvalidRequestError, match=f"'{name}' is not known here.*({said})"):
-            cls(**fields)
-
-
-@pytest.mark.parametrize("cls", [ChatStepPlan, StepPlan])
+@pytest.mark.parametrize("cls", [LANGCHAIN, LLAMA_INDEX])
 def test_none_means_the_default_for_every_argument(cls: Any) -> None:
     default = cls()
     for name in cls.model_fields:
@@ -376,11 +277,13 @@ def test_none_given_to_a_call_means_what_the_model_has(plan: Sandbox, adapter: A
 
 
 def test_both_models_have_the_same_fields_but_for_what_their_frameworks_ask_for() -> None:
-    for cls in (ChatStepPlan, StepPlan):
-        differing = {
+    def differing(cls: type[SharedFields]) -> set[str]:
+        pairs = {name: (field, cls.model_fields[name]) for name, field in SharedFields.model_fields.items()}
+        return {
             name
-            for name, field in SharedFields.model_fields.items()
-            if (cls.model_fields[name].annotation, cls.model_fields[name].get_default(call_default_factory=True))
-            != (field.annotation, field.get_default(call_default_factory=True))
+            for name, (shared, own) in pairs.items()
+            if (shared.annotation, shared.default) != (own.annotation, own.default)
         }
-        assert differing == (set() if cls is ChatStepPlan else {"repair_history"})
+
+    assert differing(ChatStepPlan) == set()
+    assert differing(StepPlan) == {"repair_history"}

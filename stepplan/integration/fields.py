@@ -103,6 +103,10 @@ class SharedFields(BaseModel):
     stream_timeout: float | None = 120.0
     """Seconds that a stream may go on without an event; pings do not count. Default: 120, or a lesser `timeout`."""
 
+    max_concurrency: int | None = None
+    """How many requests of the account may run at a time in this process; others wait in line. Default: 8 if the base
+    URL's path is `/step_plan`, else no limit."""
+
     default_headers: Mapping[str, str] | None = Field(default=None, exclude=True, repr=False)
     """Sent with every request; they replace the default ones of the same name. Default: none."""
 

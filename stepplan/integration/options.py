@@ -15,7 +15,7 @@ from stepplan.settings import Settings
 
 REQUEST_OPTIONS = tuple(option.name for option in fields(Request) if option.name != "messages")
 _OF_CALLS_SETTINGS = ("timeout", "stream_timeout", "connect_timeout", "max_retries")
-_OF_MODELS_SETTINGS = ("api_key", "region", "base_url", "proxy", "verify", "default_headers")
+_OF_MODELS_SETTINGS = ("api_key", "region", "base_url", "max_concurrency", "proxy", "verify", "default_headers")
 SETTINGS_OPTIONS = (*_OF_CALLS_SETTINGS, *_OF_MODELS_SETTINGS)
 _MODEL_OPTIONS = (*REQUEST_OPTIONS, *SETTINGS_OPTIONS)
 

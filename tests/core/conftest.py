@@ -1,12 +1,15 @@
 """What the tests on real sockets share."""
 
+import asyncio
+import inspect
+import sys
 from collections.abc import Iterator
 
 import pytest
 
 from stepplan import transport
 from stepplan.sandbox import Sandbox
-from tests.support.clients import WAYS, Asker, Way, settings_for
+from tests.support.clients import TRANSPORTS, Asker, Way, settings_for
 
 
 @pytest.fixture
@@ -15,11 +18,27 @@ def plan(stepplan_sandbox: Sandbox) -> Sandbox:
     return stepplan_sandbox
 
 
-@pytest.fixture(params=WAYS)
-def way(request: pytest.FixtureRequest) -> Way:
-    """Each of the two clients."""
-    chosen: Way = request.param
-    return chosen
+def pytest_pycollect_makeitem(name: str, obj: object) -> None:
+    """Run every async test over both transports; other tests ask for `way` or `async_transport`."""
+    if name.startswith("test_") and asyncio.iscoroutinefunction(obj) and "way" not in inspect.signature(obj).parameters:
+        pytest.mark.usefixtures("async_transport")(obj)
+
+
+@pytest.fixture(params=TRANSPORTS)
+def async_transport(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Each of the libraries that async calls use; the second is used where it is installed."""
+    name: str = request.param
+    if name == "httpx":
+        monkeypatch.setitem(sys.modules, "httpx_aiohttp", None)
+    return name
+
+
+@pytest.fixture(params=["sync", *(f"async-{name}" for name in TRANSPORTS)])
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Way:
+    """Each of the two clients, and the async one over each transport."""
+    if request.param == "async-httpx":
+        monkeypatch.setitem(sys.modules, "httpx_aiohttp", None)
+    return "sync" if request.param == "sync" else "async"
 
 
 @pytest.fixture
@@ -29,10 +48,8 @@ def asker(way: Way, plan: Sandbox) -> Asker:
 
 
 @pytest.fixture
-def fresh_pools(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def fresh_pools() -> Iterator[None]:
     """No connection and no setting of another test is found again."""
-    pools: dict[transport.PoolKey, object] = {}
-    monkeypatch.setattr(transport, "_sync", pools)
+    transport.reset()
     yield
-    for key in list(pools):
-        transport.close_sync_pool(key)
+    transport.reset()

@@ -181,6 +181,7 @@ batch.run(sys.argv[1], sys.argv[2], settings=Settings(api_key=sys.argv[3], base_
 """
 
 
+@pytest.mark.interpreter
 def test_a_killed_run_loses_and_doubles_nothing(tmp_path: Path) -> None:
     count, kills = 300, 3
     source = write(tmp_path / "in.jsonl", [{"prompt": f"Prompt {number}"} for number in range(count)])

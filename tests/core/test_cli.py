@@ -3,6 +3,7 @@
 import json
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -228,7 +229,7 @@ def test_doctor_names_the_pay_as_you_go_platform(monkeypatch: pytest.MonkeyPatch
 def test_doctor_names_a_wrong_clock(
     plan: Sandbox, monkeypatch: pytest.MonkeyPatch, minutes: int, relation: str
 ) -> None:
-    now = time.time
-    monkeypatch.setattr("stepplan.cli.diagnosis.time.time", lambda: now() + minutes * 60)
+    ours = SimpleNamespace(time=lambda: time.time() + minutes * 60, monotonic=time.monotonic)
+    monkeypatch.setattr("stepplan.cli.diagnosis.time", ours)
     found = findings()["clock"]
     assert (found["status"], found["detail"]) == ("warning", f"90 minutes {relation} the server's")

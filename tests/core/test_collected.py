@@ -32,7 +32,7 @@ def test_collecting_a_stream_in_the_middle_of_the_pools_work_does_not_hang(plan:
         kept = Cycle(client.stream(REQUEST))
         next(kept.stream)
         del kept
-        pool: Any = transport.sync_pool(client._pool_key)
+        pool: Any = transport._sync[client._pool_key]
         with pool._transport._pool._optional_thread_lock:  # where httpcore is while it chooses a connection
             gc.collect()
 

@@ -121,6 +121,7 @@ def test_the_plan_and_other_servers_are_reached_without_a_warning(monkeypatch: p
         "http://API.STEPFUN.AI.:80",
         "http://ａｐｉ.stepfun.ai",
         "http://platform.stepfun.com",
+        "http://stepfun.ai/v1",
     ],
 )
 def test_no_key_goes_to_stepfun_unencrypted(url: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,6 +19,7 @@ from stepplan import (
     ProtocolName,
     QuotaExceededError,
     RateLimitError,
+    ResponseDecodeError,
     RetryPolicy,
 )
 from tests.support.clients import PROTOCOLS
@@ -146,6 +147,25 @@ def test_an_error_of_an_unknown_type_is_raised_once_with_its_reason(protocol: Pr
     ):
         check(outcome.error, InternalServerError, 500)
         assert outcome.opened == 1
+
+
+DEEP = ["[" * 2000 + "]" * 2000, '{"a":' * 2000 + "1" + "}" * 2000]
+AROUND = ["%s", '{"choices": %s}', '{"content": %s}', '{"error": %s}', '{"choices": [{"message": {"content": %s}}]}']
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+@pytest.mark.parametrize("deep", DEEP, ids=["array", "object"])
+@pytest.mark.parametrize("around", AROUND)
+def test_an_answer_that_is_nested_too_deeply_is_one_sentence(protocol: ProtocolName, deep: str, around: str) -> None:
+    text = around % deep
+    for outcome in (
+        send(protocol, [Reply([text.encode()], headers=JSON)], PATIENT),
+        stream(protocol, [Reply([text.encode()], headers=JSON)], PATIENT),
+        stream(protocol, [Reply([f"data: {text}\n\n".encode()])], PATIENT),
+    ):
+        assert isinstance(outcome.error, ResponseDecodeError)
+        assert len(str(outcome.error)) < 400
+        assert outcome.error.body == text
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)

@@ -197,14 +197,24 @@ def test_a_long_text_is_cut_in_the_message_and_whole_in_the_body(body: Any) -> N
         assert error.body == body
 
 
+def test_a_cause_that_is_named_late_in_a_long_text_is_found() -> None:
+    message = "x" * 5000 + " maximum context length exceeded"
+    assert type(refused(400, json.dumps({"error": {"message": message}}))) is ContextOverflowError
+    assert type(error_from_frame({"error": {"message": message}})) is ContextOverflowError
+
+
 @pytest.mark.parametrize("text", ["[" * 2000 + "]" * 2000, '{"error":' * 2000 + "1" + "}" * 2000])
 def test_a_deep_body_is_one_sentence(text: str) -> None:
     error = refused(400, text)
     assert type(error) is BadRequestError
     assert len(str(error)) < 500
     assert error.body == text
+
+
+def test_the_json_of_a_refusal_that_is_nested_too_deeply_is_a_value_error() -> None:
+    error = refused(400, "[" * 100_000 + "]" * 100_000)
     assert error.response is not None
-    with pytest.raises(ValueError, match="deep"):
+    with pytest.raises(ValueError, match="nested too deeply"):
         error.response.json()
 
 

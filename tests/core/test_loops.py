@@ -36,6 +36,7 @@ async def ask(client: AsyncClient, complaints: list[dict[str, Any]]) -> str:
     return whole.text
 
 
+@pytest.mark.usefixtures("async_transport")
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_one_client_works_in_one_loop_after_the_other_and_leaves_nothing(plan: Sandbox, protocol: Any) -> None:
     client, complaints = AsyncClient(settings_for(plan), protocol=protocol), list[dict[str, Any]]()
@@ -44,6 +45,7 @@ def test_one_client_works_in_one_loop_after_the_other_and_leaves_nothing(plan: S
     assert complaints == []
 
 
+@pytest.mark.usefixtures("async_transport")
 def test_one_client_works_in_the_loops_of_two_threads_at_once(plan: Sandbox) -> None:
     client, complaints, answers = AsyncClient(settings_for(plan)), list[dict[str, Any]](), list[str]()
 
@@ -61,6 +63,7 @@ def test_one_client_works_in_the_loops_of_two_threads_at_once(plan: Sandbox) -> 
     assert complaints == []
 
 
+@pytest.mark.usefixtures("async_transport")
 def test_pools_of_closed_loops_are_forgotten(plan: Sandbox) -> None:
     client = AsyncClient(settings_for(plan))
     for _ in range(5):
@@ -68,6 +71,7 @@ def test_pools_of_closed_loops_are_forgotten(plan: Sandbox) -> None:
     assert sum(loop.is_closed() for loop in transport._async) <= 1
 
 
+@pytest.mark.usefixtures("async_transport")
 def test_a_loop_that_ends_amid_a_stream_leaves_nothing(plan: Sandbox) -> None:
     client, complaints = AsyncClient(settings_for(plan)), list[dict[str, Any]]()
     kept: list[Any] = []
@@ -84,6 +88,7 @@ def test_a_loop_that_ends_amid_a_stream_leaves_nothing(plan: Sandbox) -> None:
     assert complaints == []
 
 
+@pytest.mark.usefixtures("async_transport")
 def test_a_loop_that_is_not_asyncio_runs_own(plan: Sandbox) -> None:
     loop = asyncio.new_event_loop()
     client = AsyncClient(settings_for(plan))
@@ -107,7 +112,7 @@ def test_a_client_can_be_copied_and_sent_to_another_process(cls: Any, plan: Sand
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 async def test_nothing_blocks_the_loop(plan: Sandbox, protocol: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STEP_API_KEY", plan.api_key)
-    monkeypatch.setattr(transport, "_contexts", {})
+    transport.reset()
     with blockbuster_ctx():
         client = AsyncClient(replace(settings_for(plan), api_key=None), protocol=protocol)
         assert (await client.send(REQUEST)).text
@@ -123,7 +128,7 @@ async def test_certificates_are_read_in_another_thread(plan: Sandbox, monkeypatc
         return read(**options)
 
     monkeypatch.setattr(httpx, "create_ssl_context", noted)
-    monkeypatch.setattr(transport, "_contexts", {})
+    transport.reset()
     client = AsyncClient(settings_for(plan))
     await asyncio.gather(client.send(REQUEST), client.send(REQUEST))
     assert len(readers) == 1
@@ -149,6 +154,7 @@ if child:
 """
 
 
+@pytest.mark.interpreter
 def test_a_child_that_is_forked_after_use_has_connections_of_its_own() -> None:
     def serve(server: RawServer, connection: socket.socket, number: int) -> None:
         while server.read_request(connection):
@@ -174,11 +180,13 @@ print(sorted(heavy & {name.partition(".")[0] for name in sys.modules}), "steppla
 """
 
 
+@pytest.mark.interpreter
 def test_importing_the_core_imports_nothing_it_does_not_need() -> None:
     done = subprocess.run([sys.executable, "-c", IMPORTED], capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout == "[] False\n"
 
 
+@pytest.mark.interpreter
 def test_a_process_that_ends_with_open_connections_says_nothing(plan: Sandbox) -> None:
     code = FORKED.partition("child = ")[0] + "next(client.stream(request)); print('done', end='')"
     command = [sys.executable, "-W", "error", "-c", code, plan.base_url, plan.api_key]

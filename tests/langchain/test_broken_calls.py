@@ -14,6 +14,7 @@ from langchain_stepplan import ChatStepPlan, ResponseDecodeError
 from langchain_stepplan._messages import to_messages
 from langchain_stepplan._replay import arguments_and_reason
 from stepplan import Message, ProtocolName, Text
+from stepplan import ToolCall as CoreToolCall
 from stepplan.sandbox import Sandbox, ToolCall, Turn
 from tests.support.agents.langchain import ask, create_agent, messages_of
 from tests.support.ways.langchain import WAYS, Models, Way, v3
@@ -67,6 +68,22 @@ async def test_a_broken_call_is_invalid_with_its_text_and_the_reason(
             assert message.content == message.content_blocks
         else:
             assert (broken["type"], broken["error"]) == ("invalid_tool_call", reason)
+
+
+@pytest.mark.filterwarnings("ignore:.*is in beta")
+@pytest.mark.parametrize("way", [*WAYS, v3])
+@pytest.mark.parametrize("version", ["v0", "v1"])
+async def test_a_broken_call_stays_at_its_position(way: Way, version: str, model_for: Models, plan: Sandbox) -> None:
+    broken = ToolCall("look", "{'place'}", "bad")
+    for protocol in ("openai", "anthropic"):
+        for calls in ([broken, GOOD], [GOOD, broken], [broken]):
+            plan.script(Turn(text="I look.", tool_calls=calls))
+            message = await way(model_for(protocol, output_version=version).bind_tools([look]), "go")
+            blocks = cast("list[dict[str, Any]]", message.content_blocks)
+            assert [block.get("id") for block in blocks] == [None, *(call.id for call in calls)]
+            results = [ToolMessage("ok", tool_call_id=str(call.id)) for call in calls]
+            sent = to_messages([message, *results])[0].content
+            assert [block.id for block in sent if isinstance(block, CoreToolCall)] == [call.id for call in calls]
 
 
 @pytest.mark.parametrize("way", WAYS)

@@ -128,6 +128,7 @@ asyncio.run(main())
 """
 
 
+@pytest.mark.interpreter
 def test_nothing_blocks_the_event_loop_from_the_first_call_on(protocol: ProtocolName, plan: Sandbox) -> None:
     """Not even reading the certificates, or a late import: in a process that has only imported the package."""
     assert run(UNBLOCKED, protocol, plan.base_url, plan.api_key) == ""
@@ -148,6 +149,7 @@ else:
 """
 
 
+@pytest.mark.interpreter
 def test_a_model_works_in_a_child_that_is_forked_after_use(protocol: ProtocolName, plan: Sandbox) -> None:
     assert run(FORKED, protocol, plan.base_url, plan.api_key) == ""
 
@@ -165,6 +167,7 @@ print(*(late & {"stepplan", "langchain_stepplan", "pydantic", "ssl", "certifi"})
 """
 
 
+@pytest.mark.interpreter
 def test_no_module_of_ours_is_imported_late(protocol: ProtocolName, plan: Sandbox) -> None:
     """A module that is first imported after a fork, or in an event loop, can hang or block there."""
     assert run(LATE, protocol, plan.base_url, plan.api_key) == ""
@@ -226,6 +229,7 @@ print(sorted(strange & set(sys.modules)), ours < core / 5)
 """
 
 
+@pytest.mark.interpreter
 def test_importing_brings_no_vendor_and_no_other_framework_and_takes_a_fraction_of_langchains_own_time() -> None:
     """About 60 ms where LangChain takes 900."""
     assert run(IMPORTED) == "[] True\n"

@@ -100,6 +100,7 @@ def test_a_copy_works_even_after_use(
     assert copied(model) == model
 
 
+@pytest.mark.interpreter
 def test_a_model_works_in_other_processes(model: ChatStepPlan) -> None:
     answer = model.invoke("hi")
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:

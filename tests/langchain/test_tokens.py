@@ -79,6 +79,7 @@ def test_ones_own_tokenizer_is_used() -> None:
         MODEL.get_token_ids("four")
 
 
+@pytest.mark.interpreter
 def test_estimates_import_no_tokenizer() -> None:
     program = (
         "import sys; from langchain_stepplan import ChatStepPlan; print(ChatStepPlan().get_num_tokens('hello'));"

@@ -131,6 +131,27 @@ def v3(events: Sequence[Event], protocol: ProtocolName) -> tuple[list[dict[str, 
 END = Finish("tool_calls", Usage(1, 2))
 
 
+DELTAS: list[tuple[TextDelta | ReasoningDelta | ToolCallDelta, dict[str, Any]]] = [
+    (ReasoningDelta(0, "First "), {"type": "reasoning-delta", "reasoning": "First "}),
+    (ReasoningDelta(0, "this."), {"type": "reasoning-delta", "reasoning": "this."}),
+    (TextDelta(1, "Let me "), {"type": "text-delta", "text": "Let me "}),
+    (TextDelta(1, "look."), {"type": "text-delta", "text": "look."}),
+    (ToolCallDelta(2, '{"place": '), {"type": "tool-call-delta", "args": '{"place": '}),
+    (ToolCallDelta(2, '"x"}'), {"type": "tool-call-delta", "args": '"x"}'}),
+]
+
+
+@pytest.mark.parametrize("protocol", ["openai", "anthropic"])
+def test_every_delta_is_sent_on_when_it_comes(protocol: ProtocolName) -> None:
+    source = V3Events(protocol)
+    source.add(MessageStart())
+    for event, delta in DELTAS:
+        if (event, delta) == DELTAS[4]:
+            source.add(ToolCallStart(2, "a", "look"))
+        sent = [v3_event for v3_event in source.add(event) if v3_event["event"] == "content-block-delta"]
+        assert [(v3_event["index"], v3_event["delta"]) for v3_event in sent] == [(event.index, delta)]
+
+
 def test_calls_whose_pieces_alternate_stay_apart() -> None:
     events = completed(
         MessageStart(),

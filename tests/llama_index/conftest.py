@@ -34,9 +34,7 @@ def llm(plan: Sandbox, protocol: ProtocolName) -> StepPlan:
 def forget_closed_loops() -> Generator[None]:
     gc.freeze()  # so that only what the test made is looked through, which is quick
     yield
-    for loop in list(transport._async):
-        if loop.is_closed():
-            del transport._async[loop]
+    transport.reset()
     gc.collect()
     gc.unfreeze()
 

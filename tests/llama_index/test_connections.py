@@ -8,7 +8,7 @@ import pytest
 from llama_index.core.base.llms.types import ChatMessage
 
 from llama_index_stepplan import StepPlan
-from stepplan import APIConnectionError, InvalidRequestError, ProtocolName
+from stepplan import APIConnectionError, InvalidRequestError, ProtocolName, transport
 from stepplan.sandbox import Sandbox
 from tests.support.fixtures import COMPOSED
 from tests.support.servers import RawServer, raw_server, response
@@ -83,8 +83,7 @@ async def test_certificates_may_be_left_unchecked(
         return make(**options)
 
     monkeypatch.setattr(httpx, "create_ssl_context", noted)
-    for kept in ("_contexts", "_sync"):  # what an earlier test made
-        monkeypatch.setattr(f"stepplan.transport.{kept}", {})
+    transport.reset()  # what an earlier test made
     llm = StepPlan(protocol=protocol, api_key="sk-x", base_url="https://127.0.0.1:1", verify=False, max_retries=0)
     with pytest.raises(APIConnectionError):
         await ask(llm, way, HI)

@@ -181,6 +181,7 @@ def test_a_structured_model_pickles_too(plan: Sandbox, protocol: ProtocolName, l
     assert isinstance(structured.complete("Where is 'Rome'?").raw, City)
 
 
+@pytest.mark.interpreter
 def test_a_pickle_works_in_another_process(plan: Sandbox) -> None:
     llm = make_llm(plan, "anthropic")
     script = "import pickle, sys; print(pickle.loads(sys.stdin.buffer.read()).complete('Hi').text)"
@@ -249,6 +250,7 @@ def test_a_subclass_may_add_fields() -> None:
         Tuned(modo="wild")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue] - what is tested
 
 
+@pytest.mark.interpreter
 def test_the_namespace_package_has_the_same_class() -> None:
     root = Path(__file__).parents[2]
     script = "import llama_index.llms.stepplan as n, llama_index_stepplan as s; assert n.StepPlan is s.StepPlan"

@@ -35,6 +35,7 @@ print(sorted(added), sorted(foreign & {name.partition(".")[0] for name in sys.mo
 """
 
 
+@pytest.mark.interpreter
 def test_importing_it_adds_nothing_to_llama_index_and_httpx_but_itself() -> None:
     assert run_script(IMPORTED) == "['llama_index_stepplan', 'stepplan'] []\n"
 
@@ -57,6 +58,7 @@ asyncio.run(main())
 """
 
 
+@pytest.mark.interpreter
 def test_nothing_blocks_the_event_loop_from_the_first_call_on(plan: Sandbox, protocol: ProtocolName) -> None:
     assert run_script(UNBLOCKED, protocol, plan.base_url, plan.api_key) == "done"
 
@@ -83,6 +85,7 @@ print("parent and child", end="")
 """
 
 
+@pytest.mark.interpreter
 def test_a_child_that_is_forked_after_use_can_use_it_too(plan: Sandbox, protocol: ProtocolName) -> None:
     assert run_script(FORKED, protocol, plan.base_url, plan.api_key) == "parent and child"
 

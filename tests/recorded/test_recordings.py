@@ -185,6 +185,7 @@ def _body(content: dict[str, Any]) -> Any:
 def test_minted_ids_and_the_order_of_fields_make_no_difference() -> None:
     match_body(_body(_chat("a", "b")), _body(_chat("x", "y")))
     match_body(_body({"model": "m", "messages": []}), _body({"messages": [], "model": "m"}))
+    match_body(_body({"description": "Adds.\n\n    Twice."}), _body({"description": "Adds.\n\nTwice. "}))
     use = {"type": "tool_use", "id": "a", "name": "f", "input": {"id": "mine"}}
     result = {"type": "tool_result", "tool_use_id": "a", "content": "sunny"}
     messages = [{"role": "assistant", "content": [use]}, {"role": "user", "content": [result]}]

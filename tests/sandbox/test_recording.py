@@ -239,6 +239,7 @@ def test_the_command_refuses(
     assert message in capsys.readouterr().err
 
 
+@pytest.mark.interpreter
 def test_the_command_records_and_replays(upstream: Sandbox, file: Path) -> None:
     with served("--record", str(file), "--upstream", upstream.base_url) as printed:
         assert "STEP_API_KEY=$STEP_API_KEY" in printed

@@ -172,6 +172,7 @@ def test_unknown_names_are_attribute_errors() -> None:
         getattr(stepplan.sandbox, "Sandbag")  # noqa: B009 - checkers know that it is not there
 
 
+@pytest.mark.interpreter
 @pytest.mark.parametrize(("profile", "prefix"), [("live", "chatcmpl-"), ("docs", "msg_")])
 def test_the_command_serves_until_it_is_interrupted(profile: str, prefix: str) -> None:
     with served("--messages-profile", profile) as printed, httpx.Client(trust_env=False, headers=auth()) as client:
@@ -192,6 +193,7 @@ for protocol in ("openai", "anthropic"):
 """
 
 
+@pytest.mark.interpreter
 def test_pasting_what_the_command_prints_uses_the_sandbox_everywhere() -> None:
     elsewhere = {
         "STEP_BASE_URL": "https://api.stepfun.ai/v1",

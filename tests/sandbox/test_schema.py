@@ -181,6 +181,7 @@ def test_a_pattern_and_a_length_hold_together() -> None:
     assert of(schema, "write 'abc-def'") == "abc-def"
 
 
+@pytest.mark.interpreter
 def test_another_process_makes_the_same_string() -> None:
     pattern = r"^[^a-z0-9]{3}\w+$"
     program = (

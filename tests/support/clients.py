@@ -22,6 +22,8 @@ from stepplan.sandbox import Sandbox
 
 Way = Literal["sync", "async"]
 WAYS: tuple[Way, ...] = get_args(Way)
+TRANSPORTS = ("httpx", "aiohttp")
+"""What async calls go over."""
 PROTOCOLS: tuple[ProtocolName, ...] = tuple(WIRES)
 
 

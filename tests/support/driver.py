@@ -4,11 +4,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
+import pytest
+
 from stepplan import PROTOCOLS, Event, ProtocolName, Request, Response, RetryPolicy, StepPlanError
 from stepplan.answers import AnswerReader
 from stepplan.endpoint import Endpoint
-from stepplan.exchange import Emit, Head, HTTPRequest, Open, Read, Steps, exchange, read_json, read_stream
+from stepplan.exchange import exchange, read_json, read_stream
 from stepplan.refusals import Origin
+from stepplan.steps import Acquire, Emit, Head, HTTPRequest, Open, Read, Steps
 
 T = TypeVar("T")
 
@@ -59,6 +62,8 @@ def drive(steps: Steps[T], replies: Iterable[Reply | StepPlanError]) -> Outcome[
                         pieces, answer = iter(reply.pieces), Head(reply.status, reply.headers)
                     else:
                         answer = reply
+                case Acquire():
+                    pytest.fail("there is no line to wait in")
                 case _:
                     outcome.sleeps.append(step.seconds)
     except StopIteration:

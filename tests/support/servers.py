@@ -20,6 +20,7 @@ class RawServer:
     port: int
     requests: list[bytes] = field(default_factory=list[bytes])
     connections: int = 0
+    hung_up: int = 0
 
     def settings(self, **fields: Any) -> Settings:
         return Settings(**{"api_key": "sk-raw", "base_url": f"http://127.0.0.1:{self.port}", **fields})

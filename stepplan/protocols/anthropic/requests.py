@@ -5,18 +5,18 @@ system prompt asks for what `tool_choice` and `disable_parallel_tool_use` would,
 `cache_control` are never sent.
 """
 
-import warnings
 from collections.abc import Iterable, Mapping
 from functools import partial
 from typing import Any, NotRequired, TypedDict
 
-from stepplan.errors import InvalidRequestError, StepPlanWarning
+from stepplan.errors import InvalidRequestError
 from stepplan.messages import Block, Image, Message, Reasoning, Text, ToolCall, ToolResult, Video
 from stepplan.names import wire_id, wire_name
 from stepplan.pairing import merge_same_role, pair_tool_results
 from stepplan.protocols import _encoding
 from stepplan.protocols.wire import ProtocolFacts, TokenCounter
 from stepplan.requests import NamedTool, Request, Tool, ToolChoice
+from stepplan.warn import warn_user
 
 PATH = "/messages"
 HEADERS: Mapping[str, str] = {"anthropic-version": "2023-06-01"}
@@ -59,11 +59,9 @@ def encode(request: Request, *, stream: bool) -> dict[str, Any]:
     _encoding.refuse_undocumented(request, FACTS)
     if _forces_a_call(request):
         call = _call_of(request.tool_choice)
-        warnings.warn(
+        warn_user(
             f"Messages does not document tool_choice, so the system prompt asks for {call}, which the model may "
-            "ignore. Use protocol='openai' to force one.",
-            StepPlanWarning,
-            stacklevel=2,
+            "ignore. Use protocol='openai' to force one."
         )
     body: dict[str, Any] = {**_encode_prompt(request), "max_tokens": request.max_tokens or FACTS.default_max_tokens}
     if stream:

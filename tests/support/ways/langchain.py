@@ -9,9 +9,24 @@ from langchain_core.messages import AIMessage, AIMessageChunk, convert_to_messag
 from langchain_core.runnables import Runnable
 
 from langchain_stepplan import ChatStepPlan
+from langchain_stepplan._chunks import Chunks
 from langchain_stepplan._replay import arguments_and_reason
 from langchain_stepplan._request import request_call
-from stepplan import PROTOCOLS, ProtocolName
+from stepplan import (
+    PROTOCOLS,
+    Event,
+    MessageEnd,
+    MessageStart,
+    ProtocolName,
+    Reasoning,
+    ReasoningDelta,
+    Response,
+    Text,
+    TextDelta,
+    ToolCall,
+    ToolCallDelta,
+    ToolCallStart,
+)
 from tests.support.servers import CannedServer
 
 Models = Callable[..., ChatStepPlan]
@@ -48,6 +63,30 @@ WAYS: tuple[Way, ...] = (invoke, stream, ainvoke, astream)
 def total(chunks: list[AIMessageChunk]) -> AIMessageChunk:
     """The sum of the chunks, made as users make it."""
     return reduce(operator.add, chunks)
+
+
+def chunks_of(response: Response, *, v1: bool) -> list[AIMessageChunk]:
+    """The chunks of this answer, as a server would stream it: a delta in each half of a block."""
+    events: list[Event] = [MessageStart(response.id, response.model)]
+    for index, block in enumerate(response.content):
+        match block:
+            case Text(text):
+                events += [TextDelta(index, piece) for piece in halves(text)]
+            case Reasoning(text, signature, redacted):
+                events += [ReasoningDelta(index, piece) for piece in halves(text)]
+                events += [ReasoningDelta(index, "", signature, redacted)] if signature or redacted else []
+            case ToolCall(id, name, arguments):
+                events.append(ToolCallStart(index, id, name))
+                events += [ToolCallDelta(index, piece) for piece in halves(arguments)]
+            case _:
+                raise TypeError(f"An answer cannot hold a {type(block).__name__}.")
+    chunks = Chunks(v1=v1)
+    return [chunks.add(event) for event in [*events, MessageEnd(response)]]
+
+
+def halves(text: str) -> list[str]:
+    """The text in two pieces; nothing of an empty one."""
+    return [piece for piece in (text[: len(text) // 2], text[len(text) // 2 :]) if piece]
 
 
 def essence(message: AIMessage) -> dict[str, Any]:

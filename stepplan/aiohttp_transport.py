@@ -1,0 +1,82 @@
+"""httpx over aiohttp, which halves the cost of a request. Imported only if `httpx-aiohttp` is installed."""
+
+import ssl
+from collections.abc import AsyncIterator
+from typing import Any, cast
+
+import aiohttp
+import httpx
+import httpx_aiohttp
+
+_LARGE = 2**20
+"""From this size on, aiohttp wants a request's body in pieces, so that writing it does not hold up the event loop."""
+
+
+class AiohttpClient(httpx.AsyncClient):
+    """An `httpx.AsyncClient` that connects by aiohttp, except through proxies: httpx knows more kinds of them."""
+
+    def _init_transport(self, *_: Any, **options: Any) -> httpx.AsyncBaseTransport:
+        return AiohttpTransport(options["verify"], options["limits"])
+
+
+class AiohttpTransport(httpx_aiohttp.AiohttpTransport):
+    """`httpx_aiohttp.AiohttpTransport`, behaving like httpx's own transport where the two differ.
+
+    Args:
+        tls: The TLS context.
+        limits: How long idle connections are kept; their number has no limit.
+    """
+
+    def __init__(self, tls: ssl.SSLContext, limits: httpx.Limits) -> None:  # pyright: ignore[reportMissingSuperCall]
+        # All that the base class needs, which would look for certificates again.
+        self.client = None
+        self.proxy = None
+        self._tls = tls
+        self._keepalive = limits.keepalive_expiry
+
+    def get_client(self) -> aiohttp.ClientSession:
+        """A session that limits no connections, which aiohttp does by default, and keeps no cookies."""
+        connector = aiohttp.TCPConnector(ssl=self._tls, limit=0, keepalive_timeout=self._keepalive)
+        return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Send a request whose body is in memory."""
+        if len(request.content) >= _LARGE:
+            request = httpx.Request(
+                request.method,
+                request.url,
+                headers=request.headers,
+                content=_pieces(request.content),
+                extensions=request.extensions,
+            )
+        response = await super().handle_async_request(request)
+        response.stream = _Body(cast("Any", response.stream)._aiohttp_response)  # noqa: SLF001 - no other way to it
+        return response
+
+
+class _Body(httpx.AsyncByteStream):
+    """A reply's body as it arrives."""
+
+    def __init__(self, reply: aiohttp.ClientResponse) -> None:
+        self._reply = reply
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        content = self._reply.content
+        try:
+            while data := await content.readany():
+                yield data
+        except aiohttp.ClientError:
+            # aiohttp raises the error before it hands out what had arrived.
+            content.set_exception(cast("Any", None))
+            if data := content.read_nowait():
+                yield data
+            raise
+
+    async def aclose(self) -> None:
+        """Keep the connection if the body was read to its end, close it if not."""
+        self._reply.release()
+
+
+async def _pieces(content: bytes) -> AsyncIterator[bytes]:
+    for start in range(0, len(content), _LARGE):
+        yield content[start : start + _LARGE]

@@ -1,0 +1,254 @@
+"""Drivers do the steps of an exchange: they wait, send and read, sync or async, and decide nothing."""
+
+import _thread
+import contextlib
+import socket
+from collections.abc import AsyncGenerator, Callable, Generator, Sequence
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from stepplan import transport
+from stepplan.failures import connection_error, without_frames
+from stepplan.steps import Acquire, Emit, Head, HTTPRequest, Open, Read, Sleep, Steps
+
+if TYPE_CHECKING:
+    from stepplan.errors import StepPlanError
+    from stepplan.gate import Slot
+
+T = TypeVar("T")
+
+
+class _Driver(transport.Call, Generic[T]):
+    """Where an exchange stands.
+
+    Args:
+        client: The client that makes the call.
+        steps: The exchange.
+        sleep: What to wait with.
+    """
+
+    def __init__(self, client: transport.Client, steps: Steps[T], sleep: Callable[[float], Any]) -> None:
+        super().__init__(client)
+        self._steps = steps
+        self._sleep = sleep
+        self._slot: Slot | None = None
+        self._response: Any = None
+        self._chunks: Any = None
+        self._result: object = None
+        self._failure: StepPlanError | None = None
+
+    def _next(self) -> Acquire | Open | Read | Sleep | Emit[T]:
+        result, self._result = self._result, None
+        failure, self._failure = self._failure, None
+        return self._steps.send(result) if failure is None else self._steps.throw(failure)
+
+    def _build(self, http: Any, request: HTTPRequest) -> Any:
+        """The request as this client (`httpx` or the like) wants it."""
+        # Waiting for a connection is not reading: it has no limit of its own.
+        timeout = (request.connect_timeout, request.read_timeout, request.read_timeout, None)
+        key = request.key
+        return http.build_request(
+            request.method,
+            request.url,
+            headers={**({"authorization": f"Bearer {key.get_secret_value()}"} if key else {}), **request.headers},
+            content=request.content,
+            timeout=timeout,
+        )
+
+    def _begin(self, response: Any, chunks: Any) -> None:
+        self._response, self._chunks = response, chunks
+        self._result = Head(response.status_code, {name.lower(): value for name, value in response.headers.items()})
+
+    def _give_up_slot(self) -> None:
+        if self._slot is not None:
+            self._slot.release()
+            self._slot = None
+
+
+class Driver(_Driver[T]):
+    """Does the steps of one exchange in the calling thread.
+
+    If a half-read stream is dropped, the garbage collector may finalize it on any thread, even while that thread holds
+    a lock of httpcore's pool; closing the connection there would deadlock. So the transport keeps running calls
+    referenced, and an abandoned one is closed on another thread.
+    """
+
+    def run(self) -> Generator[T]:
+        """The items of the answer. Closing the generator closes the connection.
+
+        Raises:
+            StepPlanError: The exchange failed.
+        """
+        close = self._close
+        try:
+            while True:
+                step = self._next()
+                if isinstance(step, Emit):
+                    yield from step.items
+                else:
+                    self._do(step)
+        except StopIteration:
+            return
+        except GeneratorExit:
+            close = self._close_elsewhere
+            raise
+        finally:
+            close()
+
+    def only(self) -> T:
+        """The answer's one item; see `run`."""
+        [item] = self.run()
+        return item
+
+    def hang_up(self) -> None:
+        """Close the connection from another thread: whoever is reading from it gets an error."""
+        if self._response is not None:
+            stream = self._response.extensions.get("network_stream")
+            connection = stream and stream.get_extra_info("socket")
+            with contextlib.suppress(OSError, AttributeError):
+                connection.shutdown(socket.SHUT_RDWR)
+        self._give_up_slot()
+
+    def _do(self, step: Acquire | Open | Read | Sleep) -> None:
+        try:
+            if isinstance(step, Read):
+                self._result = next(self._chunks, b"")
+                return
+            self._drop()
+            if isinstance(step, Open):
+                self._open(step.request)
+            elif isinstance(step, Sleep):
+                self._sleep(step.seconds)
+            else:
+                self._give_up_slot()
+                self._result = self._slot = step.line.gate.acquire(
+                    step.line.limit, first=step.first, deadline=step.deadline
+                )
+        except Exception as error:  # noqa: BLE001 - told apart by name: the client may be of another library
+            self._failure = connection_error(error, self.client.settings.host)
+        except BaseException as error:
+            without_frames(error)
+            raise
+
+    def _open(self, request: HTTPRequest) -> None:
+        http = transport.join(self)
+        response = http.send(self._build(http, request), stream=True)
+        self._begin(response, response.iter_bytes())
+
+    def _drop(self) -> None:
+        """Free the connection: it is kept if the body was read to its end, and closed if not."""
+        response, self._response, self._chunks = self._response, None, None
+        if response is not None:
+            with contextlib.suppress(Exception):  # given up either way
+                response.close()
+        transport.leave(self)
+
+    def _close(self) -> None:
+        self._drop()
+        self._give_up_slot()
+
+    def _close_elsewhere(self) -> None:
+        """Close in another thread, and wait for it as long as it should take."""
+        closed = _thread.allocate_lock()
+        closed.acquire()
+
+        def close() -> None:
+            self._close()
+            closed.release()
+
+        with contextlib.suppress(RuntimeError):  # the interpreter ends: no thread can be started any more
+            _thread.start_new_thread(close, ())  # `threading` has locks of its own
+            closed.acquire(timeout=0.1)
+
+
+class AsyncDriver(_Driver[T]):
+    """Does the steps of one exchange without blocking the event loop."""
+
+    _pools: transport.LoopPools
+
+    async def run(self) -> AsyncGenerator[T]:
+        """The items of the answer. Closing the generator closes the connection.
+
+        Raises:
+            StepPlanError: The exchange failed.
+        """
+        self._pools = transport.loop_pools()
+        try:
+            while (items := await self._advance()) is not None:
+                for item in items:
+                    yield item
+        finally:
+            await self._close()
+
+    async def only(self) -> T:
+        """The answer's one item. No async generator, because a loop may have shut those down.
+
+        Raises:
+            StepPlanError: The exchange failed.
+        """
+        self._pools = transport.loop_pools()
+        items: list[T] = []
+        try:
+            while (more := await self._advance()) is not None:
+                items += more
+        finally:
+            await self._close()
+        [item] = items
+        return item
+
+    async def hang_up(self) -> None:
+        """Close the connection from another task: whoever is reading from it gets an error."""
+        if self._response is not None:
+            await self._response.aclose()
+        self._give_up_slot()
+
+    async def _advance(self) -> Sequence[T] | None:
+        """Do the steps up to the next items; `None` at the end."""
+        try:
+            while not isinstance(step := self._next(), Emit):
+                await self._do(step)
+        except StopIteration:
+            return None
+        return step.items
+
+    async def _do(self, step: Acquire | Open | Read | Sleep) -> None:
+        try:
+            if isinstance(step, Read):
+                self._result = await anext(self._chunks, b"")
+                return
+            await self._drop()
+            if isinstance(step, Open):
+                await self._open(step.request)
+            elif isinstance(step, Sleep):
+                await self._sleep(step.seconds)
+            else:
+                self._give_up_slot()
+                self._result = self._slot = await step.line.gate.acquire_async(
+                    step.line.limit, first=step.first, deadline=step.deadline
+                )
+        except Exception as error:  # noqa: BLE001 - told apart by name: the client may be of another library
+            self._failure = connection_error(error, self.client.settings.host)
+        except BaseException as error:
+            without_frames(error)
+            raise
+
+    async def _open(self, request: HTTPRequest) -> None:
+        http = await self._pools.join(self)
+        response = await http.send(self._build(http, request), stream=True)
+        self._begin(response, response.aiter_bytes())
+
+    async def _drop(self) -> None:
+        """Free the connection: it is kept if the body was read to its end, and closed if not."""
+        response, self._response, self._chunks = self._response, None, None
+        try:
+            if response is not None:
+                await response.aclose()
+        except Exception:  # noqa: BLE001, S110 - given up either way
+            pass
+        finally:
+            self._pools.leave(self)
+
+    async def _close(self) -> None:
+        try:
+            await self._drop()
+        finally:
+            self._give_up_slot()
