@@ -84,6 +84,12 @@ EXTRA.clients = $(PYTEST) tests/clients --timeout=300
 ## embeddings: a vector index over real embeddings, and agents that search it (25 MB)
 EXTRA.embeddings = $(INSTALL) --group embeddings && $(PYTEST) tests/llama_index/test_embeddings.py
 
+## order: every test file alone, then all tests in a random order; SEED chooses one
+EXTRA.order = for file in $$(git ls-files 'tests/*test_*.py'); do \
+		$(PYTEST) -q -m "not live" $$file > .order.log || test $$? = 5 || { cat .order.log; failed="$$failed $$file"; }; \
+	done; rm -f .order.log; test -z "$$failed" || { echo "Alone, these fail:$$failed"; exit 1; }; \
+	$(PYTEST) -n $(WORKERS) -m "not live" --random-order-bucket global $(if $(SEED),--random-order-seed $(SEED))
+
 ## constraints: choose the versions in constraints/ anew
 EXTRA.constraints = $(COMPILE) --group dev --group dist --group embeddings -o constraints/dev.txt pyproject.toml && \
 	$(COMPILE) --group test -c constraints/oldest.in --overrides constraints/oldest.overrides -o constraints/oldest.txt pyproject.toml && \

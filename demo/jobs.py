@@ -144,7 +144,7 @@ async def llama_index_agent(plan: Plan, screen: Screen) -> str:
     agent = FunctionAgent(tools=[get_weather], llm=StepPlan(**plan.arguments()))
     question = "What is the weather in Rome?"
     screen.user(question)
-    run = agent.run(user_msg=question)  # pyright: ignore[reportDeprecated] - the same call as the overload that is not
+    run = agent.run(user_msg=question)
     tokens_in = tokens_out = 0
     shown: dict[str, str] = {}
     async for event in run.stream_events():

@@ -1,7 +1,7 @@
-"""LangChain's v3 events, straight from the core's: `stream_events(version="v3")`.
+"""LangChain's v3 events (`stream_events(version="v3")`), made from the core's events.
 
-A block is finished as soon as nothing more can come for it, which is usually when the next one begins; core's own
-bridge from chunks finishes all blocks at the end of the answer.
+A block finishes as soon as nothing more can arrive for it, usually when the next one begins. LangChain's own bridge
+from chunks finishes all blocks at the end of the answer.
 """
 
 from collections.abc import Mapping
@@ -33,7 +33,7 @@ V3Event = dict[str, Any]
 class _Open:
     """A block that has begun and may go on."""
 
-    place: int
+    position: int
     kind: str
     call: tuple[str, str] = ("", "")
     signature: str | None = None
@@ -50,20 +50,20 @@ class V3Events:
 
     Args:
         protocol: Tells whether a reasoning block's signature may arrive after the next block has begun.
-        check: What is done about calls that cannot be run.
+        check: What to do about calls that cannot be run.
     """
 
     def __init__(self, protocol: ProtocolName, check: CallCheck = LOGS) -> None:
         self._check = check
         self._late_signatures = wire_protocol(protocol).FACTS.late_signatures
         self._open: dict[int, _Open] = {}
-        self._places = 0
+        self._positions = 0
 
     def add(self, event: Event) -> list[V3Event]:
         """The events for this event.
 
         Raises:
-            ResponseDecodeError: It is the last, and the check raises it.
+            ResponseDecodeError: The event is the last, and the check raises it.
         """
         match event:
             case TextDelta(index, text):
@@ -81,7 +81,7 @@ class V3Events:
                 return self._go_on(index, "tool_call", {}, {"type": "tool-call-delta", "args": arguments}, arguments)
             case MessageStart():
                 metadata = {"provider": PROVIDER} | ({"model": event.model} if event.model else {})
-                # The id is the run's, which core fills in.
+                # LangChain fills in the id of the run.
                 return [{"event": "message-start", "role": "ai", "id": "", "metadata": metadata}]
             case MessageEnd(response):
                 return self._end(response)
@@ -103,9 +103,9 @@ class V3Events:
 
     def _begin(self, index: int, kind: str, skeleton: Mapping[str, Any]) -> list[V3Event]:
         events = [self._finish(other) for other in tuple(self._open) if self._is_over(self._open[other])]
-        self._open[index] = _Open(self._places, kind)
-        self._places += 1
-        return [*events, {"event": "content-block-start", "index": self._places - 1, "content": dict(skeleton)}]
+        self._open[index] = _Open(self._positions, kind)
+        self._positions += 1
+        return [*events, {"event": "content-block-start", "index": self._positions - 1, "content": dict(skeleton)}]
 
     def _go_on(
         self, index: int, kind: str, skeleton: Mapping[str, Any], delta: Mapping[str, Any], text: str
@@ -114,11 +114,11 @@ class V3Events:
         block = self._open[index]
         if text:
             block.pieces.append(text)
-            events.append({"event": "content-block-delta", "index": block.place, "delta": delta})
+            events.append({"event": "content-block-delta", "index": block.position, "delta": delta})
         return events
 
     def _is_over(self, block: _Open) -> bool:
-        """Whether nothing can come for it any more, now that another block begins."""
+        """Whether nothing more can arrive for the block, now that another one begins."""
         if block.kind == "reasoning":
             return block.signature is not None or not self._late_signatures
         return block.kind != "tool_call" or _is_whole(block.text)
@@ -133,11 +133,11 @@ class V3Events:
                 content = {"type": "tool_call", "id": id, "name": name, "args": parse_arguments(block.text)}
             case _:
                 content = reasoning_block(block.text, block.signature, block.redacted)
-        return {"event": "content-block-finish", "index": block.place, "content": content}
+        return {"event": "content-block-finish", "index": block.position, "content": content}
 
     def _whole_block(self, block: Mapping[str, Any]) -> list[V3Event]:
-        index = self._places
-        self._places += 1
+        index = self._positions
+        self._positions += 1
         return [
             {"event": name, "index": index, "content": dict(block)}
             for name in ("content-block-start", "content-block-finish")
@@ -151,7 +151,7 @@ class V3Events:
         for index, block in tuple(self._open.items()):
             if block.call[0] in broken:
                 content = {**broken[block.call[0]], "type": "invalid_tool_call"}
-                events.append({"event": "content-block-finish", "index": block.place, "content": content})
+                events.append({"event": "content-block-finish", "index": block.position, "content": content})
             else:
                 events.append(self._finish(index))
         for withheld in refusal(response.finish_reason):
@@ -177,7 +177,7 @@ class V3Events:
 
 
 def _is_whole(arguments: str) -> bool:
-    """Whether no piece can follow: nothing at all may still become something."""
+    """Whether no delta can follow: the JSON is complete. Empty arguments may still grow."""
     try:
         parse_arguments(arguments)
     except ValueError:

@@ -1,6 +1,6 @@
-"""Responses and events of the core -> LlamaIndex's responses.
+"""Responses of the core -> LlamaIndex's responses.
 
-The last chunk of a stream is built from the folded response, so it is the whole answer by construction.
+The last chunk of a stream is built here too, so it always equals the whole answer.
 """
 
 import logging
@@ -25,12 +25,12 @@ logger = logging.getLogger("stepplan")
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """How an answer is read.
+    """How to convert an answer.
 
     Attributes:
-        request: What it answers.
-        thinking: Whether it is to hold the thinking.
-        check: What is done about calls that cannot be run.
+        request: The request that it answers.
+        thinking: Whether to include the thinking.
+        check: What to do about calls that cannot be run.
     """
 
     request: Request
@@ -42,11 +42,11 @@ def to_chat_response(response: Response, reading: Reading) -> ChatResponse:
     """A whole answer.
 
     The message's blocks are in the order of the wire, with all text in one block. Calls that must not be run, because
-    the answer was cut off in them or their JSON is broken, are not among the blocks: they are kept in
-    `additional_kwargs["invalid_tool_calls"]`, each with the reason.
+    the answer was cut off in them or their JSON is broken, are in `additional_kwargs["invalid_tool_calls"]` instead,
+    each with the reason.
 
     Raises:
-        ResponseDecodeError: The check raises it.
+        ResponseDecodeError: There is such a call, and the check is set to raise.
     """
     valid, invalid = _sort_calls(response, single=reading.request.parallel_tool_calls is False)
     faults = reading.check.look(response)
@@ -61,7 +61,7 @@ def to_chat_response(response: Response, reading: Reading) -> ChatResponse:
             for call in invalid
         ]
     if response.finish_reason == "length" and not response.text and not valid:
-        logger.warning("The answer has no text: max_tokens was used up by reasoning. Raise it, or lower the effort.")
+        logger.warning("The answer has no text: max_tokens was used up by thinking. Raise it, or lower the effort.")
     return ChatResponse(
         message=ChatMessage(role=MessageRole.ASSISTANT, blocks=blocks, additional_kwargs=kwargs),
         raw=_raw(response, kwargs),
@@ -70,7 +70,7 @@ def to_chat_response(response: Response, reading: Reading) -> ChatResponse:
 
 
 def to_completion(response: ChatResponse) -> CompletionResponse:
-    """The same answer, or chunk, as text alone."""
+    """The answer or chunk as text only."""
     return CompletionResponse(
         text=response.message.content or "",
         delta=response.delta,
@@ -80,21 +80,21 @@ def to_completion(response: ChatResponse) -> CompletionResponse:
 
 
 def _sort_calls(response: Response, *, single: bool) -> tuple[dict[int, dict[str, Any]], list[ParsedToolCall]]:
-    """The arguments of the calls to run, by the identity of the calls, and the calls that must not be run."""
+    """The arguments of the calls to run, by the `id()` of their blocks, and the calls that must not be run."""
     valid: dict[int, dict[str, Any]] = {}
     invalid: list[ParsedToolCall] = []
     for call in response.tool_calls:
         if call.arguments is None:
             invalid.append(call)
         elif single and valid:
-            logger.info("A second tool call is left out, because one at a time was asked for: %s", call.call.name)
+            logger.info("A second tool call is left out, because parallel_tool_calls is False: %s", call.call.name)
         else:
             valid[id(call.call)] = call.arguments
     return valid, invalid
 
 
 def _thinking_tokens(response: Response) -> int | None:
-    """The reasoning's tokens, if the server counted them and they are of one block."""
+    """The tokens of the thinking, if the server counted them and there is one block of it."""
     several = sum(isinstance(block, Reasoning) for block in response.content) > 1
     return None if several or response.usage is None else response.usage.reasoning_tokens or None
 

@@ -10,6 +10,7 @@ from llama_index.core.tools.types import BaseTool
 
 from llama_index_stepplan._replay import INVALID_CALLS, stored_calls
 from llama_index_stepplan._untyped import parameters
+from llama_index_stepplan._unvalidated import tool_selection
 from stepplan import Tool, parse_arguments
 from stepplan.integration import tools
 
@@ -39,7 +40,7 @@ def tool_selections(message: ChatMessage) -> list[ToolSelection]:
         if isinstance(block, ToolCallBlock)
     ] or [(call.id, call.name, call.arguments) for call in stored_calls(message)]
     return [
-        ToolSelection(tool_id=id or f"call_{uuid.uuid4().hex}", tool_name=name, tool_kwargs=kwargs)
+        tool_selection(id or f"call_{uuid.uuid4().hex}", name, dict(kwargs))
         for id, name, arguments in calls
         if (kwargs := _kwargs(arguments)) is not None
     ]

@@ -1,4 +1,4 @@
-"""Parts of LlamaIndex that have no types, or half of them, with types."""
+"""Typed access to parts of LlamaIndex that are untyped, and to values of unknown type."""
 
 from collections.abc import Callable, Mapping, Sequence
 from reprlib import repr as shorten
@@ -15,17 +15,17 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def chat_callback(endpoint: F) -> F:
-    """Makes a chat endpoint fire its events, once, and keep to the rate limit."""
+    """Decorates a chat endpoint so that it fires LlamaIndex's events and respects its rate limiter."""
     return cast("F", callbacks.llm_chat_callback()(endpoint))  # pyright: ignore[reportUnknownMemberType] - see above
 
 
 def completion_callback(endpoint: F) -> F:
-    """Makes a completion endpoint fire its events, once, and keep to the rate limit."""
+    """As `chat_callback`, for a completion endpoint."""
     return cast("F", callbacks.llm_completion_callback()(endpoint))  # pyright: ignore[reportUnknownMemberType] - see above
 
 
 def response_kwargs(response: ChatResponse) -> dict[str, Any]:
-    """What a response says besides its message."""
+    """The response's own `additional_kwargs`; the message has others."""
     return cast("dict[str, Any]", response.additional_kwargs)  # pyright: ignore[reportUnknownMemberType] - a bare `dict`
 
 
@@ -38,7 +38,7 @@ def parameters(metadata: ToolMetadata) -> dict[str, Any]:
 
 
 def as_mapping(value: Any) -> Mapping[str, Any]:
-    """The value if it is a mapping, else an empty one."""
+    """The value if it is a mapping, else an empty mapping."""
     return cast("Mapping[str, Any]", value) if isinstance(value, Mapping) else {}
 
 

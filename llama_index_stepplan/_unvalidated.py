@@ -1,7 +1,7 @@
-"""LlamaIndex's objects for chunks, made without validation: what goes in is of the right types already.
+"""LlamaIndex's objects for chunks, made without validation, because their values have the right types already.
 
-Validation is 3 of the 8 us that a chunk takes to make (Python 3.11, pydantic 2.14; a whole streamed event costs about
-25). The tests hold every one of these to be what the validated one is.
+A chunk costs 3.5 us to make; validation would add 3 (Python 3.11, pydantic 2.14). Tests compare each object with a
+validated one.
 """
 
 from typing import Any
@@ -15,12 +15,14 @@ from llama_index.core.base.llms.types import (
     ThinkingBlock,
     ToolCallBlock,
 )
+from llama_index.core.llms.llm import ToolSelection
 
 from stepplan.integration.unvalidated import maker
 
 _make_text = maker(TextBlock(text=""))
 _make_thinking = maker(ThinkingBlock(content="", num_tokens=None, additional_information={}))
 _make_tool_call = maker(ToolCallBlock(tool_call_id="", tool_name="", tool_kwargs={}))
+_make_selection = maker(ToolSelection(tool_id="", tool_name="", tool_kwargs={}))
 _make_message = maker(ChatMessage(role=MessageRole.ASSISTANT, additional_kwargs={}, blocks=[]))
 _make_response = maker(ChatResponse(message=ChatMessage(), raw=None, delta=None, additional_kwargs={}))
 
@@ -40,6 +42,11 @@ def thinking_block(content: str, num_tokens: int | None, additional_information:
 def tool_call_block(id: str, name: str, kwargs: dict[str, Any]) -> ToolCallBlock:
     """`ToolCallBlock` of these fields."""
     return _make_tool_call({"tool_call_id": id, "tool_name": name, "tool_kwargs": kwargs})
+
+
+def tool_selection(id: str, name: str, kwargs: dict[str, Any]) -> ToolSelection:
+    """`ToolSelection` of these fields. Agents ask for all selections at every chunk; validated, each costs 7 us."""
+    return _make_selection({"tool_id": id, "tool_name": name, "tool_kwargs": kwargs})
 
 
 def chunk(

@@ -3,7 +3,9 @@
 import asyncio
 import os
 import subprocess
+import sys
 from multiprocessing.process import BaseProcess
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -32,12 +34,16 @@ def _no_settings_from_outside(request: pytest.FixtureRequest, monkeypatch: pytes
 
 
 @pytest.fixture(autouse=True)
-def _processes_are_marked(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A test that starts a process says so, so that the quick ones can be run alone."""
+def _interpreters_are_marked(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A test that starts an interpreter carries a mark, so that the quick ones can be run alone."""
+    start = subprocess.Popen.__init__
 
     def refuse(*_: object, **__: object) -> None:
-        pytest.fail("A test that starts a process is marked: @pytest.mark.interpreter")
+        pytest.fail("A test that starts an interpreter is marked: @pytest.mark.interpreter")
+
+    def start_others(process: Any, args: Any, *more: Any, **options: Any) -> None:
+        (refuse if sys.executable in args else start)(process, args, *more, **options)
 
     if not {"interpreter", "live"} & set(request.keywords):
-        monkeypatch.setattr(subprocess.Popen, "__init__", refuse)
+        monkeypatch.setattr(subprocess.Popen, "__init__", start_others)
         monkeypatch.setattr(BaseProcess, "start", refuse)

@@ -259,6 +259,7 @@ def test_a_key_that_the_server_repeats_does_not_get_into_the_error(
     assert [text for text in shown if beginning in text] == []
     assert [record for record in caplog.records if record.name == "stepplan" and beginning in record.message] == []
     assert beginning.encode() not in pickle.dumps(error)
+    assert not variables_with(key, error)
 
 
 def test_all_else_that_the_server_sent_stays_in_the_error(way: Way) -> None:

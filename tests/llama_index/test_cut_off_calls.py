@@ -150,4 +150,4 @@ async def test_an_answer_that_is_all_thinking_says_why(
     answer = (await ask(llm, way, "Hi"))[-1]
 
     assert answer.message.content == ""
-    assert "max_tokens was used up by reasoning" in caplog.text
+    assert "max_tokens was used up by thinking" in caplog.text

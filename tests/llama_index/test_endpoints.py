@@ -110,7 +110,7 @@ async def test_completions_are_the_text_of_the_answer(llm: StepPlan, plan: Sandb
 
     for completion in (*whole, streamed[-1], streamed_async[-1]):
         assert completion.text == "It is four."
-        assert completion.additional_kwargs["completion_tokens"] == 12  # pyright: ignore[reportUnknownMemberType] - a bare `dict`
+        assert completion.additional_kwargs["completion_tokens"] == 12
     for chunks in (streamed, streamed_async):
         assert "".join(chunk.delta or "" for chunk in chunks) == "It is four."
         assert all(chunk.text == "It is four."[: len(chunk.text)] for chunk in chunks)

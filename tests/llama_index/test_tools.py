@@ -128,7 +128,7 @@ def test_the_choice_none_offers_no_tools(llm: StepPlan, plan: Sandbox) -> None:
 
 def test_a_forced_choice_that_can_only_be_asked_for_warns(plan: Sandbox, llm: StepPlan) -> None:
     if llm.protocol == "anthropic":
-        with pytest.warns(StepPlanWarning, match="asked for in the system prompt"):
+        with pytest.warns(StepPlanWarning, match="the system prompt asks for the tool call"):
             llm.chat_with_tools([TIME], user_msg="Time?", tool_required=True)
     else:
         llm.chat_with_tools([TIME], user_msg="Time?", tool_required=True)

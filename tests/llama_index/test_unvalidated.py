@@ -14,6 +14,7 @@ from llama_index.core.base.llms.types import (
     ThinkingBlock,
     ToolCallBlock,
 )
+from llama_index.core.llms.llm import ToolSelection
 from pydantic import BaseModel
 
 from llama_index_stepplan import StepPlan, _unvalidated
@@ -34,6 +35,10 @@ PAIRS: list[tuple[BaseModel, BaseModel]] = [
     (
         _unvalidated.tool_call_block("1", "look", {"a": [1]}),
         ToolCallBlock(tool_call_id="1", tool_name="look", tool_kwargs={"a": [1]}),
+    ),
+    (
+        _unvalidated.tool_selection("1", "look", {"a": [1]}),
+        ToolSelection(tool_id="1", tool_name="look", tool_kwargs={"a": [1]}),
     ),
     (
         _unvalidated.chunk([*BLOCKS], CALLS, "lo.", {"id": "c"}, {"thinking_delta": "Hm."}),

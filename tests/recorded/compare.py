@@ -44,7 +44,7 @@ def _without_minted(line: str) -> Any:
 
 def _stripped(value: Any) -> Any:
     if isinstance(value, dict):
-        return {name: _stripped(item) for name, item in value.items() if name not in _MINTED}  # pyright: ignore[reportUnknownVariableType] - decoded JSON
+        return {name: _stripped(item) for name, item in value.items() if name not in _MINTED}
     if isinstance(value, list):
-        return [_stripped(item) for item in value]  # pyright: ignore[reportUnknownVariableType] - decoded JSON
+        return [_stripped(item) for item in value]
     return value

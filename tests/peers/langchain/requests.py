@@ -4,7 +4,6 @@ import asyncio
 import warnings
 from typing import Any, cast
 
-from langchain.agents import create_agent as create_untyped_agent
 from langchain_core import exceptions as lc
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, ToolMessage
 from pydantic import BaseModel
@@ -13,8 +12,8 @@ from stepplan.sandbox import ToolCall, Turn
 from tests.peers.features import Bench
 from tests.peers.features import for_langchain as feature
 from tests.peers.langchain.answers import failure, look
+from tests.support.agents.langchain import create_agent
 
-create_agent: Any = create_untyped_agent  # pyright: ignore[reportUnknownVariableType] - generics
 PICTURE = "AAAA"
 
 

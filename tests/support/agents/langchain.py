@@ -6,7 +6,7 @@ from typing import Any, cast
 import langchain.agents
 from langchain_core.messages import BaseMessage
 
-create_agent: Callable[..., Any] = langchain.agents.create_agent  # pyright: ignore[reportUnknownMemberType] - generics
+create_agent: Callable[..., Any] = langchain.agents.create_agent
 
 
 def ask(text: str) -> Any:

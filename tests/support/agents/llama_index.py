@@ -9,4 +9,4 @@ from workflows.handler import WorkflowHandler
 
 def run(agent: BaseWorkflowAgent | AgentWorkflow, question: str, **kwargs: Any) -> WorkflowHandler:
     """Start an agent. Both of its overloads match, and one is deprecated."""
-    return agent.run(user_msg=question, **kwargs)  # pyright: ignore[reportDeprecated, reportReturnType] - see above
+    return agent.run(user_msg=question, **kwargs)
