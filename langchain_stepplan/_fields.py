@@ -13,8 +13,8 @@ from langchain_stepplan._profile import PROFILE_KEYS, profile_of
 from langchain_stepplan._replay import PROVIDER
 from stepplan import __version__
 from stepplan.integration.fields import SharedFields
-from stepplan.integration.names import ALIASES
 from stepplan.integration.options import CALL_OPTIONS
+from stepplan.integration.spelling import ALIASES
 
 # What changes an answer.
 _IDENTIFYING = ("protocol", "region", "base_url", *(name for name in SharedFields.model_fields if name in CALL_OPTIONS))

@@ -15,9 +15,9 @@ from langchain_stepplan import ChatStepPlan
 from llama_index_stepplan import StepPlan
 from stepplan import APITimeoutError, InvalidRequestError, JSONSchema, NamedTool, ProtocolName, Tool
 from stepplan.integration.fields import SharedFields
-from stepplan.integration.names import ALIASES
 from stepplan.integration.options import CALL_OPTIONS
 from stepplan.integration.schemas import class_schema
+from stepplan.integration.spelling import ALIASES
 from stepplan.sandbox import Fault, Sandbox, Turn
 from tests.support.adapters import ADAPTERS, HI, LANGCHAIN, LLAMA_INDEX, langchain, llama_index, settings_of
 

@@ -9,7 +9,6 @@ from pydantic.fields import FieldInfo
 
 from stepplan import arguments
 from stepplan.errors import InvalidRequestError
-from stepplan.integration.names import own_names
 from stepplan.integration.options import (
     REQUEST_OPTIONS,
     SETTINGS_OPTIONS,
@@ -18,6 +17,7 @@ from stepplan.integration.options import (
     to_request,
     to_settings,
 )
+from stepplan.integration.spelling import own_names
 
 
 def model_arguments(

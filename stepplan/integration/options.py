@@ -6,7 +6,7 @@ from typing import Any
 
 from stepplan import arguments
 from stepplan.headers import checked
-from stepplan.integration.names import own_names
+from stepplan.integration.spelling import own_names
 from stepplan.integration.tools import Reader, to_response_format, to_tool, to_tool_choice, to_tools
 from stepplan.messages import Message
 from stepplan.protocols import ProtocolName, wire_protocol

@@ -1,12 +1,12 @@
-"""The names of arguments: aliases, arguments of other APIs, and what a misspelt one may have meant."""
+"""How arguments are spelled: aliases, arguments of other APIs, and what a misspelt name may have meant."""
 
 from typing import Any
 
 import pytest
 
 from stepplan import InvalidRequestError
-from stepplan.integration.names import ALIASES, own_names
 from stepplan.integration.options import CALL_OPTIONS, call_options
+from stepplan.integration.spelling import ALIASES, own_names
 
 MODEL = {"api_key", "base_url", "model", "timeout", "extra_body", "default_headers", "mood"}
 

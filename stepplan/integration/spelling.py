@@ -1,4 +1,4 @@
-"""The names of arguments: aliases, arguments of other APIs, and what a misspelt one may have meant."""
+"""How arguments are spelled: aliases, arguments of other APIs, and what a misspelt name may have meant."""
 
 import difflib
 from collections.abc import Collection, Iterable, Mapping
