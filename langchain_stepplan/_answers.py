@@ -9,7 +9,7 @@ from langchain_core.messages.ai import InputTokenDetails, OutputTokenDetails, Us
 from langchain_core.messages.tool import invalid_tool_call, tool_call
 from langchain_core.outputs import ChatGeneration, ChatResult
 
-from langchain_stepplan._replay import LAYOUT, PROVIDER, REASONING, layout
+from langchain_stepplan._replay import LAYOUT, PROVIDER, REASONING, SERVER_CALLS, layout, server_call_data
 from langchain_stepplan._standard import standard_blocks
 from stepplan import ParsedToolCall, Response, Usage
 from stepplan.integration.checks import LOGS, CallCheck
@@ -65,7 +65,11 @@ def to_kwargs(response: Response, *, v1: bool) -> dict[str, Any]:
     kwargs: dict[str, Any] = {}
     if reasoning := response.reasoning:
         kwargs[REASONING] = reasoning
-    if not v1 and (heads := layout(response)):
+    if v1:
+        return kwargs
+    if searched := response.server_tool_calls:
+        kwargs[SERVER_CALLS] = [server_call_data(call) for call in searched]
+    if heads := layout(response):
         kwargs[LAYOUT] = heads
     return kwargs
 

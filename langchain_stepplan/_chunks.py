@@ -15,8 +15,8 @@ from langchain_core.messages import AIMessageChunk, ToolCallChunk
 from langchain_core.messages.tool import tool_call_chunk
 
 from langchain_stepplan._answers import to_kwargs, to_metadata, to_token_usage, to_usage_metadata
-from langchain_stepplan._replay import PROVIDER, REASONING, UNREADABLE
-from langchain_stepplan._standard import reasoning_block, refusal
+from langchain_stepplan._replay import PROVIDER, REASONING, SERVER_CALLS, UNREADABLE, server_call_data
+from langchain_stepplan._standard import indexed_server_tool_blocks, reasoning_block, refusal
 from langchain_stepplan._unvalidated import broken_delta
 from stepplan import (
     Event,
@@ -24,6 +24,7 @@ from stepplan import (
     MessageStart,
     ReasoningDelta,
     Response,
+    ServerToolCalled,
     TextDelta,
     ToolCallDelta,
     ToolCallStart,
@@ -65,6 +66,9 @@ class Chunks:
                     arguments = self._begun(index, arguments)
                     event = ToolCallDelta(index, arguments)
                 return self._call(event, tool_call_chunk(args=arguments, index=index))
+            case ServerToolCalled(_, call):
+                kwargs = {} if self._v1 else {SERVER_CALLS: [server_call_data(call)]}
+                return _make_chunk(self._fields(event, additional_kwargs=kwargs))
             case MessageStart():
                 metadata = to_metadata(model_name=event.model, id=event.id, trace_id=event.trace_id)
                 return AIMessageChunk(**self._fields(event, response_metadata=metadata))
@@ -91,7 +95,8 @@ class Chunks:
     def _last(self, event: MessageEnd, response: Response) -> AIMessageChunk:
         faults = self._check.look(response)
         kwargs = to_kwargs(response, v1=self._v1)
-        kwargs.pop(REASONING, None)
+        for sent in (REASONING, SERVER_CALLS):
+            kwargs.pop(sent, None)
         fields = self._fields(
             event,
             additional_kwargs=kwargs,
@@ -136,6 +141,8 @@ def _standard_content(event: Event) -> list[dict[str, Any]]:
             return [{**tool_call_chunk(name=name, args="", id=id), "index": f"lc_tc_{index}"}]
         case ToolCallDelta(index, arguments):
             return [{**tool_call_chunk(args=arguments), "index": f"lc_tc_{index}"}]
+        case ServerToolCalled(_, call):
+            return indexed_server_tool_blocks(call)
         case MessageEnd(response):
             return [{**block, "index": "lc_rf"} for block in refusal(response.finish_reason)]
         case _:

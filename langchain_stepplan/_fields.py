@@ -11,7 +11,8 @@ from typing_extensions import override
 from langchain_stepplan._errors import langchain_errors
 from langchain_stepplan._profile import PROFILE_KEYS, profile_of
 from langchain_stepplan._replay import PROVIDER
-from stepplan import __version__
+from stepplan import StepPlanError, __version__
+from stepplan.failures import without_frames
 from stepplan.integration.fields import SharedFields
 from stepplan.integration.options import CALL_OPTIONS
 from stepplan.integration.spelling import ALIASES
@@ -43,8 +44,13 @@ class StepPlanFields(SharedFields, BaseChatModel):
     if not TYPE_CHECKING:  # checkers derive a signature from the fields
 
         def __init__(self, **given: Any) -> None:
-            with langchain_errors():
-                super().__init__(**given)
+            try:
+                with langchain_errors():
+                    super().__init__(**given)
+            except StepPlanError as error:
+                # Tools that report errors show the variables of every frame, and the key is among them.
+                del self, given
+                raise without_frames(error) from None
 
         def __getattr__(self, name: str) -> Any:
             """The profile, unless one was given: it follows from model and protocol as they are now."""

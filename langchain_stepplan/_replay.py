@@ -2,26 +2,37 @@
 
 `content` is the answer's text, `additional_kwargs["reasoning_content"]` its reasoning, `tool_calls` its calls: what
 LangChain's users expect, but without the order of the blocks, their borders and their signatures. If these cannot be
-rebuilt from the rest, they are stored under one more key, as plain JSON. Standard content (`output_version="v1"`) holds
-everything itself.
+rebuilt from the rest, they are stored under one more key, as plain JSON. So are the calls of tools that the server ran,
+in `additional_kwargs["server_tool_calls"]`. Standard content (`output_version="v1"`) holds everything itself.
 
 Callers edit messages, so what they see decides: `content`, `tool_calls` and the reasoning as they are now. What was
 stored is used only where it still agrees with them.
 """
 
+import json
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from langchain_core.messages import AIMessage, AIMessageChunk, InvalidToolCall
 
 from langchain_stepplan._content import Item, as_list, as_mapping, items_of, located, type_of
-from stepplan import Block, InvalidRequestError, Reasoning, Response, Text, ToolCall, parse_arguments
+from stepplan import (
+    Block,
+    InvalidRequestError,
+    Reasoning,
+    Response,
+    ServerToolCall,
+    Text,
+    ToolCall,
+    parse_arguments,
+)
 from stepplan.jsontext import argument_text
 
 PROVIDER = "stepplan"
 REASONING = "reasoning_content"
 LAYOUT = "stepplan_blocks"
+SERVER_CALLS = "server_tool_calls"
 UNREADABLE = '"[}"[} '
 """Follows the arguments of a streamed call that must not be run, before the reason; `_chunks` says why."""
 
@@ -36,7 +47,7 @@ def is_ours(message: AIMessage) -> bool:
 
 def layout(response: Response) -> list[dict[str, Any]] | None:
     """Order, lengths and signatures of the blocks; None if they are in the default order (reasoning, text, calls)."""
-    blocks = response.content
+    blocks = [block for block in response.content if not isinstance(block, ServerToolCall)]
     kinds = [type(block) for block in blocks]
     heads = [kind for kind in kinds if kind is not ToolCall]
     more = any(isinstance(block, Reasoning) and block != Reasoning(block.text) for block in blocks)
@@ -64,6 +75,12 @@ def _head(block: Block) -> dict[str, Any]:
             raise TypeError(f"An answer cannot hold a {type(block).__name__}.")
 
 
+def server_call_data(call: ServerToolCall) -> dict[str, Any]:
+    """A call of a tool that the server ran, as plain JSON."""
+    results = [dict(result) for result in call.results]
+    return {"id": call.id, "name": call.name, "args": call.arguments, "results": results}
+
+
 def _checksum(text: str) -> int:
     return zlib.crc32(text.encode("utf-8", "surrogatepass"))
 
@@ -79,7 +96,7 @@ def own_blocks(message: AIMessage) -> tuple[Block, ...]:
     """
     calls = calls_of(message)
     if isinstance(message.content, str):
-        blocks = list(_from_layout(message, message.content, calls))
+        blocks = [*own_server_calls(message), *_from_layout(message, message.content, calls)]
     else:
         blocks = list(_from_content(message, calls))
     return (*blocks, *calls)
@@ -168,6 +185,18 @@ def _from_layout(message: AIMessage, text: str, calls: list[ToolCall]) -> Iterat
         yield Text(piece) if kind == "text" else Reasoning(piece, head.get("signature"), head.get("redacted"))
 
 
+def own_server_calls(message: AIMessage) -> Iterator[ServerToolCall]:
+    """The calls of tools that the server ran, of an answer whose content is a string."""
+    for stored in map(as_mapping, as_list(message.additional_kwargs.get(SERVER_CALLS))):
+        yield _server_call(stored, stored.get("args"), as_list(stored.get("results")))
+
+
+def _server_call(head: Mapping[str, Any], args: object, results: Iterable[object]) -> ServerToolCall:
+    arguments = args if isinstance(args, str) else json.dumps(args, ensure_ascii=False)
+    found = tuple(as_mapping(result) for result in results)
+    return ServerToolCall(str(head.get("id") or ""), str(head.get("name") or ""), arguments, found)
+
+
 def _stored_reasoning(message: AIMessage) -> str | None:
     reasoning = message.additional_kwargs.get(REASONING)
     return reasoning if isinstance(reasoning, str) else None
@@ -208,7 +237,15 @@ def _from_content(message: AIMessage, calls: list[ToolCall]) -> Iterator[Block]:
     if reasoning and message.response_metadata.get("output_version") != "v1":
         yield Reasoning(reasoning)  # someone made a list of an answer's text: its reasoning is where it was
     unedited = reasoning is None or reasoning == "".join(str(_reasoning_of(item) or "") for item in items)
+    results = {
+        item.get("tool_call_id"): as_list(item.get("output"))
+        for item in items
+        if isinstance(item, Mapping) and type_of(item) == "server_tool_result"
+    }
     for index, item in enumerate(items):
+        if isinstance(item, Mapping) and type_of(item) == "server_tool_call":
+            yield _server_call(item, item.get("args"), results.get(item.get("id"), ()))
+            continue
         try:
             yield from _block(item, calls, signed=unedited)
         except InvalidRequestError as error:

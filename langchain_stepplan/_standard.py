@@ -10,8 +10,8 @@ from typing import Any, cast
 from langchain_core.messages import AIMessage, AIMessageChunk, ContentBlock
 from langchain_core.messages.block_translators import register_translator
 
-from langchain_stepplan._replay import PROVIDER, REASONING, arguments_and_reason, own_blocks
-from stepplan import Block, Reasoning, Text, ToolCall
+from langchain_stepplan._replay import PROVIDER, REASONING, arguments_and_reason, own_blocks, own_server_calls
+from stepplan import Block, Reasoning, ServerToolCall, Text, ToolCall, parse_arguments
 
 
 def standard_blocks(message: AIMessage, blocks: Iterable[Block]) -> list[ContentBlock]:
@@ -25,6 +25,8 @@ def standard_blocks(message: AIMessage, blocks: Iterable[Block]) -> list[Content
                 found.append(reasoning_block(block.text, block.signature, block.redacted))
             case ToolCall():
                 found.append(_call_block(message, block))
+            case ServerToolCall():
+                found += server_tool_blocks(block)
             case _:
                 pass
     return cast("list[ContentBlock]", found + refusal(message.response_metadata.get("finish_reason")))
@@ -47,6 +49,25 @@ def reasoning_block(text: str, signature: str | None, redacted: str | None) -> d
     return block if signature is None else {**block, "extras": {"signature": signature}}
 
 
+def server_tool_blocks(call: ServerToolCall) -> tuple[dict[str, Any], dict[str, Any]]:
+    """A tool that the server ran: its call, and what it found."""
+    try:
+        args = parse_arguments(call.arguments)
+    except ValueError:
+        args = {"arguments": call.arguments}
+    results = [dict(result) for result in call.results]
+    return (
+        {"type": "server_tool_call", "id": call.id, "name": call.name, "args": args},
+        {"type": "server_tool_result", "tool_call_id": call.id, "status": "success", "output": results},
+    )
+
+
+def indexed_server_tool_blocks(call: ServerToolCall) -> list[dict[str, Any]]:
+    """The same, as blocks of a stream."""
+    called, result = server_tool_blocks(call)
+    return [{**called, "index": f"lc_sc_{call.id}"}, {**result, "index": f"lc_sr_{call.id}"}]
+
+
 def refusal(finish_reason: str | None) -> list[dict[str, Any]]:
     """The block for an answer that a filter or the model itself withheld; the text says why, if anything does.
 
@@ -64,7 +85,7 @@ def _translate_chunk(chunk: AIMessageChunk) -> list[ContentBlock]:
     """The blocks of a chunk. String content carries no block index, so all text merges into one block."""
     if chunk.chunk_position == "last" or not isinstance(chunk.content, str):
         return _translate(chunk)
-    found: list[dict[str, Any]] = []
+    found = [block for call in own_server_calls(chunk) for block in indexed_server_tool_blocks(call)]
     if reasoning := chunk.additional_kwargs.get(REASONING):
         found.append({"type": "reasoning", "reasoning": reasoning, "index": "lc_rs_0"})
     if chunk.content:

@@ -17,7 +17,7 @@ from typing_extensions import override
 
 from langchain_stepplan._errors import to_langchain
 from langchain_stepplan._replay import arguments_and_reason
-from langchain_stepplan._tools import to_tool
+from langchain_stepplan._tools import to_function
 from stepplan import ContentBlockedError, InvalidRequestError, ResponseDecodeError, Tool
 from stepplan.integration.objects import Answer, ObjectReader, to_instance
 from stepplan.integration.tools import as_json_schema, as_openai_response_format, as_openai_tool, with_strict
@@ -136,7 +136,7 @@ def structured_output(
     """
     asked, method = method, _method(method, schema, strict, takes_schemas=takes_schemas)
     by_tool = method == "function_calling"
-    tool = None if schema is None else with_strict(to_tool(schema, default_name="answer"), strict)
+    tool = None if schema is None else with_strict(to_function(schema, default_name="answer"), strict)
     described: dict[str, Any] = {} if tool is None else as_openai_tool(tool)["function"]
     marks = {"ls_structured_output_format": {"kwargs": {"method": method, "strict": strict}, "schema": described}}
     if decided := options.keys() & {"response_format", *(["tool_choice"] if by_tool else [])}:

@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 
-from stepplan import Block, Image, Message, Reasoning, Text, Tool, ToolCall, ToolResult, Video
+from stepplan import Block, Image, Message, Reasoning, ServerToolCall, Text, Tool, ToolCall, ToolResult, Video
 
 # Chinese; kana and hangul; Latin words; digits; words of other scripts; punctuation; symbols; blank lines, indentation.
 _PIECES = re.compile(
@@ -61,6 +61,8 @@ def _estimate_block(block: Block) -> int:
             return _PER_IMAGE
         case Video():
             return _PER_VIDEO
+        case ServerToolCall():  # not sent
+            return 0
 
 
 def _json(value: Mapping[str, object]) -> str:

@@ -7,12 +7,21 @@ from langchain_core.utils.function_calling import convert_to_openai_tool
 from pydantic import PydanticUserError
 
 from langchain_stepplan._schemas import recursive_schema
-from stepplan import InvalidRequestError, Tool
+from stepplan import InvalidRequestError, Retrieval, Tool, WebSearch
 from stepplan.integration import tools
 
 
-def to_tool(given: Any, *, default_name: str = "") -> Tool:
-    """A tool. Plain data is read by the core, everything else by LangChain.
+def to_tool(given: Any) -> tools.Offered:
+    """A tool: one of StepFun's own, or a function (see `to_function`).
+
+    Raises:
+        InvalidRequestError: It is neither.
+    """
+    return tools.to_tool(given) if isinstance(given, Mapping | WebSearch | Retrieval) else to_function(given)
+
+
+def to_function(given: Any, *, default_name: str = "") -> Tool:
+    """A function that the caller runs. Plain data is read by the core, everything else by LangChain.
 
     Args:
         given: A tool, a function, a Pydantic class (of version 1 or 2), a TypedDict, or plain data.
@@ -22,7 +31,7 @@ def to_tool(given: Any, *, default_name: str = "") -> Tool:
         InvalidRequestError: It is none of these, or a tool that is not a function.
     """
     if isinstance(given, Mapping | Tool):
-        return tools.to_tool(given, default_name=default_name)
+        return tools.to_function(given, default_name=default_name)
     try:
         data = convert_to_openai_tool(given)
         schema = recursive_schema(given)
@@ -30,4 +39,4 @@ def to_tool(given: Any, *, default_name: str = "") -> Tool:
         raise InvalidRequestError(f"This is not a tool: {str(given)[:100]}. {error}") from error
     if schema is not None:
         data["function"]["parameters"] = schema
-    return tools.to_tool(data)
+    return tools.to_function(data)

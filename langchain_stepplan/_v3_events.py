@@ -10,7 +10,7 @@ from typing import Any, assert_never
 
 from langchain_stepplan._answers import sort_calls, to_kwargs, to_metadata, to_token_usage, to_usage_metadata
 from langchain_stepplan._replay import PROVIDER
-from langchain_stepplan._standard import reasoning_block, refusal
+from langchain_stepplan._standard import reasoning_block, refusal, server_tool_blocks
 from stepplan import (
     Event,
     MessageEnd,
@@ -18,6 +18,7 @@ from stepplan import (
     ProtocolName,
     ReasoningDelta,
     Response,
+    ServerToolCalled,
     TextDelta,
     ToolCallDelta,
     ToolCallStart,
@@ -79,6 +80,9 @@ class V3Events:
                 return events
             case ToolCallDelta(index, arguments):
                 return self._go_on(index, "tool_call", {}, {"type": "tool-call-delta", "args": arguments}, arguments)
+            case ServerToolCalled(_, call):
+                events = self._finish_blocks_before()
+                return events + [event for block in server_tool_blocks(call) for event in self._whole_block(block)]
             case MessageStart():
                 metadata = {"provider": PROVIDER} | ({"model": event.model} if event.model else {})
                 # LangChain fills in the id of the run.
@@ -102,10 +106,14 @@ class V3Events:
         return events
 
     def _begin(self, index: int, kind: str, skeleton: Mapping[str, Any]) -> list[V3Event]:
-        events = [self._finish(other) for other in tuple(self._open) if self._is_over(self._open[other])]
+        events = self._finish_blocks_before()
         self._open[index] = _Open(self._positions, kind)
         self._positions += 1
         return [*events, {"event": "content-block-start", "index": self._positions - 1, "content": dict(skeleton)}]
+
+    def _finish_blocks_before(self) -> list[V3Event]:
+        """The ends of the blocks that are over now that another block begins."""
+        return [self._finish(other) for other in tuple(self._open) if self._is_over(self._open[other])]
 
     def _go_on(
         self, index: int, kind: str, skeleton: Mapping[str, Any], delta: Mapping[str, Any], text: str

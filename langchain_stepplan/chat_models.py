@@ -25,7 +25,7 @@ from langchain_stepplan._tokens import estimate, estimate_text
 from langchain_stepplan._tools import to_tool
 from langchain_stepplan._unvalidated import to_generation
 from langchain_stepplan._v3_events import V3Event, V3Events
-from stepplan import AsyncClient, Client, MessageEnd, Request, Response, wire_protocol
+from stepplan import AsyncClient, Client, MessageEnd, Request, Response, Tool, wire_protocol
 from stepplan.integration.checks import CallCheck
 from stepplan.integration.options import Call
 from stepplan.integration.tools import as_openai_tool, as_openai_tool_choice, to_tool_choice, to_tools, with_strict
@@ -286,4 +286,5 @@ class ChatStepPlan(StepPlanFields):
     def get_num_tokens_from_messages(self, messages: list[BaseMessage], tools: Sequence[Any] | None = None) -> int:
         """About how many tokens messages and tools have; no network, so that `trim_messages` may call it often."""
         with langchain_errors():
-            return estimate(to_messages(messages), to_tools(tools or (), to_tool))
+            functions = [tool for tool in to_tools(tools or (), to_tool) if isinstance(tool, Tool)]
+            return estimate(to_messages(messages), functions)

@@ -7,13 +7,15 @@ from typing import Any, TypeVar
 from llama_index.core.base.llms.types import ChatResponse, ContentBlock
 
 from llama_index_stepplan._answers import Reading, to_chat_response
-from llama_index_stepplan._replay import call_data, calls_kwargs
+from llama_index_stepplan._replay import call_data, calls_kwargs, server_calls_kwargs, to_citations
 from llama_index_stepplan._unvalidated import chunk, text_block, thinking_block, tool_call_block
 from stepplan import (
     Event,
     MessageEnd,
     MessageStart,
     ReasoningDelta,
+    ServerToolCall,
+    ServerToolCalled,
     TextDelta,
     ToolCallDelta,
     ToolCallStart,
@@ -66,6 +68,8 @@ class ChunkBuilder:
         self._thinking: dict[int, str] = {}
         self._calls: dict[int, _Call] = {}
         self._calls_data: list[dict[str, Any]] = []
+        self._server_calls: list[ServerToolCall] = []
+        self._citations: list[ContentBlock] = []
 
     def add(self, event: Event) -> ChatResponse | None:
         """The chunk for an event, or `None` if it adds nothing that a chunk shows.
@@ -82,6 +86,8 @@ class ChunkBuilder:
                 return self._start_call(event)
             case ToolCallDelta():
                 return self._add_arguments(event)
+            case ServerToolCalled(_, call):
+                return self._add_server_call(call)
             case MessageStart():
                 self._start = event
                 return None
@@ -123,6 +129,11 @@ class ChunkBuilder:
         self._put(event.index, call.block)
         return self._chunk({"tool_calls": [{"index": call.position, "function": {"arguments": event.arguments}}]})
 
+    def _add_server_call(self, call: ServerToolCall) -> ChatResponse:
+        self._server_calls.append(call)
+        self._citations += to_citations([call])
+        return self._chunk({})
+
     def _put(self, index: int, block: ContentBlock) -> None:
         """Replace the block of this index, or add it."""
         if index in self._positions:
@@ -139,7 +150,8 @@ class ChunkBuilder:
             "choices": [{"index": 0, "delta": delta, "finish_reason": None}],
         }
         # Copied, so that an earlier chunk stays as it was.
-        return chunk(self._blocks.copy(), calls_kwargs(self._calls_data.copy()), text, raw, extra or {})
+        kwargs = calls_kwargs(self._calls_data.copy()) | server_calls_kwargs(self._server_calls)
+        return chunk(self._blocks + self._citations, kwargs, text, raw, extra or {})
 
 
 def chunks(events: Generator[Event], builder: ChunkBuilder, shape: Callable[[ChatResponse], T]) -> Generator[T]:

@@ -8,7 +8,7 @@ where it still agrees with the blocks, so that an edited message is sent as it i
 import json
 import logging
 import zlib
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from reprlib import repr as shorten
 from typing import Any
@@ -26,7 +26,7 @@ from llama_index.core.base.llms.types import (
 from llama_index_stepplan._content import blocks_of, checked_text
 from llama_index_stepplan._untyped import as_mapping, as_sequence
 from llama_index_stepplan._unvalidated import text_block, thinking_block, tool_call_block
-from stepplan import Block, InvalidRequestError, Reasoning, Text, ToolCall, parse_arguments
+from stepplan import Block, InvalidRequestError, Reasoning, ServerToolCall, Text, ToolCall, parse_arguments
 
 logger = logging.getLogger("stepplan")
 
@@ -35,6 +35,9 @@ PROVIDER = "stepplan"
 
 INVALID_CALLS = "invalid_tool_calls"
 """Key of a message's `additional_kwargs` for calls that must not be run, each with the reason why."""
+
+SERVER_CALLS = "server_tool_calls"
+"""Key of a message's `additional_kwargs` for the tools that the server ran, each with its query and its results."""
 
 STORED = "stepplan"
 """Key of `additional_kwargs` that marks an answer of ours with calls or several texts.
@@ -58,6 +61,7 @@ def store_answer(
         thinking_tokens: The tokens of the thinking, if known.
     """
     blocks: list[ContentBlock] = []
+    server_calls: list[ServerToolCall] = []
     texts: list[str] = []
     layout: list[list[int]] = []
     calls: list[dict[str, Any]] = []
@@ -70,12 +74,41 @@ def store_answer(
         elif isinstance(block, ToolCall) and id(block) in arguments:
             blocks.append(tool_call_block(block.id, block.name, dict(arguments[id(block)])))
             calls.append(call_data(block.id, block.name, block.arguments))
+        elif isinstance(block, ServerToolCall):
+            server_calls.append(block)
     if texts or not calls:
         blocks.insert(layout[0][0] if layout else len(blocks), text_block("".join(texts)))
-    kwargs = calls_kwargs(calls)
+    blocks += to_citations(server_calls)
+    kwargs = calls_kwargs(calls) | server_calls_kwargs(server_calls)
     if len(texts) > 1:
         kwargs[STORED] = {"texts": layout, "checksum": _layout_checksum(blocks)}
     return blocks, kwargs
+
+
+def to_citations(calls: Iterable[ServerToolCall]) -> list[ContentBlock]:
+    """The pages that the server found, behind the answer; `additional_location_info["index"]` is the page's number."""
+    return [
+        CitationBlock(
+            cited_content=TextBlock(text=str(page.get("summary") or "")),
+            source=str(page["url"]),
+            title=str(page.get("title") or ""),
+            additional_location_info={"index": number} if isinstance(number := page.get("index"), int) else {},
+        )
+        for call in calls
+        for page in call.results
+        if page.get("url")
+    ]
+
+
+def server_calls_kwargs(calls: Iterable[ServerToolCall]) -> dict[str, Any]:
+    """The `additional_kwargs` of an answer for which the server ran these tools."""
+    data = [_server_call_data(call) for call in calls]
+    return {SERVER_CALLS: data} if data else {}
+
+
+def _server_call_data(call: ServerToolCall) -> dict[str, Any]:
+    results = [dict(result) for result in call.results]
+    return {"id": call.id, "name": call.name, "arguments": call.arguments, "results": results}
 
 
 def to_thinking(block: Reasoning, num_tokens: int | None = None) -> ThinkingBlock:
@@ -123,7 +156,16 @@ def read_answer(message: ChatMessage, answered: Container[str]) -> list[Block]:
         # A call of ours without a block was taken out, unless it has a result: then the message was made anew from its
         # text and additional_kwargs.
         others.append(tuple(call for call in calls if layout is None or call.id in answered))
-    return list(chain.from_iterable(others))
+    return [*_read_server_calls(message), *chain.from_iterable(others)]
+
+
+def _read_server_calls(message: ChatMessage) -> Iterator[ServerToolCall]:
+    """The tools that the server ran for this answer."""
+    kwargs = as_mapping(message.additional_kwargs)
+    for data in map(as_mapping, as_sequence(kwargs.get(SERVER_CALLS) or [], f"additional_kwargs[{SERVER_CALLS!r}]")):
+        results = as_sequence(data.get("results") or [], f"additional_kwargs[{SERVER_CALLS!r}]: results")
+        id, name, arguments = (str(data.get(key) or "") for key in ("id", "name", "arguments"))
+        yield ServerToolCall(id, name, arguments, tuple(map(as_mapping, results)))
 
 
 def _read_block(block: object, written: Mapping[str, str]) -> Iterator[Block]:

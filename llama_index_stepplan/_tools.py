@@ -15,7 +15,7 @@ from stepplan import Tool, parse_arguments
 from stepplan.integration import tools
 
 
-def to_tool(given: Any) -> Tool:
+def to_tool(given: Any) -> tools.Offered:
     """A tool: LlamaIndex's own, a function, or whatever the core reads.
 
     LlamaIndex's own conversion rewrites names with brackets and then does not find the tool; here a name stays as it

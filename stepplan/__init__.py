@@ -35,17 +35,19 @@ from stepplan.events import (
     MessageEnd,
     MessageStart,
     ReasoningDelta,
+    ServerToolCalled,
     TextDelta,
     ToolCallDelta,
     ToolCallStart,
     fold,
 )
-from stepplan.messages import Block, Image, Message, Reasoning, Text, ToolCall, ToolResult, Video
+from stepplan.messages import Block, Image, Message, Reasoning, ServerToolCall, Text, ToolCall, ToolResult, Video
 from stepplan.models import MODELS, Model
 from stepplan.protocols import PROTOCOLS, ProtocolFacts, ProtocolName, WireProtocol, wire_protocol
 from stepplan.requests import JSONSchema, NamedTool, ReasoningEffort, Request, Tool, ToolChoice
 from stepplan.responses import FinishReason, ParsedToolCall, Response, Usage, parse_arguments, parse_partial_arguments
 from stepplan.retry import RetryPolicy
+from stepplan.server_tools import Retrieval, ServerTool, WebSearch
 from stepplan.settings import Settings
 from stepplan.version import __version__
 
@@ -94,7 +96,11 @@ __all__ = [
     "Request",
     "Response",
     "ResponseDecodeError",
+    "Retrieval",
     "RetryPolicy",
+    "ServerTool",
+    "ServerToolCall",
+    "ServerToolCalled",
     "Settings",
     "StepPlanError",
     "StepPlanWarning",
@@ -108,6 +114,7 @@ __all__ = [
     "ToolResult",
     "Usage",
     "Video",
+    "WebSearch",
     "WireProtocol",
     "__version__",
     "fold",

@@ -69,8 +69,8 @@ def label(name: str, value: Any) -> str:
     raise InvalidRequestError(f"{name} must not be empty.")
 
 
-def sequence(kind: type, noun: str) -> Check:
-    """A sequence of values of one type, as a tuple."""
+def sequence(kind: type | tuple[type, ...], noun: str) -> Check:
+    """A sequence of values of these types, as a tuple."""
 
     def check(name: str, value: Any) -> tuple[Any, ...]:
         if isinstance(value, str) or not isinstance(value, _SEQUENCES):

@@ -1,6 +1,7 @@
 """Drivers do the steps of an exchange: they wait, send and read, sync or async, and decide nothing."""
 
 import _thread
+import asyncio
 import contextlib
 import socket
 from collections.abc import AsyncGenerator, Callable, Generator, Sequence
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
     from stepplan.gate import Slot
 
 T = TypeVar("T")
+
+_GRACE = 0.05
+"""Seconds in which the body of an answer that is whole should end, so that its connection can be used again."""
 
 
 class _Driver(transport.Call, Generic[T]):
@@ -33,6 +37,7 @@ class _Driver(transport.Call, Generic[T]):
         self._slot: Slot | None = None
         self._response: Any = None
         self._chunks: Any = None
+        self._has_more = False
         self._result: object = None
         self._failure: StepPlanError | None = None
 
@@ -55,8 +60,11 @@ class _Driver(transport.Call, Generic[T]):
         )
 
     def _begin(self, response: Any, chunks: Any) -> None:
-        self._response, self._chunks = response, chunks
+        self._response, self._chunks, self._has_more = response, chunks, True
         self._result = Head(response.status_code, {name.lower(): value for name, value in response.headers.items()})
+
+    def _note_read(self, data: bytes) -> None:
+        self._result, self._has_more = data, bool(data)
 
     def _give_up_slot(self) -> None:
         if self._slot is not None:
@@ -87,7 +95,7 @@ class Driver(_Driver[T]):
                 else:
                     self._do(step)
         except StopIteration:
-            return
+            close = self._finish
         except GeneratorExit:
             close = self._close_elsewhere
             raise
@@ -101,8 +109,8 @@ class Driver(_Driver[T]):
 
     def hang_up(self) -> None:
         """Close the connection from another thread: whoever is reading from it gets an error."""
-        if self._response is not None:
-            stream = self._response.extensions.get("network_stream")
+        if (response := self._response) is not None:
+            stream = response.extensions.get("network_stream")
             connection = stream and stream.get_extra_info("socket")
             with contextlib.suppress(OSError, AttributeError):
                 connection.shutdown(socket.SHUT_RDWR)
@@ -111,7 +119,7 @@ class Driver(_Driver[T]):
     def _do(self, step: Acquire | Open | Read | Sleep) -> None:
         try:
             if isinstance(step, Read):
-                self._result = next(self._chunks, b"")
+                self._note_read(next(self._chunks, b""))
                 return
             self._drop()
             if isinstance(step, Open):
@@ -146,6 +154,30 @@ class Driver(_Driver[T]):
         self._drop()
         self._give_up_slot()
 
+    def _finish(self) -> None:
+        """Close after a whole answer. Another thread reads the body's end: only hanging up ends a read that waits."""
+        if not self._has_more:
+            self._close()
+            return
+        closed = _thread.allocate_lock()
+        closed.acquire()
+
+        def read_on() -> None:
+            with contextlib.suppress(Exception):
+                for _ in self._chunks:
+                    pass
+            self._close()
+            closed.release()
+
+        try:
+            _thread.start_new_thread(read_on, ())
+        except RuntimeError:  # the interpreter ends: no thread can be started any more
+            self._close()
+        else:
+            if not closed.acquire(timeout=_GRACE):
+                self.hang_up()
+                closed.acquire(timeout=_GRACE)
+
     def _close_elsewhere(self) -> None:
         """Close in another thread, and wait for it as long as it should take."""
         closed = _thread.allocate_lock()
@@ -176,6 +208,7 @@ class AsyncDriver(_Driver[T]):
             while (items := await self._advance()) is not None:
                 for item in items:
                     yield item
+            await self._read_on()
         finally:
             await self._close()
 
@@ -213,7 +246,7 @@ class AsyncDriver(_Driver[T]):
     async def _do(self, step: Acquire | Open | Read | Sleep) -> None:
         try:
             if isinstance(step, Read):
-                self._result = await anext(self._chunks, b"")
+                self._note_read(await anext(self._chunks, b""))
                 return
             await self._drop()
             if isinstance(step, Open):
@@ -235,6 +268,14 @@ class AsyncDriver(_Driver[T]):
         http = await self._pools.join(self)
         response = await http.send(self._build(http, request), stream=True)
         self._begin(response, response.aiter_bytes())
+
+    async def _read_on(self) -> None:
+        """Read the end of the body of an answer that is whole."""
+        if self._has_more:
+            with contextlib.suppress(Exception):
+                async with asyncio.timeout(_GRACE):
+                    async for _ in self._chunks:
+                        pass
 
     async def _drop(self) -> None:
         """Free the connection: it is kept if the body was read to its end, and closed if not."""

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import assert_never
 
-from stepplan.messages import Block, Reasoning, Text, ToolCall
+from stepplan.messages import Block, Reasoning, ServerToolCall, Text, ToolCall
 from stepplan.responses import FinishReason, Response, Usage
 
 
@@ -54,6 +54,14 @@ class ToolCallDelta:
 
 
 @dataclass(frozen=True, slots=True)
+class ServerToolCalled:
+    """The server ran one of its own tools. The block is whole: no event adds to it."""
+
+    index: int
+    call: ServerToolCall
+
+
+@dataclass(frozen=True, slots=True)
 class Finish:
     """How the server ended an answer: the last event of a protocol's decoder. Clients emit `MessageEnd` instead.
 
@@ -75,7 +83,7 @@ class MessageEnd:
     response: Response
 
 
-Delta = TextDelta | ReasoningDelta | ToolCallStart | ToolCallDelta
+Delta = TextDelta | ReasoningDelta | ToolCallStart | ToolCallDelta | ServerToolCalled
 """An event that adds to the answer's content."""
 
 DecodedEvent = MessageStart | Delta | Finish
@@ -93,7 +101,7 @@ class Accumulator:
     """Folds events into the response so far. Linear in the length of the answer."""
 
     def __init__(self) -> None:
-        self._heads: dict[int, Text | Reasoning | ToolCall] = {}
+        self._heads: dict[int, Text | Reasoning | ToolCall | ServerToolCall] = {}
         self._pieces: defaultdict[int, list[str]] = defaultdict(list)
         self._start = _NO_START
         self._finish = _NO_FINISH
@@ -115,6 +123,8 @@ class Accumulator:
                 self._heads[index] = ToolCall(id, name, "")
             case ToolCallDelta(index, arguments):
                 self._pieces[index].append(arguments)
+            case ServerToolCalled(index, call):
+                self._heads[index] = call
             case MessageStart():
                 self._start = event
             case Finish():
@@ -142,6 +152,8 @@ class Accumulator:
                 return Reasoning(text, signature, redacted)
             case ToolCall(id, name):
                 return ToolCall(id, name, text)
+            case ServerToolCall():
+                return head
             case _:
                 assert_never(head)
 

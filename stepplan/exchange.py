@@ -198,6 +198,8 @@ def read_stream(request: HTTPRequest, head: Head, answer: AnswerReader) -> Steps
                 yield Emit(events)
             if stream.failure is not None:
                 raise stream.failure
+            if answer.ended:
+                return  # the server may keep the body open
             now = time.monotonic()
             if answer.decoded > decoded:
                 last_event = now

@@ -3,8 +3,9 @@
 Nothing here is specific to a vendor. All of these are frozen values, and collections are tuples.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 Role = Literal["system", "user", "assistant"]
 
@@ -86,7 +87,26 @@ class ToolResult:
     is_error: bool = False
 
 
-Block = Text | Image | Video | Reasoning | ToolCall | ToolResult
+@dataclass(frozen=True, slots=True)
+class ServerToolCall:
+    """A call of a tool that the server ran while it answered, with what it found.
+
+    It stays in the conversation for the caller to show, and is not sent back: no protocol documents that.
+
+    Attributes:
+        id: The call's id, distinct within a message.
+        name: The tool's type, such as `web_search`.
+        arguments: JSON as the model wrote it; that of a web search has a `keyword`.
+        results: What was found, as the server sent it; a page has an `index`, a `url`, a `title` and a `summary`.
+    """
+
+    id: str
+    name: str
+    arguments: str = "{}"
+    results: tuple[Mapping[str, Any], ...] = ()
+
+
+Block = Text | Image | Video | Reasoning | ToolCall | ToolResult | ServerToolCall
 
 
 @dataclass(frozen=True, slots=True)

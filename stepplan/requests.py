@@ -11,6 +11,7 @@ from stepplan.errors import InvalidRequestError
 from stepplan.headers import checked
 from stepplan.messages import Message
 from stepplan.models import DEFAULT_MODEL, MODELS
+from stepplan.server_tools import Retrieval, ServerTool, WebSearch
 
 ReasoningEffort = str
 """How much the model reasons: `low`, `medium` or `high`. Not every model accepts every value."""
@@ -91,7 +92,7 @@ class Request:
     Attributes:
         messages: The conversation so far.
         model: The model's name. Any name is accepted; the options of known models are checked.
-        tools: Functions the model may call.
+        tools: Functions the model may call, and StepFun's own tools (`WebSearch`, `Retrieval`), which its servers run.
         tool_choice: `auto`, `none`, `required`, or a `NamedTool`.
         parallel_tool_calls: False asks for at most one tool call per answer.
         max_tokens: Limit on reasoning and answer together, over 0. Unset, Chat Completions has no limit and Messages
@@ -113,13 +114,13 @@ class Request:
         extra_headers: Headers for this request only; they override all others.
 
     Raises:
-        InvalidRequestError: A value is of the wrong type or out of its documented range, or `tool_choice` asks for a
-            tool that is not among `tools`.
+        InvalidRequestError: A value is of the wrong type or out of its documented range, `tool_choice` asks for a
+            function that is not among `tools`, or the model does not support a tool.
     """
 
     messages: tuple[Message, ...]
     model: str = DEFAULT_MODEL
-    tools: tuple[Tool, ...] = ()
+    tools: tuple[Tool | ServerTool, ...] = ()
     tool_choice: ToolChoice = "auto"
     parallel_tool_calls: bool | None = None
     max_tokens: int | None = None
@@ -148,7 +149,20 @@ class Request:
             raise InvalidRequestError(
                 f"{self.model} does not accept reasoning_effort={self.reasoning_effort!r}: use {', '.join(accepted)}."
             )
-        check_tool_choice(self.tool_choice, self.tools)
+        check_tool_choice(self.tool_choice, self.functions)
+        if known and not known.web_search and any(isinstance(tool, WebSearch) for tool in self.server_tools):
+            supporting = ", ".join(model.id for model in MODELS.values() if model.web_search)
+            raise InvalidRequestError(f"{self.model} does not support web_search. These models do: {supporting}.")
+
+    @property
+    def functions(self) -> tuple[Tool, ...]:
+        """The tools that the caller runs."""
+        return tuple(tool for tool in self.tools if isinstance(tool, Tool))
+
+    @property
+    def server_tools(self) -> tuple[ServerTool, ...]:
+        """The tools that StepFun's servers run."""
+        return tuple(tool for tool in self.tools if not isinstance(tool, Tool))
 
 
 def check_tool_choice(choice: ToolChoice, tools: Sequence[Tool]) -> None:
@@ -177,7 +191,7 @@ def _response_format(name: str, value: Any) -> Any:
 _CHECKS: Mapping[str, arguments.Check] = {
     "messages": sequence(Message, "Messages"),
     "model": label,
-    "tools": sequence(Tool, "Tools"),
+    "tools": sequence((Tool, WebSearch, Retrieval), "Tools"),
     "parallel_tool_calls": flag,
     "max_tokens": whole_number("over 0", lambda value: 0 < value < math.inf),
     "temperature": number("from 0 to 2", lambda value: 0 <= value <= 2),

@@ -5,7 +5,7 @@ from functools import cached_property
 from typing import Any
 
 from stepplan.jsontext import read_object
-from stepplan.messages import Block, Message, Reasoning, Text, ToolCall
+from stepplan.messages import Block, Message, Reasoning, ServerToolCall, Text, ToolCall
 
 FinishReason = str
 """Why an answer ended: `stop`, `tool_calls`, `length` or `content_filter`; any other value is the server's own."""
@@ -92,6 +92,11 @@ class Response:
             for index, block in enumerate(self.content)
             if isinstance(block, ToolCall)
         )
+
+    @property
+    def server_tool_calls(self) -> tuple[ServerToolCall, ...]:
+        """The calls of tools that the server ran, with what they found."""
+        return tuple(block for block in self.content if isinstance(block, ServerToolCall))
 
     def to_message(self) -> Message:
         """The answer as a message of the conversation."""

@@ -13,7 +13,7 @@ from pydantic import BaseModel
 
 from langchain_stepplan import ChatStepPlan
 from llama_index_stepplan import StepPlan
-from stepplan import APITimeoutError, InvalidRequestError, JSONSchema, NamedTool, ProtocolName, Tool
+from stepplan import APITimeoutError, InvalidRequestError, JSONSchema, NamedTool, ProtocolName, Tool, WebSearch
 from stepplan.integration.fields import SharedFields
 from stepplan.integration.options import CALL_OPTIONS
 from stepplan.integration.schemas import class_schema
@@ -86,6 +86,7 @@ def anthropics(name: str) -> dict[str, Any]:
     return {"name": name, "description": f"Does {name}.", "input_schema": SCHEMA}
 
 
+SEARCH = {"type": "web_search", "function": {"description": "News."}}
 TWO = [function("f"), anthropics("g")]
 JSON_OBJECT = {"response_format": {"type": "json_object"}}
 
@@ -99,6 +100,8 @@ CALLS: list[tuple[dict[str, Any], dict[str, Any]]] = [
     ({"tools": [Tool("f", "Does f.", SCHEMA)]}, on_chat("f")),
     ({"tools": (function("f"),)}, on_chat("f")),
     ({"tools": []}, {}),
+    ({"tools": [function("f"), SEARCH]}, {"tools": [*on_chat("f")["tools"], SEARCH]}),
+    ({"tools": [WebSearch("News.")]}, {"tools": [SEARCH]}),
     *(({"tools": TWO, "tool_choice": choice}, on_chat("f", "g")) for choice in (None, False, "auto", {"type": "auto"})),
     *(
         ({"tools": TWO, "tool_choice": choice}, {**on_chat("f", "g"), "tool_choice": "required"})

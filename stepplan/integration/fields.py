@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 
 from stepplan.endpoint import Region
+from stepplan.failures import without_frames
 from stepplan.integration.construction import model_arguments, refusal
 from stepplan.integration.options import to_settings
 from stepplan.models import DEFAULT_MODEL
@@ -127,7 +128,10 @@ class SharedFields(BaseModel):
             try:
                 super().__init__(**given)
             except ValidationError as error:
-                raise refusal(error) from None
+                refused = refusal(error)
+                # Tools that report errors show the variables of every frame, and the key is among them.
+                del self, given
+                raise without_frames(refused) from None
 
     @model_validator(mode="before")
     @classmethod

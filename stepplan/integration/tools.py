@@ -2,17 +2,21 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Literal, cast
+from typing import Any, Literal, TypeVar, cast
 
 from pydantic import BaseModel
 
 from stepplan.errors import InvalidRequestError
 from stepplan.integration.schemas import class_schema, closed, is_class, object_at_top
-from stepplan.protocols.openai.requests import encode_response_format
+from stepplan.protocols.openai.requests import encode_response_format, encode_server_tool
 from stepplan.requests import JSONSchema, NamedTool, Tool, ToolChoice, check_tool_choice
+from stepplan.server_tools import Retrieval, ServerTool, WebSearch
 
-Reader = Callable[[Any], Tool]
-"""Makes a `Tool` of a tool in any form that a framework's users write."""
+Offered = Tool | ServerTool
+"""What can be offered to the model: a function, or one of StepFun's own tools."""
+
+Reader = Callable[[Any], Offered]
+"""Reads a tool in the forms that a framework's users write."""
 
 # ------------------------------------------------------------------------------------------------------------- tools
 
@@ -22,7 +26,7 @@ _SCHEMAS = ("parameters", "input_schema", "inputSchema", "schema")
 _TYPES_OF_FUNCTIONS = (None, "function", "object", "json_schema")
 
 
-def to_tools(given: Any, to_tool: Reader) -> tuple[Tool, ...]:
+def to_tools(given: Any, to_tool: Reader) -> tuple[Offered, ...]:
     """Tools, each read by `to_tool`.
 
     Raises:
@@ -33,8 +37,35 @@ def to_tools(given: Any, to_tool: Reader) -> tuple[Tool, ...]:
     return tuple(map(to_tool, cast("Sequence[Any]", given)))  # type: ignore[redundant-cast]  # not to pyright
 
 
-def to_tool(given: Any, *, default_name: str = "") -> Tool:
-    """A tool.
+def to_tool(given: Any) -> Offered:
+    """A function (see `to_function`) or one of StepFun's own tools, as a value or in the form of its documentation.
+
+    Raises:
+        InvalidRequestError: It is neither.
+    """
+    if isinstance(given, WebSearch | Retrieval):
+        return given
+    data = _mapping(given) or {}
+    function = _mapping(data.get("function"))
+    if function is not None and data.get("type") in {WebSearch.type, Retrieval.type}:
+        return _server_tool(data["type"], function)
+    return to_function(given)
+
+
+def _server_tool(kind: str, function: Mapping[str, Any]) -> ServerTool:
+    if kind == WebSearch.type:
+        return WebSearch(**{key: function[key] for key in ("description",) if key in function})
+    options = _mapping(function.get("options")) or {}
+    return Retrieval(
+        name=function.get("name", ""),
+        vector_store_id=options.get("vector_store_id", ""),
+        description=function.get("description", ""),
+        prompt_template=options.get("prompt_template"),
+    )
+
+
+def to_function(given: Any, *, default_name: str = "") -> Tool:
+    """A function that the caller runs.
 
     Args:
         given: A `Tool`, a Pydantic class, or plain data: a function in the form of OpenAI (with or without the
@@ -64,17 +95,22 @@ def class_tool(cls: type[BaseModel]) -> Tool:
     return Tool(cls.__name__, schema.get("description", ""), schema)
 
 
-def as_openai_tool(tool: Tool) -> dict[str, Any]:
+def as_openai_tool(tool: Offered) -> dict[str, Any]:
     """The tool as plain data in OpenAI's form: how tools travel through the frameworks, and what tracers expect."""
+    if not isinstance(tool, Tool):
+        return encode_server_tool(tool)
     function: dict[str, Any] = {"name": tool.name, "description": tool.description, "parameters": dict(tool.parameters)}
     if tool.strict is not None:
         function["strict"] = tool.strict
     return {"type": "function", "function": function}
 
 
-def with_strict(tool: Tool, strict: bool | None) -> Tool:
+ToolT = TypeVar("ToolT", Tool, Offered)
+
+
+def with_strict(tool: ToolT, strict: bool | None) -> ToolT:
     """The tool with `strict` set, if it is not `None`. Strict tools have neither optional nor additional properties."""
-    if strict is None:
+    if strict is None or not isinstance(tool, Tool):
         return tool
     return replace(tool, strict=strict, parameters=closed(tool.parameters) if strict else tool.parameters)
 
@@ -133,7 +169,7 @@ _WORDS: Mapping[str | bool | None, ToolChoice] = {
 }
 
 
-def to_tool_choice(given: Any, tools: Sequence[Tool]) -> ToolChoice:
+def to_tool_choice(given: Any, tools: Sequence[Offered]) -> ToolChoice:
     """A tool choice. A tool that has the name of a choice, such as `any`, wins.
 
     Args:
@@ -144,8 +180,9 @@ def to_tool_choice(given: Any, tools: Sequence[Tool]) -> ToolChoice:
     Raises:
         InvalidRequestError: It is none of these, or names a tool that is not there.
     """
-    choice = _read_choice(given, {tool.name for tool in tools})
-    check_tool_choice(choice, tools)
+    functions = [tool for tool in tools if isinstance(tool, Tool)]
+    choice = _read_choice(given, {tool.name for tool in functions})
+    check_tool_choice(choice, functions)
     return choice
 
 

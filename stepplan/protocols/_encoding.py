@@ -12,6 +12,7 @@ from stepplan.placeholders import placeholder
 from stepplan.protocols.wire import ProtocolFacts
 from stepplan.requests import Request, Tool
 from stepplan.responses import parse_arguments
+from stepplan.server_tools import ServerTool
 
 logger = logging.getLogger("stepplan")
 
@@ -34,8 +35,13 @@ def misplaced(block: Block, role: Role) -> InvalidRequestError:
 
 
 def offered_tools(request: Request) -> tuple[Tool, ...]:
-    """The tools to send. `tool_choice="none"` leaves them out, because neither protocol documents that value."""
-    return () if request.tool_choice == "none" else request.tools
+    """The functions to send. `tool_choice="none"` leaves them out, because neither protocol documents that value."""
+    return () if request.tool_choice == "none" else request.functions
+
+
+def offered_server_tools(request: Request) -> tuple[ServerTool, ...]:
+    """The server's own tools to send; none with `tool_choice="none"`."""
+    return () if request.tool_choice == "none" else request.server_tools
 
 
 def check_input(request: Request, block: Image | Video) -> None:
@@ -56,6 +62,10 @@ def refuse_undocumented(request: Request, facts: ProtocolFacts) -> None:
     Raises:
         InvalidRequestError: Such an option is set.
     """
+    if not facts.server_tools and request.server_tools:
+        raise InvalidRequestError(
+            f"{facts.title} does not document the tool {request.server_tools[0].type}: use protocol='openai'."
+        )
     for option, other in facts.undocumented.items():
         if getattr(request, option) is not None:
             raise InvalidRequestError(

@@ -19,6 +19,7 @@ class ProtocolFacts:
             the name of a protocol that does.
         tool_choice: The protocol can force a tool call. Otherwise the model is asked for one in the system prompt.
         video: User messages may contain videos.
+        server_tools: StepFun's own tools may be offered.
         system_messages_anywhere: System messages stay where they are in the conversation. Otherwise they are collected
             at its beginning.
         late_signatures: The signature of a reasoning block may arrive after the next block has begun.
@@ -29,6 +30,7 @@ class ProtocolFacts:
     undocumented: Mapping[str, str] = field(default_factory=dict[str, str])
     tool_choice: bool
     video: bool
+    server_tools: bool = False
     system_messages_anywhere: bool
     late_signatures: bool
     default_max_tokens: int | None

@@ -63,8 +63,10 @@ def assert_valid(value: Event | Response) -> None:
     usage, blocks = fields.pop("usage", None), fields.pop("content", ())
     assert all(isinstance(number, int) for number in (usage or {}).values())
     assert isinstance(fields.pop("index", 0), int)
-    for words in (fields, *blocks):
-        assert all(isinstance(word, str | None) for word in words.values())
+    call = fields.pop("call", {})  # of a tool that the server ran
+    for part in (fields, call, *blocks):
+        assert all(isinstance(result, dict) for result in part.pop("results", ()))
+        assert all(isinstance(text, str | None) for text in part.values())
 
 
 @given(st.data())

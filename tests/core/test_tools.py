@@ -5,13 +5,14 @@ from typing import Any
 import pytest
 from pydantic import BaseModel, Field
 
-from stepplan import InvalidRequestError, JSONSchema, NamedTool, Tool
+from stepplan import InvalidRequestError, JSONSchema, NamedTool, Retrieval, Tool, WebSearch
 from stepplan.integration.schemas import class_schema, closed
 from stepplan.integration.tools import (
     as_json_schema,
     as_openai_response_format,
     as_openai_tool,
     as_openai_tool_choice,
+    to_function,
     to_response_format,
     to_tool,
     to_tool_choice,
@@ -62,13 +63,13 @@ def test_what_a_tool_leaves_out_is_empty_and_what_it_says_about_strictness_is_ke
     assert to_tool({"name": "now"}) == Tool("now")
     assert to_tool({"name": "now", "description": None, "parameters": None}) == Tool("now")
     assert to_tool({**FUNCTION, "strict": True}) == Tool("weather", "The weather.", SCHEMA, strict=True)
-    assert to_tool(SCHEMA, default_name="answer") == Tool("answer", "", SCHEMA)
+    assert to_function(SCHEMA, default_name="answer") == Tool("answer", "", SCHEMA)
 
 
 def test_a_class_is_a_tool_and_a_reference_at_the_top_is_resolved() -> None:
     assert to_tool(Leaf) == Tool("Leaf", "A leaf.", class_schema(Leaf))
     for form in (Node, Node.model_json_schema(), {"name": "Node", "parameters": Node.model_json_schema()}):
-        tool = to_tool(form)
+        tool = to_function(form)
         assert tool.name == "Node"
         assert tool.parameters["type"] == "object"
         assert tool.parameters["properties"]["children"]["items"]["$ref"] == "#/$defs/Node"
@@ -79,6 +80,36 @@ def test_a_tool_travels_in_openais_form_and_comes_back_the_same() -> None:
     for tool in (WEATHER, OTHER, Tool("strict", "", SCHEMA, strict=False)):
         assert to_tool(as_openai_tool(tool)) == tool
     assert as_openai_tool(WEATHER) == {"type": "function", "function": FUNCTION}
+
+
+SEARCH = {"type": "web_search", "function": {"description": "Search for news."}}
+RETRIEVE = {
+    "type": "retrieval",
+    "function": {"name": "manual", "description": "The manual.", "options": {"vector_store_id": "1"}},
+}
+
+
+@pytest.mark.parametrize(
+    ("form", "tool"),
+    [
+        (SEARCH, WebSearch("Search for news.")),
+        ({"type": "web_search", "function": {}}, WebSearch()),
+        (RETRIEVE, Retrieval("manual", "1", "The manual.")),
+    ],
+)
+def test_stepfuns_own_tools_are_read_as_documented_and_travel_beside_functions(form: Any, tool: Any) -> None:
+    assert to_tools([FUNCTION, form], to_tool) == (WEATHER, tool)
+    assert to_tool(tool) == tool
+    assert to_tool(as_openai_tool(tool)) == tool
+    assert with_strict(tool, True) == tool
+    assert to_tool_choice("weather", [WEATHER, tool]) == NamedTool("weather")
+    with pytest.raises(InvalidRequestError, match="the tools are: weather"):
+        to_tool_choice(NamedTool(tool.name), [WEATHER, tool])
+
+
+def test_a_retrieval_without_a_vector_store_is_refused() -> None:
+    with pytest.raises(InvalidRequestError, match="vector_store_id of 'manual' must not be empty"):
+        to_tool({"type": "retrieval", "function": {"name": "manual"}})
 
 
 @pytest.mark.parametrize(

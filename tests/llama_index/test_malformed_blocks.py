@@ -223,7 +223,7 @@ def test_other_kwargs_of_any_shape_do_no_harm(llm: StepPlan, role: MessageRole, 
 
 @pytest.mark.parametrize("role", ["system", "developer"])
 def test_an_image_in_the_instructions_is_refused(llm: StepPlan, role: str) -> None:
-    with pytest.raises(InvalidRequestError, match="system message may contain text only"):
+    with pytest.raises(InvalidRequestError, match="A system message may contain text only, not Image"):
         llm.chat([ChatMessage(role=role, blocks=[ImageBlock(image=PNG)]), ChatMessage("Hi")])
 
 

@@ -15,6 +15,7 @@ from stepplan import (
     Reasoning,
     Request,
     Response,
+    ServerToolCall,
     Text,
     ToolCall,
     Usage,
@@ -102,6 +103,8 @@ ROME = ToolCall("chatcmpl-tool-b0074817995fd49b", "get_weather", '{"city": "Rome
 NOW = ToolCall(PARIS.id, "now", "{}")
 BEIJING = ToolCall(PARIS.id, "get_weather", '{"城市": "北京\u2028"}')
 BROKEN = ToolCall(PARIS.id, "get_weather", '{"city": "Pa')
+PAGE = {"index": 0, "url": "https://example.com", "title": "T", "summary": "It rains."}
+FOUND = ServerToolCall("call_web", "web_search", '{"keyword": "weather"}', (PAGE,))
 SCRIPTS = "你好，世界👩‍👩‍👧 🎉a\u2028b\u2029c\u0085d\x0be\x0cf"
 
 SCENARIOS = {
@@ -118,7 +121,7 @@ SCENARIOS = {
     "empty": Response((), "stop", Usage(9, 1)),
     "cached": Response((Text("Yes."),), "stop", Usage(591, 2, cache_read_tokens=512)),
     "counted_reasoning": Response((Reasoning("Hm."), Text("Yes.")), "stop", Usage(8, 6, reasoning_tokens=4)),
-    "searched": Response((Text("It rains."),), "stop", Usage(40, 5)),
+    "searched": Response((FOUND, Text("It rains.")), "stop", Usage(40, 5)),
     "stop_sequence": Response((Text("One, two"),), "stop", Usage(20, 4), stop_sequence=", three"),
     "redacted": Response(
         (Reasoning("", redacted="EmwKAhgB"), Reasoning("", signature="c2ln"), Text("Yes.")), "stop", Usage(20, 4)

@@ -56,7 +56,7 @@ class MessagesDecoder:
     """
 
     def __init__(self, request: Request) -> None:
-        self._names = original_names(request.tools)
+        self._names = original_names(request.functions)
         self._indexes: dict[int, int] = {}  # the wire's block index -> ours, which has no gaps
         self._whole_inputs: dict[int, str] = {}  # arguments that came with a call's start; deltas replace them
         self._ids: set[str] = set()

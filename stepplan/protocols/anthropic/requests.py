@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any, NotRequired, TypedDict
 
 from stepplan.errors import InvalidRequestError
-from stepplan.messages import Block, Image, Message, Reasoning, Text, ToolCall, ToolResult, Video
+from stepplan.messages import Block, Image, Message, Reasoning, ServerToolCall, Text, ToolCall, ToolResult, Video
 from stepplan.names import wire_id, wire_name
 from stepplan.pairing import merge_same_role, pair_tool_results
 from stepplan.protocols import _encoding
@@ -127,6 +127,8 @@ def _is_sendable(block: Block, request: Request) -> bool:
     """Servers of this protocol refuse empty text blocks."""
     if isinstance(block, Text):
         return bool(block.text)
+    if isinstance(block, ServerToolCall):
+        return False
     return request.replay_reasoning or not isinstance(block, Reasoning)
 
 

@@ -12,6 +12,7 @@ from stepplan.events import DecodedEvent, Finish, MessageStart, ReasoningDelta, 
 from stepplan.names import original_names
 from stepplan.protocols import _decoding
 from stepplan.protocols.openai.calls import StreamedCalls
+from stepplan.protocols.openai.server_calls import ServerCalls, ran_on_server
 from stepplan.requests import Request
 from stepplan.responses import Usage
 from stepplan.sse import ServerSentEvent
@@ -22,7 +23,7 @@ def decode(body: Mapping[str, Any], request: Request) -> list[DecodedEvent]:
     choice: dict[str, Any] = body["choices"][0]
     message: dict[str, Any] = choice.get("message") or {}
     if calls := message.get("tool_calls"):
-        message = {**message, "tool_calls": _marked(calls)}
+        message = {**message, "tool_calls": list(_marked(calls))}
     decoder = ChatDecoder(request)
     return decoder.read_chunk(body, {**choice, "index": 0, "delta": message}) + decoder.finish()
 
@@ -52,7 +53,8 @@ class ChatDecoder:
         self._indexes = itertools.count()
         self._reasoning: int | None = None
         self._text: int | None = None
-        self._calls = StreamedCalls(original_names(request.tools), self._indexes)
+        self._calls = StreamedCalls(original_names(request.functions), self._indexes)
+        self._server_calls = ServerCalls(self._indexes)
         self._usage: Mapping[str, Any] | None = None
         self._finish_reason: str | None = None
 
@@ -76,7 +78,7 @@ class ChatDecoder:
 
     def finish(self) -> list[DecodedEvent]:
         """The last events, whether or not a finish reason has arrived."""
-        calls = self._calls.flush()
+        calls = [*self._server_calls.flush(), *self._calls.flush()]
         reason = _decoding.finish_reason(self._finish_reason, has_calls=bool(self._calls))
         return [*calls, Finish(reason, _decode_usage(self._usage))]
 
@@ -97,6 +99,10 @@ class ChatDecoder:
         return events
 
     def _read_delta(self, delta: Mapping[str, Any], events: list[DecodedEvent]) -> None:
+        calls: Iterable[Mapping[str, Any]] = delta.get("tool_calls") or ()
+        for call in calls:  # the server ran these before the model answered
+            if ran_on_server(call):
+                events += self._server_calls.feed(call)
         # Both names carry the same text, so one is read and the other left.
         if reasoning := delta.get("reasoning") or delta.get("reasoning_content"):
             if self._reasoning is None:
@@ -106,9 +112,9 @@ class ChatDecoder:
             if self._text is None:
                 self._text = next(self._indexes)
             events.append(TextDelta(self._text, _decoding.text(text)))
-        for piece in delta.get("tool_calls") or ():
-            if piece.get("type") in {"function", "", None}:  # other types, such as web_search, ran on the server
-                events += self._calls.feed(piece)
+        for call in calls:
+            if not ran_on_server(call):
+                events += self._calls.feed(call)
 
 
 def _decode_usage(usage: Mapping[str, Any] | None) -> Usage | None:

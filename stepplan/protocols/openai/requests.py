@@ -9,13 +9,14 @@ from functools import partial
 from typing import Any, NotRequired, TypedDict
 
 from stepplan.jsontext import argument_text
-from stepplan.messages import Block, Image, Message, Reasoning, Text, ToolCall, ToolResult, Video
+from stepplan.messages import Block, Image, Message, Reasoning, ServerToolCall, Text, ToolCall, ToolResult, Video
 from stepplan.names import wire_id, wire_name
 from stepplan.pairing import pair_tool_results
 from stepplan.protocols import _encoding
 from stepplan.protocols.wire import ProtocolFacts
 from stepplan.requests import JSONSchema, NamedTool, Request, Tool
 from stepplan.responses import parse_arguments
+from stepplan.server_tools import Retrieval, ServerTool
 
 PATH = "/chat/completions"
 HEADERS: Mapping[str, str] = {}
@@ -26,6 +27,7 @@ FACTS = ProtocolFacts(
     undocumented={"top_k": "anthropic"},
     tool_choice=True,
     video=True,
+    server_tools=True,
     system_messages_anywhere=True,
     late_signatures=False,
     default_max_tokens=None,
@@ -75,8 +77,11 @@ def encode(request: Request, *, stream: bool) -> dict[str, Any]:
             body[name] = value
     if request.stop:
         body["stop"] = list(request.stop)
-    if tools := _encoding.offered_tools(request):
-        body["tools"] = [_encode_tool(tool) for tool in tools]
+    functions = _encoding.offered_tools(request)
+    tools = [*map(_encode_tool, functions), *map(encode_server_tool, _encoding.offered_server_tools(request))]
+    if tools:
+        body["tools"] = tools
+    if functions:
         if isinstance(request.tool_choice, NamedTool):
             body["tool_choice"] = {"type": "function", "function": {"name": wire_name(request.tool_choice.name)}}
         elif request.tool_choice == "required":
@@ -94,6 +99,17 @@ def _encode_tool(tool: Tool) -> dict[str, Any]:
     if tool.strict is not None:
         function["strict"] = tool.strict
     return {"type": "function", "function": function}
+
+
+def encode_server_tool(tool: ServerTool) -> dict[str, Any]:
+    """One of StepFun's own tools as it is sent."""
+    function: dict[str, Any] = {"description": tool.description}
+    if isinstance(tool, Retrieval):
+        options = {"vector_store_id": tool.vector_store_id}
+        if tool.prompt_template is not None:
+            options["prompt_template"] = tool.prompt_template
+        function = {"name": tool.name, **function, "options": options}
+    return {"type": tool.type, "function": function}
 
 
 def encode_response_format(response_format: JSONSchema | str) -> dict[str, Any]:
@@ -127,6 +143,8 @@ def _encode_assistant(message: Message, request: Request) -> _Message:
                 reasoning.append(block.text)
             case ToolCall():
                 calls.append(_encode_tool_call(block))
+            case ServerToolCall():
+                pass
             case _:
                 raise _encoding.misplaced(block, "assistant")
     wire = _Message(role="assistant", content="".join(text))

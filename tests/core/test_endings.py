@@ -1,0 +1,74 @@
+"""The end of an answer: its last event ends it, whatever the server does with the connection."""
+
+import asyncio
+import socket
+import threading
+import time
+
+import pytest
+
+from stepplan import AsyncClient, Client, InvalidRequestError, Message, Request, fold
+from stepplan.sandbox import Sandbox
+from tests.core.test_connections import STREAM
+from tests.support.clients import Asker, Way, settings_for
+from tests.support.servers import STREAM_HEAD, RawServer, chunked, raw_server
+
+REQUEST = Request(messages=(Message.user("Hello"),))
+
+pytestmark = pytest.mark.usefixtures("fresh_pools")
+
+
+@pytest.mark.parametrize("more", [b"", b": ping\n\n", STREAM], ids=["silence", "ping", "another answer"])
+def test_an_answer_ends_although_the_body_stays_open(way: Way, more: bytes) -> None:
+    over = threading.Event()
+
+    def stay_open(server: RawServer, connection: socket.socket, number: int) -> None:
+        server.read_request(connection)
+        connection.sendall(STREAM_HEAD + chunked(STREAM))
+        if more:
+            connection.sendall(chunked(more))
+        over.wait(10)
+
+    with raw_server(stay_open) as server:
+        asker = Asker(way, server.settings())
+        before = time.monotonic()
+        for _ in range(2):
+            assert fold(asker.stream(REQUEST)).text == "Hello there."
+        assert time.monotonic() - before < 3
+        assert server.connections == 2
+        over.set()
+
+
+def test_a_connection_whose_body_ends_is_used_again() -> None:
+    def serve(server: RawServer, connection: socket.socket, number: int) -> None:
+        while server.read_request(connection):
+            connection.sendall(STREAM_HEAD + chunked(STREAM))
+            time.sleep(0.005)
+            connection.sendall(chunked(b""))
+
+    async def stream(client: AsyncClient) -> None:
+        for _ in range(3):
+            assert fold([event async for event in client.stream(REQUEST)]).text == "Hello there."
+        await client.aclose()
+
+    with raw_server(serve) as server:
+        with Client(server.settings()) as client:
+            for _ in range(3):
+                assert fold(client.stream(REQUEST)).text == "Hello there."
+        assert server.connections == 1
+        asyncio.run(stream(AsyncClient(server.settings())))
+        assert server.connections == 2
+
+
+@pytest.mark.filterwarnings("ignore:asynchronous generator .* was scheduled after:ResourceWarning")
+async def test_calls_work_after_a_loop_has_shut_its_async_generators_down(plan: Sandbox) -> None:
+    client = AsyncClient(settings_for(plan))
+    await client.send(REQUEST)
+    await asyncio.get_running_loop().shutdown_asyncgens()
+    assert (await client.send(REQUEST)).text
+    assert fold([event async for event in client.stream(REQUEST)]).text
+
+
+def test_without_an_asyncio_loop_there_is_one_sentence(plan: Sandbox) -> None:
+    with pytest.raises(InvalidRequestError, match="No asyncio event loop is running"):
+        AsyncClient(settings_for(plan)).send(REQUEST).send(None)
