@@ -20,7 +20,7 @@ export WORKERS
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help setup demo test lint unit format versions live record notebooks peers dist extra
+.PHONY: help setup demo test lint unit format versions live record notebooks peers dist docs extra
 
 help: ## This list
 	@echo "Usage: make TARGET"
@@ -70,6 +70,10 @@ dist: .venv/.done ## Build the three distributions, check them, and use each in 
 	$(INSTALL) --group dist
 	$(BIN)/python distributions/check.py
 
+docs: .venv/.done ## Build the docs site into site/, with warnings as errors
+	$(INSTALL) --group docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
 extra: .venv/.done ## What is seldom needed: `make extra` lists it, WHAT chooses
 	$(if $(EXTRA.$(WHAT)),$(EXTRA.$(WHAT)),$(LIST_EXTRAS))
 
@@ -90,8 +94,13 @@ EXTRA.order = for file in $$(git ls-files 'tests/*test_*.py'); do \
 	done; rm -f .order.log; test -z "$$failed" || { echo "Alone, these fail:$$failed"; exit 1; }; \
 	$(PYTEST) -n $(WORKERS) -m "not live" --random-order-bucket global $(if $(SEED),--random-order-seed $(SEED))
 
+## ray: 2,000 prompts with each framework on a local Ray cluster (700 MB)
+EXTRA.ray = $(UV) venv --quiet --allow-existing --python $(BIN)/python .venv-ray && \
+	$(UV) pip install --quiet --python .venv-ray --constraints constraints/dev.txt 'ray[data]' --editable '.[langchain,llama-index,sandbox]' && \
+	.venv-ray/bin/python -m tests.cluster.run
+
 ## constraints: choose the versions in constraints/ anew
-EXTRA.constraints = $(COMPILE) --group dev --group dist --group embeddings -o constraints/dev.txt pyproject.toml && \
+EXTRA.constraints = $(COMPILE) --group dev --group dist --group docs --group embeddings -o constraints/dev.txt pyproject.toml && \
 	$(COMPILE) --group test -c constraints/oldest.in --overrides constraints/oldest.overrides -o constraints/oldest.txt pyproject.toml && \
 	$(COMPILE) --group test --overrides constraints/peers.overrides -o constraints/peers.txt pyproject.toml constraints/peers.in
 

@@ -9,18 +9,19 @@ from stepplan.protocols import EventDecoder, WireProtocol
 from stepplan.requests import Request
 from stepplan.responses import Response
 from stepplan.sse import ServerSentEvent
+from stepplan.surrogates import SurrogatePairs
 from stepplan.think import ThinkTags
 
 
 class AnswerReader:
     """Turns what a protocol decodes into the events of one answer.
 
-    Think tags become reasoning if the request asks for that; the first event carries the trace id, the last one the
-    whole response.
+    Characters that the stream cut in two are joined, and think tags become reasoning if the request asks for that. The
+    first event carries the trace id, the last one the whole response.
 
     Attributes:
         ended: The last event has arrived.
-        decoded: The number of events that the protocol decoded, including those that think tags still hold back.
+        decoded: The number of events that the protocol decoded, including those that the filters still hold back.
     """
 
     def __init__(self, wire: WireProtocol, request: Request, trace_id: str | None = None) -> None:
@@ -30,6 +31,7 @@ class AnswerReader:
         self._request = request
         self._trace_id = trace_id
         self._started = False
+        self._pairs: SurrogatePairs | None = None
         self._think = ThinkTags() if request.think_tags else None
         self._so_far = Accumulator()
 
@@ -39,6 +41,8 @@ class AnswerReader:
 
     def feed(self, sent: ServerSentEvent) -> list[Event]:
         """The events in one server-sent event of a stream. Raises as `EventDecoder.feed` does."""
+        if self._pairs is None and SurrogatePairs.may_begin(sent.data):
+            self._pairs = SurrogatePairs()
         return self._filter(self._decoder.feed(sent))
 
     def end(self) -> list[Event]:
@@ -51,8 +55,10 @@ class AnswerReader:
         return cast("MessageEnd", end).response
 
     def flush(self) -> list[Event]:
-        """The events that think tags still hold back, for a stream that broke off."""
-        events = self._think.flush() if self._think else []
+        """The events that the filters still hold back, for a stream that broke off."""
+        events = [*self._pairs.flush()] if self._pairs else []
+        if self._think:
+            events = [*(event for found in events for event in self._think.feed(found)), *self._think.flush()]
         return self._complete(events) if events else []
 
     def response(self) -> Response:
@@ -61,6 +67,8 @@ class AnswerReader:
 
     def _filter(self, decoded: list[DecodedEvent]) -> list[Event]:
         self.decoded += len(decoded)
+        if self._pairs is not None:
+            decoded = [event for found in decoded for event in self._pairs.feed(found)]
         if self._think is not None:
             decoded = [event for found in decoded for event in self._think.feed(found)]
         return self._complete(decoded) if decoded else []

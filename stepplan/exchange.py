@@ -41,7 +41,7 @@ logger = logging.getLogger("stepplan")
 
 _READ = Read()
 
-_UNEXPECTED_SHAPE = (AttributeError, LookupError, TypeError, ValueError)
+_UNEXPECTED_SHAPE = (AttributeError, LookupError, RecursionError, TypeError, ValueError)
 """Errors raised by indexing into JSON of an unexpected shape; the protocols do not check first."""
 
 
@@ -186,13 +186,12 @@ def read_stream(request: HTTPRequest, head: Head, answer: AnswerReader) -> Steps
 
     `MessageStart` is held back until a second event arrives: until then the request can still be retried.
     """
-    if head.headers.get("content-type", "").startswith(("application/json", "text/html")):
-        body = _json_object((yield from _read_all(request)), head)
-        raise ResponseDecodeError("Asked for a stream, got a whole answer; it is in `body`.", body=body)
     stream = _Stream(answer)
     last_event = time.monotonic()
     try:
         while data := (yield _READ):
+            if stream.is_new and not _is_event_stream(data):
+                yield from _refuse_whole_answer(request, head, data)
             decoded = answer.decoded
             if events := stream.feed(data):
                 yield Emit(events)
@@ -205,6 +204,7 @@ def read_stream(request: HTTPRequest, head: Head, answer: AnswerReader) -> Steps
                 last_event = now
             elif now - last_event > request.read_timeout:
                 raise APITimeoutError(f"The stream brought no event for {request.read_timeout:g} s (stream_timeout).")
+        yield Emit(stream.end())  # some servers do not send the event that ends a stream
         if not answer.ended:
             raise IncompleteStreamError("The stream ended before the answer did; what had arrived is in `partial`.")
     except StepPlanError as error:
@@ -216,10 +216,23 @@ def read_stream(request: HTTPRequest, head: Head, answer: AnswerReader) -> Steps
         raise
 
 
+def _refuse_whole_answer(request: HTTPRequest, head: Head, begin: bytes) -> Generator[Any, Any, None]:
+    body = _json_object(begin + (yield from _read_all(request)), head)
+    raise ResponseDecodeError("Asked for a stream, got a whole answer; it is in `body`.", body=body)
+
+
+def _is_event_stream(data: bytes) -> bool:
+    """Whether these can be the first bytes of server-sent events. Content types are not reliable."""
+    first = data.lstrip(b"\xef\xbb\xbf \r\n")  # a byte order mark may come in pieces
+    fields = (b":", b"data", b"event", b"id", b"retry")
+    return any(first.startswith(field) or field.startswith(first) for field in fields)
+
+
 class _Stream:
     """The bytes of one streamed answer, on their way to becoming events."""
 
     def __init__(self, answer: AnswerReader) -> None:
+        self.is_new = True  # nothing but blanks has arrived
         self.has_begun = False  # an event besides the start was handed on
         self.failure: StepPlanError | None = None
         self._answer = answer
@@ -228,6 +241,7 @@ class _Stream:
 
     def feed(self, data: bytes) -> list[Event]:
         """The events to hand on. Those that precede an error in the same bytes are handed on before `failure` is."""
+        self.is_new = self.is_new and not data.strip()
         events, self._held = self._held, []
         try:
             for sent in self._sse.feed(data):
@@ -246,6 +260,10 @@ class _Stream:
             return []
         self.has_begun = True
         return events
+
+    def end(self) -> list[Event]:
+        """The last events of a body that ended cleanly."""
+        return self._begin([*self._held, *self._answer.end()])
 
     def flush(self) -> list[Event]:
         """Events that were held back, now that the stream breaks off."""

@@ -1,28 +1,75 @@
 """JSON text: the one place that calls the parser, and the text that the parser and the wire accept."""
 
 import json
-from collections.abc import Mapping
+import math
+import re
+from collections.abc import Iterable, Mapping
 from typing import Any, cast
 
 from pydantic_core import from_json
+
+_STRING = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
+_TO_REPAIR = re.compile(
+    r"(?P<control>[\x00-\x1f])"
+    r"|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
+    r"|(?P<half>\\u[dD][89a-fA-F][0-9a-fA-F]{2})"
+    r"|\\.",
+    re.DOTALL,
+)
+_LARGE_NUMBER = re.compile(rb"\d[eE]\+?\d\d|\d{300}")
 
 
 def read_object(text: str | bytes, *, partial: bool = False, allow_nan: bool = True) -> dict[str, Any]:
     """The JSON object in `text`.
 
+    Two faults of models and servers are tolerated: control characters within strings are kept, and an escaped half of a
+    surrogate pair becomes U+FFFD.
+
     Args:
         text: The text.
         partial: Read as much of it as there is, open strings included.
-        allow_nan: Accept `NaN` and `Infinity`, which are not JSON but which some servers write.
+        allow_nan: Accept numbers that JSON cannot express: `NaN`, `Infinity`, and those too large for a float.
 
     Raises:
         ValueError: It is not the JSON text of an object, or nested deeper than 200 levels.
     """
     data = utf8(text) if isinstance(text, str) else text
-    value = from_json(data, allow_inf_nan=allow_nan, allow_partial="trailing-strings" if partial else False)
+    try:
+        return _parse(data, partial=partial, allow_nan=allow_nan)
+    except ValueError:
+        repaired = _repaired(data)
+        if repaired == data:
+            raise
+        return _parse(repaired, partial=partial, allow_nan=allow_nan)
+
+
+def read_piece(data: bytes) -> dict[str, Any]:
+    """The JSON object in one event of a stream, where a character may be cut in two.
+
+    An escaped half of a surrogate pair stays in the text as it is, so that the next piece can complete it.
+
+    Raises:
+        ValueError: It is not the JSON text of an object, or nested too deeply.
+    """
+    try:
+        value = from_json(data)
+    except ValueError:
+        try:
+            value = json.loads(data.decode("utf-8", "replace"), strict=False)
+        except RecursionError:
+            raise ValueError("nested too deeply") from None
     if not isinstance(value, dict):
-        raise ValueError(f"expected a JSON object, not {text[:100]!r}")
+        raise ValueError("expected a JSON object")
     return cast("dict[str, Any]", value)
+
+
+def is_strict_object(text: str) -> bool:
+    """Whether the text is a JSON object that every parser accepts, without the tolerance of `read_object`."""
+    try:
+        _parse(utf8(text), partial=False, allow_nan=False)
+    except ValueError:
+        return False
+    return True
 
 
 def utf8(text: str) -> bytes:
@@ -33,12 +80,55 @@ def utf8(text: str) -> bytes:
         return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").encode()
 
 
-def argument_text(arguments: Mapping[str, Any]) -> str:
+def argument_text(arguments: Mapping[str, Any], *, allow_nan: bool = False) -> str:
     """Arguments as JSON text, the way models write it.
+
+    Args:
+        arguments: The arguments.
+        allow_nan: Write `NaN` and `Infinity`, which are not JSON, for such numbers.
 
     Raises:
         TypeError: A value has no JSON form.
-        ValueError: A value is NaN, infinite or contains itself.
+        ValueError: A value contains itself, or is NaN or infinite.
         RecursionError: They are nested too deeply.
     """
-    return json.dumps(arguments, ensure_ascii=False, allow_nan=False)
+    return json.dumps(arguments, ensure_ascii=False, allow_nan=allow_nan)
+
+
+def _parse(data: bytes, *, partial: bool, allow_nan: bool) -> dict[str, Any]:
+    value = from_json(data, allow_inf_nan=allow_nan, allow_partial="trailing-strings" if partial else False)
+    if not isinstance(value, dict):
+        raise ValueError(f"expected a JSON object, not {data[:100].decode('utf-8', 'replace')!r}")
+    found = cast("dict[str, Any]", value)
+    if not allow_nan and _LARGE_NUMBER.search(data):
+        _check_finite(found)
+    return found
+
+
+def _repaired(data: bytes) -> bytes:
+    return _STRING.sub(_repair_string, data.decode("utf-8", "replace")).encode()
+
+
+def _repair_string(string: re.Match[str]) -> str:
+    return _TO_REPAIR.sub(_repair, string[0])
+
+
+def _repair(found: re.Match[str]) -> str:
+    if found["control"]:
+        return f"\\u{ord(found['control']):04x}"
+    return r"\ufffd" if found["half"] else found[0]
+
+
+def _check_finite(value: dict[str, Any]) -> None:
+    level: list[Any] = [value]
+    while level:
+        for item in level:
+            if isinstance(item, float) and not math.isfinite(item):
+                raise ValueError("a number is too large")
+        level = [inner for item in level for inner in _inner(item)]
+
+
+def _inner(value: Any) -> Iterable[Any]:
+    if isinstance(value, dict):
+        return cast("dict[str, Any]", value).values()
+    return cast("Iterable[Any]", value) if isinstance(value, list) else ()

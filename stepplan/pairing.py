@@ -1,77 +1,123 @@
-"""Pairs every tool call with its result, as both protocols require."""
+"""Pairs every tool call with its result, as all protocols require."""
 
 import logging
+from collections import defaultdict, deque
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 
 from stepplan.errors import InvalidRequestError
 from stepplan.messages import Block, Message, Text, ToolCall, ToolResult
 
 logger = logging.getLogger("stepplan")
 
+_ANSWER_THEM = (
+    "Add a tool message for each, remove the calls, or set repair_history=True to report them to the model as "
+    "interrupted."
+)
+_KEEP_THE_CALLS = (
+    "Keep the assistant message with the call, remove the results, or set repair_history=True to send them as text."
+)
+_INTERRUPTED = (Text("Error: the call was interrupted and has no result."),)
+
+
+@dataclass(slots=True)
+class _Slot:
+    """The place of one call's result, directly after the message that called."""
+
+    id: str
+    result: ToolResult | None = None
+
 
 def pair_tool_results(messages: Sequence[Message], *, repair: bool = False) -> list[Message]:
-    """Put every tool result directly after the turn that called, in the order of the calls.
+    """Move every tool result directly after the message with its call, in the order of the calls.
+
+    If calls of one message have the same id, they get distinct ones; their results, which are matched in order, too.
 
     Args:
         messages: The conversation.
-        repair: Give a call without a result an error result, and send a result without a call as text. The log
-            names them.
+        repair: Mend what has no counterpart: a call without a result gets an error as its result, and a result without
+            a call becomes text. Logs one warning if there was anything to mend.
 
     Raises:
-        InvalidRequestError: A call has no result, or a result no call, and `repair` is off.
+        InvalidRequestError: A call has no result or a result has no call, and `repair` is off.
     """
-    ordered: list[Message | dict[str, ToolResult | None]] = []
-    waiting: dict[str, dict[str, ToolResult | None]] = {}
-    orphans: list[str] = []
+    pairing = _Pairing(messages)
     for message in messages:
-        calls = [block.id for block in message.content if isinstance(block, ToolCall)]
+        pairing.add(message)
+    if problems := pairing.problems():
+        if not repair:
+            raise InvalidRequestError(" ".join(problems[0]))
+        logger.warning("The history was mended. %s", " ".join(problem for problem, _ in problems))
+    return pairing.paired()
+
+
+class _Pairing:
+    def __init__(self, messages: Sequence[Message]) -> None:
+        self._orphans: list[str] = []
+        self._ordered: list[Message | list[_Slot]] = []
+        self._waiting: dict[str, deque[_Slot]] = {}
+        self._ids = {block.id for message in messages for block in message.content if isinstance(block, ToolCall)}
+
+    def add(self, message: Message) -> None:
+        """Take the results out of a message, and make room for those of its calls."""
+        slots: defaultdict[str, deque[_Slot]] = defaultdict(deque)
+        calls: list[_Slot] = []
+        taken: set[str] = set()
         rest: list[Block] = []
         for block in message.content:
-            if not isinstance(block, ToolResult):
-                rest.append(block)
-            elif (turn := waiting.pop(block.tool_call_id, None)) is not None:
-                turn[block.tool_call_id] = block
+            if isinstance(block, ToolResult):
+                rest += self._answer(block)
+            elif isinstance(block, ToolCall):
+                calls.append(_Slot(self._distinct(block.id, taken)))
+                slots[block.id].append(calls[-1])
+                rest.append(block if calls[-1].id == block.id else replace(block, id=calls[-1].id))
             else:
-                orphans.append(block.tool_call_id)
-                rest += [Text(f"Result of the tool call {block.tool_call_id}:"), *block.content]
+                rest.append(block)
         if rest or not message.content:
-            ordered.append(Message(message.role, tuple(rest)))
+            self._ordered.append(Message(message.role, tuple(rest)))
         if calls:
-            results: dict[str, ToolResult | None] = dict.fromkeys(calls)
-            waiting |= dict.fromkeys(calls, results)
-            ordered.append(results)
-    unanswered = [id for item in ordered if isinstance(item, dict) for id, result in item.items() if result is None]
-    if not repair:
-        _refuse_unpaired(unanswered, orphans)
-    if unanswered:
-        logger.warning(
-            "Tool calls without a result are reported to the model as interrupted: %s.", ", ".join(unanswered)
-        )
-    if orphans:
-        logger.warning("Tool results without a call are sent as text: %s.", ", ".join(orphans))
-    return [item if isinstance(item, Message) else _results(item) for item in ordered]
+            self._ordered.append(calls)
+            self._waiting |= slots
+
+    def _answer(self, result: ToolResult) -> list[Block]:
+        """What remains of a result in its message: nothing if a call waits for it, otherwise its content."""
+        id = result.tool_call_id
+        if waiting := self._waiting.get(id):
+            slot = waiting.popleft()
+            slot.result = result if slot.id == id else replace(result, tool_call_id=slot.id)
+            return []
+        self._orphans.append(id)
+        return [Text(f"Result of the tool call {id}:"), *result.content]
+
+    def _distinct(self, id: str, taken: set[str]) -> str:
+        number, distinct = 1, id
+        while distinct in taken or (number > 1 and distinct in self._ids):
+            number += 1
+            distinct = f"{id}_{number}"
+        taken.add(distinct)
+        return distinct
+
+    def problems(self) -> list[tuple[str, str]]:
+        """What has no counterpart, each with how to change that."""
+        slots = (slot for item in self._ordered if isinstance(item, list) for slot in item)
+        found: list[tuple[str, str]] = []
+        if unanswered := [slot.id for slot in slots if slot.result is None]:
+            found.append((f"These tool calls have no result: {', '.join(unanswered)}.", _ANSWER_THEM))
+        if self._orphans:
+            found.append((f"These tool results have no call: {', '.join(self._orphans)}.", _KEEP_THE_CALLS))
+        return found
+
+    def paired(self) -> list[Message]:
+        """The conversation, with every call answered."""
+        return [item if isinstance(item, Message) else _results(item) for item in self._ordered]
 
 
-def _refuse_unpaired(unanswered: Sequence[str], orphans: Sequence[str]) -> None:
-    if unanswered:
-        raise InvalidRequestError(
-            f"These tool calls have no result: {', '.join(unanswered)}. Add a tool message for each, drop the calls, "
-            "or set repair_history=True to report them to the model as interrupted."
-        )
-    if orphans:
-        raise InvalidRequestError(
-            f"These tool results have no call: {', '.join(orphans)}. Keep the assistant message that called, drop the "
-            "results, or set repair_history=True to send them as text."
-        )
-
-
-def _results(turn: dict[str, ToolResult | None]) -> Message:
-    interrupted = (Text("Error: the call was interrupted and has no result."),)
-    return Message("user", tuple(result or ToolResult(id, interrupted, is_error=True) for id, result in turn.items()))
+def _results(slots: Iterable[_Slot]) -> Message:
+    return Message("user", tuple(slot.result or ToolResult(slot.id, _INTERRUPTED, is_error=True) for slot in slots))
 
 
 def merge_same_role(messages: Iterable[Message]) -> list[Message]:
-    """Join neighbours of the same role, for a wire that wants the roles to alternate. Empty turns vanish."""
+    """Join neighboring messages of the same role, for a protocol whose roles alternate. Empty messages are dropped."""
     merged: list[Message] = []
     for message in messages:
         if not message.content:

@@ -147,7 +147,8 @@ class Request:
         accepted = known.reasoning_efforts if known else ()
         if self.reasoning_effort is not None and accepted and self.reasoning_effort not in accepted:
             raise InvalidRequestError(
-                f"{self.model} does not accept reasoning_effort={self.reasoning_effort!r}: use {', '.join(accepted)}."
+                f"reasoning_effort={self.reasoning_effort!r} is not supported by {self.model}, which accepts: "
+                f"{', '.join(accepted)}."
             )
         check_tool_choice(self.tool_choice, self.functions)
         if known and not known.web_search and any(isinstance(tool, WebSearch) for tool in self.server_tools):

@@ -106,8 +106,10 @@ class Response:
 def parse_arguments(arguments: str) -> dict[str, Any]:
     """Parse a tool call's arguments. Empty text and `null` mean no arguments.
 
+    Control characters within strings are accepted, as by `json.loads(..., strict=False)`.
+
     Raises:
-        ValueError: The text is not a JSON object.
+        ValueError: The text is not a JSON object, or holds a number that JSON cannot express.
     """
     return {} if arguments.strip() in {"", "null"} else read_object(arguments, allow_nan=False)
 
@@ -118,7 +120,7 @@ def parse_partial_arguments(arguments: str) -> dict[str, Any]:
     One pass over the text in compiled code, so that calling this for every delta is cheap.
     """
     try:
-        return read_object(arguments, partial=True)
+        return read_object(arguments, partial=True, allow_nan=False)
     except ValueError:
         return {}
 

@@ -1,14 +1,18 @@
 """What holds for every test: no settings from outside, no loop from another test, no deadline for property tests."""
 
 import asyncio
+import gc
 import os
 import subprocess
 import sys
+from collections.abc import Generator
 from multiprocessing.process import BaseProcess
 from typing import Any
 
 import pytest
 from hypothesis import settings
+
+from stepplan import transport
 
 settings.register_profile("local", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True)
@@ -47,3 +51,12 @@ def _interpreters_are_marked(request: pytest.FixtureRequest, monkeypatch: pytest
     if not {"interpreter", "live"} & set(request.keywords):
         monkeypatch.setattr(subprocess.Popen, "__init__", start_others)
         monkeypatch.setattr(BaseProcess, "start", refuse)
+
+
+@pytest.fixture
+def forget_closed_loops() -> Generator[None]:
+    gc.freeze()  # so that only what the test made is looked through, which is quick
+    yield
+    transport.reset()
+    gc.collect()
+    gc.unfreeze()

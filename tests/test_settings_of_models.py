@@ -103,6 +103,15 @@ def test_a_url_that_cannot_be_is_named_by_its_source(model: Any, monkeypatch: py
         monkeypatch.delenv("STEP_BASE_URL")
 
 
+def test_a_url_that_was_given_as_api_base_is_named_so() -> None:
+    for url in ("https://[::1", "https://a..b", f"https://me:{CANARY}@x", "http://api.stepfun.ai"):
+        given: dict[str, Any] = {"api_base": url}
+        with pytest.raises(InvalidRequestError, match=r"^api_base") as caught:
+            StepPlan(**given)
+        assert CANARY not in str(caught.value)
+        assert not variables_with(CANARY, caught.value)
+
+
 @EACH
 @pytest.mark.parametrize("protocol", ["openai", "anthropic"])
 def test_a_near_miss_of_a_models_name_is_sent_and_then_named(

@@ -8,6 +8,7 @@ from pydantic import AliasChoices, BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
 from stepplan import arguments
+from stepplan.endpoint import parse
 from stepplan.errors import InvalidRequestError
 from stepplan.integration.options import (
     REQUEST_OPTIONS,
@@ -17,7 +18,9 @@ from stepplan.integration.options import (
     to_request,
     to_settings,
 )
-from stepplan.integration.spelling import own_names
+from stepplan.integration.spelling import ALIASES, own_names
+
+_ADDRESSES = {alias for alias, own in ALIASES.items() if own == "base_url"}
 
 
 def model_arguments(
@@ -41,6 +44,9 @@ def model_arguments(
         for name, value in named.items()
         if value is not None or not (name in shared or name in without_none)
     }
+    for alias in given.keys() & _ADDRESSES:  # so that an error names what the caller wrote
+        if isinstance(given[alias], str):
+            parse(given[alias], alias)
     standing = arguments.fields("additional_kwargs", named.get("additional_kwargs", {}))
     # Of what was given alone, because defaults need no check, and making a model is to take microseconds.
     options = merged_options(named, call_options(standing, known))

@@ -5,28 +5,41 @@ from collections.abc import Collection, Mapping
 from typing import Any, cast
 
 from stepplan.errors import ResponseDecodeError
-from stepplan.jsontext import read_object
+from stepplan.jsontext import read_object, read_piece, utf8
 from stepplan.refusals import error_from_frame, is_error
 from stepplan.responses import FinishReason
 from stepplan.sse import ServerSentEvent
 
+DONE = b"[DONE]"
+"""The data of the event that ends a stream of Chat Completions, and that some servers add to other protocols."""
 
-def read_frame(sent: ServerSentEvent) -> dict[str, Any]:
-    """The JSON object in one server-sent event.
+
+def read_frame(sent: ServerSentEvent, events: Collection[str] = ()) -> dict[str, Any] | None:
+    """The JSON object in one server-sent event; `None` for one that keeps the connection alive.
+
+    Args:
+        sent: The event.
+        events: The names of the protocol's events. One of another name need not contain JSON.
 
     Raises:
         APIStatusError: The event reports an error.
         ResponseDecodeError: The event is not a JSON object.
     """
+    if sent.event == "ping":
+        return None
     try:
-        frame = read_object(sent.data)
+        frame = read_piece(sent.data)
     except ValueError as cause:
+        if not sent.data.strip() or sent.data.strip() == DONE:
+            return None
         text = sent.data.decode("utf-8", "replace")
         if sent.event == "error":
             raise error_from_frame(text) from cause
-        raise ResponseDecodeError(f"The stream brought an event that is no JSON: {text[:200]!r}.", body=text) from cause
+        if sent.event != "message" and sent.event not in events:
+            return None
+        raise ResponseDecodeError(f"The stream sent an event that is not JSON: {text[:200]!r}.", body=text) from cause
     if sent.event == "error" or is_error(frame):
-        raise error_from_frame(frame)
+        raise error_from_frame(read_object(sent.data))
     return frame
 
 
@@ -43,7 +56,7 @@ def text(value: Any) -> str:
 
 def text_or_none(value: Any) -> str | None:
     """A value that is only reported, such as the answer's id: anything but text counts as missing."""
-    return value if isinstance(value, str) else None
+    return utf8(value).decode() if isinstance(value, str) else None
 
 
 def unique_id(id: object, taken: Collection[str]) -> str:

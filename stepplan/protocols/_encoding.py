@@ -34,6 +34,11 @@ def misplaced(block: Block, role: Role) -> InvalidRequestError:
     return InvalidRequestError(f"{article} {role} message may not contain {type(block).__name__} blocks.")
 
 
+def empty_conversation() -> InvalidRequestError:
+    """The error for a conversation without content."""
+    return InvalidRequestError("The conversation is empty: add a user message with content.")
+
+
 def offered_tools(request: Request) -> tuple[Tool, ...]:
     """The functions to send. `tool_choice="none"` leaves them out, because neither protocol documents that value."""
     return () if request.tool_choice == "none" else request.functions

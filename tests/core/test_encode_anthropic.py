@@ -275,8 +275,6 @@ def test_pictures() -> None:
             {"model": "step-3.5-flash"},
             ("step-3.5-flash", "image", "step-3.7-flash"),
         ),
-        ((), {}, ("user or assistant message",)),
-        ((Message.system("Be brief."),), {}, ("user or assistant message",)),
         ((HI,), {"tool_choice": "required"}, ("required", "tools")),
         ((HI,), {"tool_choice": NamedTool("x"), "tools": (WEATHER,)}, ("'x'", "get_weather")),
     ],

@@ -177,3 +177,40 @@ def test_a_tool_result_over_messages_describes_what_messages_does_not_accept(par
 
     assert f'"[{type(part).__name__.lower()}' in body("anthropic", HI, call, result)
     assert part.url in body("openai", HI, call, result)
+
+
+@ON_BOTH
+@pytest.mark.parametrize(
+    "messages", [(), (Message.user(""),), (Message.system(""), Message.user("")), (Message.user(),)]
+)
+def test_an_empty_conversation_is_refused_with_the_same_sentence(
+    protocol: ProtocolName, messages: tuple[Message, ...]
+) -> None:
+    with pytest.raises(InvalidRequestError) as caught:
+        body(protocol, *messages)
+    assert str(caught.value) == "The conversation is empty: add a user message with content."
+
+
+@ON_BOTH
+def test_system_messages_alone_are_a_conversation(protocol: ProtocolName) -> None:
+    sent = json.loads(body(protocol, Message.system("Be brief."), Message.system("Say hi."), Message.system("")))
+    if protocol == "openai":
+        assert [message["role"] for message in sent["messages"]] == ["system"] * 3
+    else:
+        assert sent["system"] == "Be brief."
+        assert sent["messages"] == [{"role": "user", "content": "Say hi."}]
+
+
+@ON_BOTH
+@pytest.mark.parametrize("arguments", ['{"a": "x\ny"}', '{"a": "x\ud83d"}', '{"a": "\\ud83d"}', '{"a": 1e999}'])
+def test_arguments_that_only_a_lenient_parser_reads_go_out_as_strict_json(
+    protocol: ProtocolName, arguments: str
+) -> None:
+    history = (HI, Message.assistant(ToolCall("a", "f", arguments)), Message.user(ToolResult("a", (Text("ok"),))))
+    turn = json.loads(body(protocol, *history))["messages"][1]
+    if protocol == "openai":
+        sent = json.loads(turn["tool_calls"][0]["function"]["arguments"], parse_constant=pytest.fail)
+    else:
+        sent = turn["content"][0]["input"]
+    assert isinstance(sent, dict)
+    assert sent in ({"a": "x\ny"}, {"a": "x\ufffd"}, {"a": "\ufffd"}, {"invalid_arguments": '{"a": 1e999}'})

@@ -111,6 +111,51 @@ def test_an_id_may_be_used_again_in_a_later_turn() -> None:
     assert pair_tool_results([HI, *turn, *again]) == [HI, *turn, *again]
 
 
+def test_parallel_calls_with_one_id_get_distinct_ids_and_their_results_in_order() -> None:
+    messages = [
+        HI,
+        Message.assistant(call("a"), call("b"), call("a"), call("a_2")),
+        Message.user(result("a", "one"), result("b", "other")),
+        Message.user(result("a", "two"), result("a_2", "three")),
+    ]
+    assert pair_tool_results(messages) == [
+        HI,
+        Message.assistant(call("a"), call("b"), call("a_3"), call("a_2")),
+        Message.user(result("a", "one"), result("b", "other"), result("a_3", "two"), result("a_2", "three")),
+    ]
+
+
+def test_of_parallel_calls_with_one_id_the_one_without_a_result_is_named() -> None:
+    messages = [HI, Message.assistant(call("a"), call("a")), Message.user(result("a", "one"))]
+    with pytest.raises(InvalidRequestError, match="no result: a_2"):
+        pair_tool_results(messages)
+    *_, results = pair_tool_results(messages, repair=True)
+    assert results.content[0] == result("a", "one")
+    assert isinstance(results.content[1], ToolResult)
+    assert results.content[1].is_error
+
+
+def test_a_result_belongs_to_the_latest_message_with_its_id() -> None:
+    messages = [HI, Message.assistant(call("a")), Message.assistant(call("a")), Message.user(result("a"))]
+    _, _, first, _, second = pair_tool_results(messages, repair=True)
+    assert [block.is_error for block in (*first.content, *second.content) if isinstance(block, ToolResult)] == [
+        True,
+        False,
+    ]
+
+
+def test_mending_is_logged_once_with_all_that_was_mended(caplog: pytest.LogCaptureFixture) -> None:
+    messages = [HI, Message.assistant(call("a"), call("b")), Message.user(result("c"))]
+    pair_tool_results(messages, repair=True)
+    [record] = caplog.records
+    assert record.levelname == "WARNING"
+    assert "no result: a, b." in record.message
+    assert "no call: c." in record.message
+    caplog.clear()
+    pair_tool_results(messages[:1], repair=True)
+    assert not caplog.records
+
+
 def test_calls_without_a_result_are_named_with_the_fix() -> None:
     messages = [HI, Message.assistant(call("a"), call("b"), call("c")), Message.user(result("b"))]
     with pytest.raises(InvalidRequestError, match=r"no result: a, c\..*repair_history=True"):
@@ -187,7 +232,8 @@ def test_repair_leaves_no_call_without_a_result_right_after_it_and_loses_no_word
     for before, after in zip([None, *repaired], [*repaired, None], strict=True):
         calls = [block.id for block in before.content if isinstance(block, ToolCall)] if before else []
         results = [block.tool_call_id for block in after.content if isinstance(block, ToolResult)] if after else []
-        assert results == list(dict.fromkeys(calls))
+        assert results == calls
+        assert len(set(calls)) == len(calls)
     said = {block.text for message in messages for block in message.content if isinstance(block, Text)}
     kept = {block.text for message in repaired for block in message.content if isinstance(block, Text)}
     assert said <= kept

@@ -2,12 +2,13 @@
 
 import itertools
 from collections.abc import Iterable
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stepplan import PROTOCOLS, IncompleteStreamError, fold
+from stepplan import PROTOCOLS, APIConnectionError, IncompleteStreamError, MessageEnd, Response, fold
 from stepplan.answers import AnswerReader
 from stepplan.sse import ServerSentEvent, SSEDecoder
 from tests.support.driver import Reply, stream
@@ -15,6 +16,9 @@ from tests.support.fixtures import ASKED, FAILING, ROOT, STREAMS, Answer, decode
 
 EVERY_STREAM = pytest.mark.parametrize("answer", STREAMS, ids=lambda answer: answer.name)
 EVERY_STREAM_AND_FAILURE = pytest.mark.parametrize("answer", [*STREAMS, *FAILING], ids=lambda answer: answer.name)
+
+
+END = {"openai": b"[DONE]", "anthropic": b'"message_stop"'}
 
 
 def offsets(data: bytes) -> Iterable[int]:
@@ -59,26 +63,48 @@ def test_in_pieces_of_any_size_the_events_are_the_same(answer: Answer, draw: st.
 
 
 @EVERY_STREAM
-def test_cut_anywhere_it_is_an_error_with_what_had_arrived(answer: Answer) -> None:
+def test_a_connection_that_breaks_anywhere_is_an_error_with_what_had_arrived(answer: Answer) -> None:
     data = answer.data
     whole = decode([data], answer.protocol)
     arrived = arrivals(answer)
-    last = b"[DONE]" if answer.protocol == "openai" else b'"message_stop"'
     for offset in offsets(data):
-        outcome = stream(answer.protocol, [Reply([data[:offset]] if offset else [])])
-        if outcome.error is None:  # the end had come; what is missing says nothing
+        broken = APIConnectionError("reset")
+        outcome = stream(answer.protocol, [Reply([data[:offset], broken] if offset else [broken])])
+        if outcome.error is None:  # the end had arrived; the missing bytes mean nothing
             assert outcome.items == whole
-            assert last in data[:offset]
+            assert END[answer.protocol] in data[:offset]
             continue
-        assert isinstance(outcome.error, IncompleteStreamError)
+        assert outcome.error is broken
         assert arrived[offset] < len(whole)
         if arrived[offset] > 1:
             assert outcome.items == whole[: arrived[offset]]
-            assert outcome.error.partial == fold(outcome.items)
+            assert broken.partial == fold(outcome.items)
         else:  # the start alone is held back, so that the request can be sent again
             assert outcome.items == []
-            assert outcome.error.partial is None
-    assert stream(answer.protocol, [Reply([data])]).error is None
+            assert broken.partial is None
+
+
+@EVERY_STREAM
+def test_a_body_that_ends_anywhere_is_an_answer_if_it_gave_a_finish_reason(answer: Answer) -> None:
+    data = answer.data
+    whole = fold(decode([data], answer.protocol))
+    answered = [offset for offset in offsets(data) if _is_answered(data[:offset], answer, whole)]
+    assert answered, "the event that ends the stream is not needed"
+    assert answered == [offset for offset in offsets(data) if offset >= answered[0]]
+    assert b"reason" in data[: answered[0]]
+
+
+def _is_answered(data: bytes, answer: Answer, whole: Response) -> bool:
+    """Whether the data alone make an answer, which must then be the whole one but for token counts that came later."""
+    outcome = stream(answer.protocol, [Reply([data] if data else [])])
+    if outcome.error is not None:
+        assert isinstance(outcome.error, IncompleteStreamError)
+        return False
+    last = outcome.items[-1]
+    assert isinstance(last, MessageEnd)
+    assert replace(last.response, usage=whole.usage) == whole
+    assert last.response == fold(outcome.items)
+    return True
 
 
 def arrivals(answer: Answer) -> list[int]:

@@ -152,7 +152,9 @@ def test_an_effort_that_a_known_model_refuses_is_refused_with_those_it_accepts(m
         assert Request(messages=HI, model=model, reasoning_effort=effort).reasoning_effort == effort
     with pytest.raises(InvalidRequestError) as caught:
         Request(messages=HI, model=model, reasoning_effort="extreme")
-    assert str(caught.value) == (f"{model} does not accept reasoning_effort='extreme': use {', '.join(accepted)}.")
+    assert str(caught.value) == (
+        f"reasoning_effort='extreme' is not supported by {model}, which accepts: {', '.join(accepted)}."
+    )
 
 
 def test_medium_effort_is_for_the_model_that_documents_it() -> None:
@@ -226,7 +228,7 @@ def test_no_arguments_are_an_empty_object(arguments: str) -> None:
     assert call.error is None
 
 
-@pytest.mark.parametrize("arguments", ["[]", "1", '"x"', "{", '{"a": 1}}', "{'a': 1}", '{"a": NaN}', "x"])
+@pytest.mark.parametrize("arguments", ["[]", "1", '"x"', "{", '{"a": 1}}', "{'a': 1}", '{"a": NaN}', "x", "[" * 500])
 def test_arguments_that_are_no_object_make_a_call_that_must_not_be_run(arguments: str) -> None:
     with pytest.raises(ValueError, match=r"JSON object|column"):
         parse_arguments(arguments)
@@ -235,6 +237,39 @@ def test_arguments_that_are_no_object_make_a_call_that_must_not_be_run(arguments
     assert call.error
     assert call.error.startswith("The arguments of 'f' are not a JSON object")
     assert call.call.arguments == arguments
+
+
+@pytest.mark.parametrize(
+    "arguments", ['{"a": 1e999}', '{"a": [{"b": -1E999}]}', f'{{"a": {"9" * 400}.0}}', '{"a": -Infinity}']
+)
+def test_numbers_that_json_cannot_express_make_a_call_that_must_not_be_run(arguments: str) -> None:
+    [call] = Response((ToolCall("1", "f", arguments),), "tool_calls").tool_calls
+    assert call.arguments is None
+    assert call.error
+
+
+@pytest.mark.parametrize(
+    ("arguments", "read"),
+    [
+        ('{"a": "x\ny\t\x00"}', {"a": "x\ny\t\x00"}),
+        ('{\n"a\nb": "c\\nd\n"\n}', {"a\nb": "c\nd\n"}),
+        ('{"a": "\\ud83d"}', {"a": "\ufffd"}),
+        ('{"a": "\\ud83d\\ude00 \\\\ud83d"}', {"a": "😀 \\ud83d"}),
+        ('{"a": "1e999", "b": 1e30}', {"a": "1e999", "b": 1e30}),
+    ],
+)
+def test_arguments_are_read_leniently(arguments: str, read: dict[str, Any]) -> None:
+    assert parse_arguments(arguments) == read
+    assert parse_partial_arguments(arguments) == read
+
+
+def test_tool_calls_are_parsed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    response = Response((ToolCall("1", "f", '{"a": 1}'),), "tool_calls")
+    first = response.tool_calls
+    monkeypatch.setattr("stepplan.responses.parse_arguments", lambda _: pytest.fail("parsed again"))
+    assert response.tool_calls is first
+    assert copy.deepcopy(response) == response == pickle.loads(pickle.dumps(response))
+    assert repr(response) == repr(Response((ToolCall("1", "f", '{"a": 1}'),), "tool_calls"))
 
 
 @pytest.mark.parametrize("reason", ["length", "content_filter", None, "other"])
@@ -267,6 +302,10 @@ def test_a_call_whose_arguments_are_whole_may_be_run_even_if_the_answer_was_cut_
         ('{"city": "北京"}', {"city": "北京"}),
         ("[1", {}),
         ("x", {}),
+        ('{"a": "b\nc', {"a": "b\nc"}),
+        ('{"a": "b\\ud83d", "c": "d', {"a": "b\ufffd", "c": "d"}),
+        ('{"a": "b\\ud8', {"a": "b"}),
+        ('{"a": 1e999, "b": "c', {}),
     ],
 )
 def test_arguments_are_read_as_far_as_they_came(arguments: str, read: dict[str, Any]) -> None:

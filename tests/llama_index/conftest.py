@@ -1,13 +1,12 @@
 """A sandbox, and a model of it, once per protocol."""
 
-import gc
 from collections.abc import Generator
 
 import pytest
 from llama_index_instrumentation import root_dispatcher
 
 from llama_index_stepplan import StepPlan
-from stepplan import ProtocolName, transport
+from stepplan import ProtocolName
 from stepplan.sandbox import Sandbox
 from tests.support.clients import PROTOCOLS
 from tests.support.instrumentation import Recorder
@@ -28,15 +27,6 @@ def protocol(request: pytest.FixtureRequest) -> ProtocolName:
 @pytest.fixture
 def llm(plan: Sandbox, protocol: ProtocolName) -> StepPlan:
     return make_llm(plan, protocol)
-
-
-@pytest.fixture
-def forget_closed_loops() -> Generator[None]:
-    gc.freeze()  # so that only what the test made is looked through, which is quick
-    yield
-    transport.reset()
-    gc.collect()
-    gc.unfreeze()
 
 
 @pytest.fixture

@@ -23,6 +23,16 @@ from stepplan.requests import Request
 from stepplan.responses import Usage
 from stepplan.sse import ServerSentEvent
 
+_EVENTS = frozenset(
+    {
+        "message_start",
+        "content_block_start",
+        "content_block_delta",
+        "content_block_stop",
+        "message_delta",
+        "message_stop",
+    }
+)
 _FINISH_REASONS = {
     "end_turn": "stop",
     "stop_sequence": "stop",
@@ -66,9 +76,8 @@ class MessagesDecoder:
 
     def feed(self, event: ServerSentEvent) -> list[DecodedEvent]:
         """The events in one server-sent event. See `stepplan.protocols.EventDecoder`."""
-        if event.data == b"[DONE]":  # some servers add it, as on the other protocol
-            return []
-        return self.read_frame(_decoding.read_frame(event))
+        frame = _decoding.read_frame(event, _EVENTS)
+        return [] if frame is None else self.read_frame(frame)
 
     def end(self) -> list[DecodedEvent]:
         """The last events.
@@ -157,8 +166,7 @@ class MessagesDecoder:
             case "tool_use":
                 self._ids.add(id := _decoding.unique_id(block.get("id"), self._ids))
                 if input := block.get("input"):
-                    # A server that could not parse the model's JSON may send it as a string.
-                    self._whole_inputs[index] = input if isinstance(input, str) else argument_text(input)
+                    self._whole_inputs[index] = _input_text(input)
                 name = _decoding.text(block.get("name") or "")
                 return [ToolCallStart(self._index(index), id, self._names.get(name, name))]
             case _:
@@ -167,6 +175,11 @@ class MessagesDecoder:
     def _flush(self, index: int) -> list[DecodedEvent]:
         input = self._whole_inputs.pop(index, None)
         return [] if input is None else [ToolCallDelta(self._indexes[index], input)]
+
+
+def _input_text(input: Any) -> str:
+    """Arguments as text. A server that could not parse the model's JSON may have sent it as a string."""
+    return input if isinstance(input, str) else argument_text(input, allow_nan=True)
 
 
 def _decode_usage(usage: Mapping[str, Any] | None) -> Usage | None:

@@ -5,6 +5,7 @@ system prompt asks for what `tool_choice` and `disable_parallel_tool_use` would,
 `cache_control` are never sent.
 """
 
+import logging
 from collections.abc import Iterable, Mapping
 from functools import partial
 from typing import Any, NotRequired, TypedDict
@@ -17,6 +18,8 @@ from stepplan.protocols import _encoding
 from stepplan.protocols.wire import ProtocolFacts, TokenCounter
 from stepplan.requests import NamedTool, Request, Tool, ToolChoice
 from stepplan.warn import warn_user
+
+logger = logging.getLogger("stepplan")
 
 PATH = "/messages"
 HEADERS: Mapping[str, str] = {"anthropic-version": "2023-06-01"}
@@ -106,18 +109,21 @@ def _call_of(choice: ToolChoice) -> str:
 def _encode_prompt(request: Request) -> _Prompt:
     paired = pair_tool_results(request.messages, repair=request.repair_history)
     # There is one system text, before the conversation: later system messages are appended to it.
-    system = [_encoding.text_of(message) for message in paired if message.role == "system"]
-    system += _instructions(request)
+    system = [text for message in paired if message.role == "system" and (text := _encoding.text_of(message))]
     turns = merge_same_role(
         Message(message.role, tuple(block for block in message.content if _is_sendable(block, request)))
         for message in paired
         if message.role != "system"
     )
     if not turns:
-        raise InvalidRequestError("There is no user or assistant message with content; Messages needs one.")
+        if not system:
+            raise _encoding.empty_conversation()
+        logger.warning("Messages needs a user message: the last system message is sent as one.")
+        turns = [Message.user(system.pop())]
+    system += _instructions(request)
     prompt = _Prompt(model=request.model, messages=[_encode_message(turn, request) for turn in turns])
-    if text := "\n\n".join(filter(None, system)):
-        prompt["system"] = text
+    if system:
+        prompt["system"] = "\n\n".join(system)
     if tools := _offered_tools(request):
         prompt["tools"] = [_encode_tool(tool) for tool in tools]
     return prompt

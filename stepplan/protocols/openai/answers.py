@@ -60,9 +60,11 @@ class ChatDecoder:
 
     def feed(self, event: ServerSentEvent) -> list[DecodedEvent]:
         """The events in one server-sent event. See `stepplan.protocols.EventDecoder`."""
-        if event.data == b"[DONE]":
+        if event.data.strip() == _decoding.DONE:
             return self.end()
         chunk = _decoding.read_frame(event)
+        if chunk is None:
+            return []
         choices: list[dict[str, Any]] = chunk.get("choices") or [{}]
         return self.read_chunk(chunk, choices[0])
 
@@ -85,7 +87,7 @@ class ChatDecoder:
     def read_chunk(self, chunk: Mapping[str, Any], choice: Mapping[str, Any]) -> list[DecodedEvent]:
         """The events in one chunk and its first choice."""
         events: list[DecodedEvent] = []
-        if not self._started:
+        if not self._started and ("choices" in chunk or "id" in chunk):  # neither is in a ping
             self._started = True
             events.append(
                 MessageStart(_decoding.text_or_none(chunk.get("id")), _decoding.text_or_none(chunk.get("model")))

@@ -8,14 +8,13 @@ from collections.abc import Iterable, Mapping
 from functools import partial
 from typing import Any, NotRequired, TypedDict
 
-from stepplan.jsontext import argument_text
+from stepplan.jsontext import argument_text, is_strict_object
 from stepplan.messages import Block, Image, Message, Reasoning, ServerToolCall, Text, ToolCall, ToolResult, Video
 from stepplan.names import wire_id, wire_name
 from stepplan.pairing import pair_tool_results
 from stepplan.protocols import _encoding
 from stepplan.protocols.wire import ProtocolFacts
 from stepplan.requests import JSONSchema, NamedTool, Request, Tool
-from stepplan.responses import parse_arguments
 from stepplan.server_tools import Retrieval, ServerTool
 
 PATH = "/chat/completions"
@@ -63,6 +62,8 @@ def encode(request: Request, *, stream: bool) -> dict[str, Any]:
         InvalidRequestError: Chat Completions does not document something in the request.
     """
     _encoding.refuse_undocumented(request, FACTS)
+    if not any(block != Text("") for message in request.messages for block in message.content):
+        raise _encoding.empty_conversation()
     messages = pair_tool_results(request.messages, repair=request.repair_history)
     body: dict[str, Any] = {
         "model": request.model,
@@ -77,20 +78,26 @@ def encode(request: Request, *, stream: bool) -> dict[str, Any]:
             body[name] = value
     if request.stop:
         body["stop"] = list(request.stop)
-    functions = _encoding.offered_tools(request)
-    tools = [*map(_encode_tool, functions), *map(encode_server_tool, _encoding.offered_server_tools(request))]
-    if tools:
-        body["tools"] = tools
-    if functions:
-        if isinstance(request.tool_choice, NamedTool):
-            body["tool_choice"] = {"type": "function", "function": {"name": wire_name(request.tool_choice.name)}}
-        elif request.tool_choice == "required":
-            body["tool_choice"] = "required"
-        if request.parallel_tool_calls is not None:
-            body["parallel_tool_calls"] = request.parallel_tool_calls
+    body |= _encode_tools(request)
     if request.response_format is not None:
         body["response_format"] = encode_response_format(request.response_format)
     return body | dict(request.extra_body)
+
+
+def _encode_tools(request: Request) -> dict[str, Any]:
+    """The fields about tools."""
+    functions = _encoding.offered_tools(request)
+    tools = [*map(_encode_tool, functions), *map(encode_server_tool, _encoding.offered_server_tools(request))]
+    fields: dict[str, Any] = {"tools": tools} if tools else {}
+    if not functions:
+        return fields
+    if isinstance(request.tool_choice, NamedTool):
+        fields["tool_choice"] = {"type": "function", "function": {"name": wire_name(request.tool_choice.name)}}
+    elif request.tool_choice == "required":
+        fields["tool_choice"] = "required"
+    if request.parallel_tool_calls is not None:
+        fields["parallel_tool_calls"] = request.parallel_tool_calls
+    return fields
 
 
 def _encode_tool(tool: Tool) -> dict[str, Any]:
@@ -156,10 +163,9 @@ def _encode_assistant(message: Message, request: Request) -> _Message:
 
 
 def _encode_tool_call(call: ToolCall) -> _ToolCall:
-    try:  # sent as the model wrote it, so that the server's prefix cache still fits
-        arguments = call.arguments if parse_arguments(call.arguments) else "{}"
-    except ValueError:
-        arguments = argument_text(_encoding.argument_object(call))
+    # Sent as the model wrote it, so that the server's prefix cache still fits, unless only a lenient parser accepts it.
+    parsed = _encoding.argument_object(call)
+    arguments = call.arguments if parsed and is_strict_object(call.arguments) else argument_text(parsed)
     return _ToolCall(
         id=wire_id(call.id), type="function", function=_Function(name=wire_name(call.name), arguments=arguments)
     )

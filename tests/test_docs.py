@@ -1,0 +1,74 @@
+"""Every Python example of the README and of the pages runs as it stands, against the sandbox."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import langchain.chat_models.base as chat_models
+import pytest
+from llama_index.core import Settings
+
+from stepplan.sandbox import Sandbox
+from tests.support.marks import agents_use_old_pydantic, leaves_loops_open
+
+_ROOT = Path(__file__).parents[1]
+_PAGES = [
+    _ROOT / "README.md",
+    *sorted((_ROOT / "docs").rglob("*.md")),
+    *sorted(_ROOT.glob("distributions/*/README.md")),
+]
+_EXAMPLE = re.compile(r"^( *)```python\n(.*?)^\1```", re.MULTILINE | re.DOTALL)
+
+
+def _examples() -> Iterator[Any]:
+    for page in _PAGES:
+        text = page.read_text("utf-8")
+        name = page.relative_to(_ROOT).as_posix()
+        for number, (indent, code) in enumerate(_EXAMPLE.findall(text), 1):
+            yield pytest.param(re.sub(f"(?m)^{indent}", "", code), id=f"{name}-{number}")
+
+
+@pytest.fixture(autouse=True)
+def _namespace(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`llama_index.llms.stepplan` comes with a distribution that a checkout does not install."""
+    monkeypatch.syspath_prepend(_ROOT / "distributions" / "llama-index-llms-stepplan")
+
+
+# A chat engine's own memory keeps a database open.
+@pytest.mark.filterwarnings("ignore:.*was deleted before being closed:ResourceWarning")
+@pytest.mark.filterwarnings("ignore:The function `loads?` is in beta")
+@leaves_loops_open
+@agents_use_old_pydantic
+@pytest.mark.parametrize("example", list(_examples()))
+def test_an_example_runs(
+    example: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(Settings, "_llm", None)
+    monkeypatch.setattr(chat_models, "_BUILTIN_PROVIDERS", dict(chat_models._BUILTIN_PROVIDERS))
+    with Sandbox() as plan:
+        monkeypatch.setenv("STEP_BASE_URL", plan.base_url)
+        monkeypatch.setenv("STEP_API_KEY", plan.api_key)
+        names: dict[str, Any] = {"__name__": "page"}
+        exec(compile(example, "page.md", "exec"), names)
+        tests = [value for name, value in names.items() if name.startswith("test_")]
+        for test in tests:
+            test(plan)
+    assert tests or capsys.readouterr().out.strip()
+
+
+def test_the_pages_have_examples() -> None:
+    assert len(list(_examples())) > 40
+
+
+_LINK = re.compile(r"\]\((?!https?://|#)([^)#]+)(?:#[^)]*)?\)")
+
+
+@pytest.mark.parametrize("page", [pytest.param(page, id=page.relative_to(_ROOT).as_posix()) for page in _PAGES])
+def test_links_within_the_project_lead_somewhere(page: Path) -> None:
+    missing = [link for link in _LINK.findall(page.read_text("utf-8")) if not (page.parent / link).exists()]
+    assert missing == []
