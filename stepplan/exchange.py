@@ -208,8 +208,6 @@ def read_stream(request: HTTPRequest, head: Head, answer: AnswerReader) -> Steps
         if not answer.ended:
             raise IncompleteStreamError("The stream ended before the answer did; what had arrived is in `partial`.")
     except StepPlanError as error:
-        if answer.ended:
-            return  # the answer is whole; only the connection's end was unclean
         if events := stream.flush():
             yield Emit(events)
         error.partial = answer.response() if stream.has_begun else None
