@@ -7,20 +7,12 @@ from types import TracebackType
 from typing import Any
 
 from langchain_core import exceptions as lc
-from langchain_core.messages import BaseMessage
 
 import stepplan
 from stepplan import StepPlanError
 
 # LangChain has a class for refusals since core 1.7.5.
 Refusal: Any = getattr(lc, "ModelRefusalError", lc.ModelInvalidRequestError)
-
-
-def refused(message: BaseMessage) -> Exception:
-    """The error for an answer that a filter or the model withheld, with the answer in `raw_message`."""
-    error: Exception = Refusal(f"The model refused to answer: {message.text!r}")
-    error.raw_message = message  # type: ignore[attr-defined]  # the older class has no such attribute
-    return error
 
 
 class OtherError(StepPlanError, lc.ModelError):

@@ -19,14 +19,16 @@ from langchain_stepplan._errors import langchain_errors
 from langchain_stepplan._fields import StepPlanFields
 from langchain_stepplan._messages import to_messages
 from langchain_stepplan._prompts import readable
-from langchain_stepplan._request import to_request
+from langchain_stepplan._request import request_call
 from langchain_stepplan._structured import Method, Schema, structured_output
 from langchain_stepplan._tokens import estimate, estimate_text
-from langchain_stepplan._tools import to_openai_tool_choice, to_openai_tools, to_tool
+from langchain_stepplan._tools import to_tool
 from langchain_stepplan._unvalidated import to_generation
 from langchain_stepplan._v3_events import V3Event, V3Events
-from stepplan import AsyncClient, Client, MessageEnd, Request, Response, wire_protocol
+from stepplan import AsyncClient, Client, MessageEnd, Request, Response, Tool, wire_protocol
 from stepplan.integration.checks import CallCheck
+from stepplan.integration.options import Call
+from stepplan.integration.tools import as_openai_tool, as_openai_tool_choice, to_tool_choice, to_tools, with_strict
 
 _standard.register()
 
@@ -51,9 +53,6 @@ class ChatStepPlan(StepPlanFields):
     def _convert_input(self, model_input: LanguageModelInput) -> PromptValue:
         return readable(super()._convert_input(model_input))
 
-    def _request(self, messages: list[BaseMessage], stop: list[str] | None, call: Mapping[str, Any]) -> Request:
-        return to_request(self.__dict__, messages, stop, call)
-
     def _result(self, request: Request, response: Response) -> ChatResult:
         return to_result(response, v1=self._v1, check=self._check(request))
 
@@ -68,11 +67,11 @@ class ChatStepPlan(StepPlanFields):
     def _v1(self) -> bool:
         return self.output_version == "v1"
 
-    def _client(self) -> Client:
-        return Client(self._settings(), protocol=self.protocol, http_client=self.http_client)
+    def _client(self, call: Call) -> Client:
+        return Client(call.settings, protocol=self.protocol, http_client=self.http_client)
 
-    def _async_client(self) -> AsyncClient:
-        return AsyncClient(self._settings(), protocol=self.protocol, http_client=self.http_async_client)
+    def _async_client(self, call: Call) -> AsyncClient:
+        return AsyncClient(call.settings, protocol=self.protocol, http_client=self.http_async_client)
 
     @override
     def _generate(
@@ -83,8 +82,8 @@ class ChatStepPlan(StepPlanFields):
         **kwargs: Any,
     ) -> ChatResult:
         with langchain_errors():
-            request = self._request(messages, stop, kwargs)
-            return self._result(request, self._client().send(request))
+            call = request_call(self, messages, stop, kwargs)
+            return self._result(call.request, self._client(call).send(call.request))
 
     @override
     async def _agenerate(
@@ -95,8 +94,8 @@ class ChatStepPlan(StepPlanFields):
         **kwargs: Any,
     ) -> ChatResult:
         with langchain_errors():
-            request = self._request(messages, stop, kwargs)
-            return self._result(request, await self._async_client().send(request))
+            call = request_call(self, messages, stop, kwargs)
+            return self._result(call.request, await self._async_client(call).send(call.request))
 
     @override
     def _stream(
@@ -107,9 +106,9 @@ class ChatStepPlan(StepPlanFields):
         **kwargs: Any,
     ) -> Iterator[ChatGenerationChunk]:
         with langchain_errors():
-            request = self._request(messages, stop, kwargs)
-            chunks = Chunks(v1=self._v1, check=self._check(request))
-            with contextlib.closing(self._client().stream(request)) as events:
+            call = request_call(self, messages, stop, kwargs)
+            chunks = Chunks(v1=self._v1, check=self._check(call.request))
+            with contextlib.closing(self._client(call).stream(call.request)) as events:
                 for event in events:
                     yield to_generation(chunks.add(event))
 
@@ -122,9 +121,9 @@ class ChatStepPlan(StepPlanFields):
         **kwargs: Any,
     ) -> AsyncIterator[ChatGenerationChunk]:
         with langchain_errors():
-            request = self._request(messages, stop, kwargs)
-            chunks = Chunks(v1=self._v1, check=self._check(request))
-            async with contextlib.aclosing(self._async_client().stream(request)) as events:
+            call = request_call(self, messages, stop, kwargs)
+            chunks = Chunks(v1=self._v1, check=self._check(call.request))
+            async with contextlib.aclosing(self._async_client(call).stream(call.request)) as events:
                 async for event in events:
                     yield to_generation(chunks.add(event))
 
@@ -138,10 +137,10 @@ class ChatStepPlan(StepPlanFields):
     ) -> Iterator[V3Event]:
         """The hook of `stream_events(version="v3")`."""
         with langchain_errors():
-            request = self._request(messages, stop, kwargs)
-            v3_events = V3Events(self.protocol, self._check(request))
+            call = request_call(self, messages, stop, kwargs)
+            v3_events = V3Events(self.protocol, self._check(call.request))
             last: list[V3Event] = []  # core asks for nothing after it, so the connection is freed before
-            with contextlib.closing(self._client().stream(request)) as events:
+            with contextlib.closing(self._client(call).stream(call.request)) as events:
                 for event in events:
                     if isinstance(event, MessageEnd):
                         last = v3_events.add(event)
@@ -159,10 +158,10 @@ class ChatStepPlan(StepPlanFields):
     ) -> AsyncIterator[V3Event]:
         """The hook of `astream_events(version="v3")`."""
         with langchain_errors():
-            request = self._request(messages, stop, kwargs)
-            v3_events = V3Events(self.protocol, self._check(request))
+            call = request_call(self, messages, stop, kwargs)
+            v3_events = V3Events(self.protocol, self._check(call.request))
             last: list[V3Event] = []
-            async with contextlib.aclosing(self._async_client().stream(request)) as events:
+            async with contextlib.aclosing(self._async_client(call).stream(call.request)) as events:
                 async for event in events:
                     if isinstance(event, MessageEnd):
                         last = v3_events.add(event)
@@ -197,11 +196,11 @@ class ChatStepPlan(StepPlanFields):
             InvalidRequestError: A tool is run by a server, or the choice names a tool that is not there.
         """
         with langchain_errors():
-            formatted = to_openai_tools(tools, strict)
-            choice = to_openai_tool_choice(tool_choice, [tool["function"]["name"] for tool in formatted])
-        if choice is not None:
-            kwargs["tool_choice"] = choice
-        return self.bind(tools=formatted, **kwargs)
+            offered = [with_strict(tool, strict) for tool in to_tools(tools, to_tool)]
+            choice = to_tool_choice(tool_choice, offered)
+        if choice != "auto":
+            kwargs["tool_choice"] = as_openai_tool_choice(choice)
+        return self.bind(tools=[as_openai_tool(tool) for tool in offered], **kwargs)
 
     @override
     def with_structured_output(
@@ -220,30 +219,25 @@ class ChatStepPlan(StepPlanFields):
             schema: A Pydantic class (answers are instances), a TypedDict, a JSON Schema or a tool (answers are dicts).
             method: `json_schema` (Chat Completions' default) has the server hold the answer to the schema;
                 `function_calling` (Messages' default) makes the schema a tool that must be called; `json_mode` asks for
-                any JSON object. The first and the last need Chat Completions.
+                any JSON object. Over Messages the first and the last are done by a tool, with a warning.
             include_raw: Give `{"raw": message, "parsed": object, "parsing_error": error}`, and raise no parsing error.
             strict: Ask the server to hold to the schema strictly; sent only when set.
-            tools: Tools that the model may call instead of answering; with `json_schema`.
+            tools: Tools that the model may call instead of answering. The object is `None` then.
             **kwargs: Further arguments of the calls.
 
         Raises:
             InvalidRequestError: The arguments do not fit together.
         """
-        if method is None:
-            by_schema = wire_protocol(self.protocol).FACTS.documents("response_format")
-            method = "json_schema" if by_schema else "function_calling"
-
-        def bind(tools: Sequence[Any], **more: Any) -> Runnable[LanguageModelInput, AIMessage]:
-            return self.bind_tools(tools, **more, **kwargs)
-
         with langchain_errors():
             return structured_output(
-                bind,
+                self.bind_tools,
                 cast("Schema | None", schema),
                 method=method,
                 strict=strict,
                 tools=tools or [],
                 include_raw=include_raw,
+                takes_schemas=wire_protocol(self.protocol).FACTS.documents("response_format"),
+                options=kwargs,
             )
 
     # ------------------------------------------------------------------------------------------------------ tokens
@@ -260,15 +254,17 @@ class ChatStepPlan(StepPlanFields):
             ModelError: As for `invoke`.
         """
         with langchain_errors():
-            return self._client().count_tokens(self._counted(input, tools, kwargs))
+            call = self._counted(input, tools, kwargs)
+            return self._client(call).count_tokens(call.request)
 
     async def acount_tokens(self, input: LanguageModelInput, *, tools: Sequence[Any] = (), **kwargs: Any) -> int:
         """`count_tokens`, without blocking the event loop."""
         with langchain_errors():
-            return await self._async_client().count_tokens(self._counted(input, tools, kwargs))
+            call = self._counted(input, tools, kwargs)
+            return await self._async_client(call).count_tokens(call.request)
 
-    def _counted(self, input: LanguageModelInput, tools: Sequence[Any], call: Mapping[str, Any]) -> Request:
-        return self._request(self._convert_input(input).to_messages(), None, {**call, "tools": tools})
+    def _counted(self, input: LanguageModelInput, tools: Sequence[Any], given: Mapping[str, Any]) -> Call:
+        return request_call(self, self._convert_input(input).to_messages(), None, {**given, "tools": tools})
 
     @override
     def get_num_tokens(self, text: str) -> int:
@@ -290,4 +286,5 @@ class ChatStepPlan(StepPlanFields):
     def get_num_tokens_from_messages(self, messages: list[BaseMessage], tools: Sequence[Any] | None = None) -> int:
         """About how many tokens messages and tools have; no network, so that `trim_messages` may call it often."""
         with langchain_errors():
-            return estimate(to_messages(messages), [to_tool(tool) for tool in to_openai_tools(tools or ())])
+            functions = [tool for tool in to_tools(tools or (), to_tool) if isinstance(tool, Tool)]
+            return estimate(to_messages(messages), functions)

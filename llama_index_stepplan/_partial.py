@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Generic, TypeVar, Union, cast,
 from llama_index.core.program.utils import FlexibleModel
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, create_model
 
-from stepplan import parse_partial_arguments
+from stepplan.integration.objects import find_object
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -16,7 +16,7 @@ M = TypeVar("M", bound=BaseModel)
 
 
 class PartialReader(Generic[M]):
-    """Reads JSON text that grows.
+    """Reads an object in text that grows.
 
     Text over 32 characters is read again only when it has grown by a further 1/32: that keeps a stream linear.
     """
@@ -31,7 +31,7 @@ class PartialReader(Generic[M]):
         if len(text) < self._next:
             return None
         self._next = len(text) + max(1, len(text) // 32)
-        seen = parse_partial_arguments(text)
+        seen = find_object(text, partial=True)
         if not seen or seen == self._seen:
             return None
         self._seen = seen

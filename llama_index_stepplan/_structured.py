@@ -3,7 +3,6 @@
 LlamaIndex's own programs drop the system prompt in the async form and do not ask for the tool when streaming.
 """
 
-from abc import abstractmethod
 from collections.abc import AsyncGenerator, Generator, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar, cast
@@ -14,18 +13,26 @@ from llama_index.core.instrumentation.events.llm import (
     LLMStructuredPredictInProgressEvent,
     LLMStructuredPredictStartEvent,
 )
-from llama_index.core.llms.function_calling import FunctionCallingLLM
 from llama_index.core.program.utils import FlexibleModel
 from llama_index.core.prompts import BasePromptTemplate
 from llama_index.core.types import PydanticProgramMode
 from llama_index_instrumentation import get_dispatcher
 from pydantic import BaseModel, ValidationError
 
+from llama_index_stepplan._fields import StepPlanFields
 from llama_index_stepplan._partial import PartialReader
 from llama_index_stepplan._replay import INVALID_CALLS
 from llama_index_stepplan._untyped import response_kwargs
-from stepplan import ResponseDecodeError
-from stepplan.names import wire_name
+from stepplan import NamedTool, ResponseDecodeError, Tool, parse_arguments, wire_protocol
+from stepplan.integration.objects import Answer, ObjectReader, to_instance
+from stepplan.integration.tools import (
+    as_json_schema,
+    as_openai_response_format,
+    as_openai_tool,
+    as_openai_tool_choice,
+    class_tool,
+    with_strict,
+)
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -46,47 +53,33 @@ class _Plan(Generic[M]):
     output_cls: type[M]
     messages: list[ChatMessage]
     options: dict[str, Any]
-    by_tool: bool
+    reader: ObjectReader
     start: LLMStructuredPredictStartEvent
 
-    def reader(self) -> "_StreamReader[M]":
+    def stream_reader(self) -> "_StreamReader[M]":
         """Reads one streamed answer."""
         return _StreamReader(self)
-
-    def text(self, response: ChatResponse) -> str:
-        """The JSON of the object, as far as it has come."""
-        if not self.by_tool:
-            return response.message.content or ""
-        calls = response.message.additional_kwargs.get("tool_calls")
-        return calls[0]["function"]["arguments"] if calls else ""
 
     def result(self, response: ChatResponse) -> M:
         """The object.
 
         Raises:
+            ContentBlockedError: The model refused to answer.
             StructuredOutputError: The answer does not hold one.
         """
-        called = bool(response.message.additional_kwargs.get("tool_calls"))
-        # A model that ignores the tool and writes the object down has answered too.
-        text = self.text(response) if called else response.message.content or ""
-        if called and text.strip() in {"", "null"}:
-            text = "{}"
+        answer = _to_answer(response)
         try:
-            return self.output_cls.model_validate_json(text)
-        except ValidationError as error:
-            failure = StructuredOutputError(self._complaint(response, text, error, called=called))
-            failure.body = text
-            raise failure from error
+            return self._validated(self.reader.read(answer) or {}, answer)
+        except ResponseDecodeError as error:
+            failure = StructuredOutputError(str(error), body=error.body)
+            raise failure from error.__cause__
 
-    def _complaint(self, response: ChatResponse, text: str, error: ValidationError, *, called: bool) -> str:
-        name = self.output_cls.__name__
-        if response_kwargs(response).get("finish_reason") == "length":
-            return f"The answer was cut off before the {name} was whole: raise max_tokens, or lower reasoning_effort."
-        if invalid := response.message.additional_kwargs.get(INVALID_CALLS):
-            return f"The answer holds no {name}. {invalid[0]['error']}"
-        if self.by_tool and not called:
-            return f"The model answered in words instead of calling {name}: {text[:200]!r}."
-        return f"The answer is not a valid {name}: {error}"
+    def _validated(self, found: dict[str, Any], answer: Answer) -> M:
+        try:
+            return to_instance(self.output_cls, found)
+        except ValidationError as error:
+            said = f"The answer is not a valid {self.output_cls.__name__}: {error}"
+            raise self.reader.failure(answer, said, found) from error
 
 
 class _StreamReader(Generic[M]):
@@ -100,26 +93,22 @@ class _StreamReader(Generic[M]):
     def read(self, chunk: ChatResponse) -> M | FlexibleModel | None:
         """The object as far as it has come, if this chunk brings it further."""
         self._last = chunk
-        return self._parts.read(self._plan.text(chunk))
+        calls = chunk.message.additional_kwargs.get("tool_calls")
+        if calls and self._plan.reader.tool is not None:
+            return self._parts.read(calls[0]["function"]["arguments"])
+        return self._parts.read(chunk.message.content or "")
 
     def result(self) -> M:
         """The whole object. See `_Plan.result`."""
         return self._plan.result(self._last)
 
 
-class StructuredPredictionLLM(FunctionCallingLLM):
-    """A function calling LLM that predicts objects over its own wire.
+class StructuredPrediction(StepPlanFields):
+    """Predicts objects over its own wire.
 
     `pydantic_program_mode` chooses how: by default the protocol's best way, `FUNCTION` a tool; any other mode is
     LlamaIndex's own affair.
     """
-
-    strict: bool | None
-
-    @property
-    @abstractmethod
-    def takes_json_schema(self) -> bool:
-        """Whether the protocol has a response format for objects; otherwise a tool stands in."""
 
     def structured_predict(
         self,
@@ -177,7 +166,7 @@ class StructuredPredictionLLM(FunctionCallingLLM):
             yield from super().stream_structured_predict(output_cls, prompt, llm_kwargs, **prompt_args)
             return
         dispatcher.event(plan.start)
-        reader = plan.reader()
+        reader = plan.stream_reader()
         for chunk in self.stream_chat(plan.messages, **plan.options):
             if (part := reader.read(chunk)) is not None:
                 dispatcher.event(LLMStructuredPredictInProgressEvent(output=part))
@@ -199,7 +188,7 @@ class StructuredPredictionLLM(FunctionCallingLLM):
 
         async def parts() -> AsyncGenerator[M | FlexibleModel]:
             dispatcher.event(plan.start)
-            reader = plan.reader()
+            reader = plan.stream_reader()
             async for chunk in await self.astream_chat(plan.messages, **plan.options):
                 if (part := reader.read(chunk)) is not None:
                     dispatcher.event(LLMStructuredPredictInProgressEvent(output=part))
@@ -220,41 +209,34 @@ class StructuredPredictionLLM(FunctionCallingLLM):
         mode = self.pydantic_program_mode
         if mode not in {PydanticProgramMode.DEFAULT, PydanticProgramMode.FUNCTION}:
             return None
-        by_tool = mode == PydanticProgramMode.FUNCTION or not self.takes_json_schema
+        has_formats = wire_protocol(self.protocol).FACTS.documents("response_format")
+        by_tool = mode == PydanticProgramMode.FUNCTION or not has_formats
         options = {name: value for name, value in (llm_kwargs or {}).items() if name not in _OWN_OPTIONS}
+        tool = with_strict(class_tool(output_cls), self.strict)
         return _Plan(
             output_cls=output_cls,
             messages=self._extend_messages(prompt.format_messages(llm=self, **prompt_args)),
-            options=options | (_as_tool if by_tool else _as_format)(output_cls, self.strict),
-            by_tool=by_tool,
+            options=options | (_as_tool if by_tool else _as_format)(tool),
+            reader=ObjectReader(tool.name, tool=tool.name if by_tool else None),
             start=LLMStructuredPredictStartEvent(output_cls=output_cls, template=prompt, template_args=prompt_args),
         )
 
 
-def object_schema(cls: type[BaseModel]) -> dict[str, Any]:
-    """The class's JSON Schema, as an object at the top: Pydantic gives one that refers to itself as a reference."""
-    schema = cls.model_json_schema()
-    reference = schema.pop("$ref", None)
-    return schema if reference is None else {**schema["$defs"][reference.rpartition("/")[2]], **schema}
+def _as_format(tool: Tool) -> dict[str, Any]:
+    return {"response_format": as_openai_response_format(as_json_schema(tool))}
 
 
-def _as_format(output_cls: type[BaseModel], strict: bool | None) -> dict[str, Any]:
-    schema: dict[str, Any] = {"name": wire_name(output_cls.__name__), "schema": object_schema(output_cls)}
-    if strict is not None:
-        schema["strict"] = strict
-    return {"response_format": {"type": "json_schema", "json_schema": schema}}
+def _as_tool(tool: Tool) -> dict[str, Any]:
+    return {"tools": [as_openai_tool(tool)], "tool_choice": as_openai_tool_choice(NamedTool(tool.name))}
 
 
-def _as_tool(output_cls: type[BaseModel], strict: bool | None) -> dict[str, Any]:
-    schema = object_schema(output_cls)
-    function: dict[str, Any] = {
-        "name": output_cls.__name__,
-        "description": schema.get("description", ""),
-        "parameters": schema,
-    }
-    if strict is not None:
-        function["strict"] = strict
-    return {
-        "tools": [{"type": "function", "function": function}],
-        "tool_choice": {"type": "function", "function": {"name": output_cls.__name__}},
-    }
+def _to_answer(response: ChatResponse) -> Answer:
+    kwargs = response.message.additional_kwargs
+    calls = [call["function"] for call in kwargs.get("tool_calls", ())]
+    invalid = kwargs.get(INVALID_CALLS)
+    return Answer(
+        text=response.message.content or "",
+        calls=[(call["name"], parse_arguments(call["arguments"])) for call in calls],
+        invalid=invalid[0]["error"] if invalid else None,
+        finish_reason=response_kwargs(response).get("finish_reason"),
+    )

@@ -1,98 +1,35 @@
-"""LlamaIndex tools and tool choices -> those of the core; tool calls in a response -> selections."""
+"""LlamaIndex's tools as the core's; tool calls in a response as selections."""
 
 import uuid
-from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 from llama_index.core.base.llms.types import ChatMessage, ToolCallBlock
 from llama_index.core.llms.llm import ToolSelection
+from llama_index.core.tools import FunctionTool
 from llama_index.core.tools.types import BaseTool
 
 from llama_index_stepplan._replay import INVALID_CALLS, stored_calls
-from llama_index_stepplan._untyped import as_mapping, parameters
+from llama_index_stepplan._untyped import parameters
 from llama_index_stepplan._unvalidated import tool_selection
-from stepplan import InvalidRequestError, JSONSchema, NamedTool, Tool, ToolChoice, parse_arguments
+from stepplan import Tool, parse_arguments
+from stepplan.integration import tools
 
 
-def tool_data(tool: BaseTool, *, strict: bool | None) -> dict[str, Any]:
-    """A tool as plain data, in the shape that callbacks and tracers know.
+def to_tool(given: Any) -> tools.Offered:
+    """A tool: LlamaIndex's own, a function, or whatever the core reads.
 
     LlamaIndex's own conversion rewrites names with brackets and then does not find the tool; here a name stays as it
     is, and the core gives it an alias on the wire.
-    """
-    metadata = tool.metadata
-    function: dict[str, Any] = {
-        "name": metadata.get_name(),
-        "description": metadata.description,
-        "parameters": parameters(metadata),
-    }
-    if strict is not None:
-        function["strict"] = strict
-    return {"type": "function", "function": function}
-
-
-def to_tools(tools: Sequence[Any]) -> tuple[Tool, ...]:
-    """Tools in any of the shapes they come in: LlamaIndex's own, the core's, or OpenAI's data.
 
     Raises:
-        InvalidRequestError: One is of another shape.
+        InvalidRequestError: It is none of these, or a tool that is not a function.
     """
-    return tuple(_to_tool(tool) for tool in tools)
-
-
-def _to_tool(tool: Any) -> Tool:
-    if isinstance(tool, Tool):
-        return tool
-    data = tool_data(tool, strict=None) if isinstance(tool, BaseTool) else tool
-    function = as_mapping(as_mapping(data).get("function"))
-    if "name" not in function:
-        raise InvalidRequestError(f"This is not a tool: {str(data)[:100]}.")
-    return Tool(
-        name=function["name"],
-        description=function.get("description") or "",
-        parameters=function.get("parameters") or {},
-        strict=function.get("strict"),
-    )
-
-
-_WORDS: Mapping[str, ToolChoice] = {"auto": "auto", "none": "none", "required": "required", "any": "required"}
-
-
-def to_tool_choice(choice: Any) -> ToolChoice:
-    """A tool choice in any of the shapes it comes in: a word, the bare name of a tool, OpenAI's or Anthropic's data.
-
-    Raises:
-        InvalidRequestError: It is of another shape.
-    """
-    if isinstance(choice, NamedTool):
-        return choice
-    if isinstance(choice, str):
-        return _WORDS.get(choice) or NamedTool(choice)
-    data = as_mapping(choice)
-    if name := data.get("name") or as_mapping(data.get("function")).get("name"):
-        return NamedTool(name)
-    if data.get("type") in _WORDS:
-        return _WORDS[data["type"]]
-    raise InvalidRequestError(f"tool_choice={choice!r} is not 'auto', 'none', 'required', or the name of a tool.")
-
-
-def to_response_format(given: Any) -> Any:
-    """A response format in any of the shapes it comes in: the core's, or OpenAI's data.
-
-    Raises:
-        InvalidRequestError: It is of another shape.
-    """
-    if isinstance(given, JSONSchema) or given == "json_object":
-        return given
-    data = as_mapping(given)
-    if data.get("type") == "json_object":
-        return "json_object"
-    if data.get("type") == "text":
-        return None
-    schema = as_mapping(data.get("json_schema"))
-    if "name" in schema and "schema" in schema:
-        return JSONSchema(schema["name"], schema["schema"], schema.get("strict"))
-    raise InvalidRequestError(f"response_format={given!r} is not of type 'text', 'json_object' or 'json_schema'.")
+    if isinstance(given, BaseTool):
+        metadata = given.metadata
+        return Tool(metadata.get_name(), metadata.description, parameters(metadata))
+    if callable(given) and not isinstance(given, type):
+        return to_tool(FunctionTool.from_defaults(given))
+    return tools.to_tool(given)
 
 
 def tool_selections(message: ChatMessage) -> list[ToolSelection]:

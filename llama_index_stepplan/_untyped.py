@@ -9,6 +9,7 @@ from llama_index.core.llms import callbacks
 from llama_index.core.tools.types import ToolMetadata
 
 from stepplan import InvalidRequestError
+from stepplan.integration.schemas import class_schema
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -29,8 +30,11 @@ def response_kwargs(response: ChatResponse) -> dict[str, Any]:
 
 
 def parameters(metadata: ToolMetadata) -> dict[str, Any]:
-    """The JSON Schema of a tool's arguments."""
-    return cast("dict[str, Any]", metadata.get_parameters_dict())  # pyright: ignore[reportUnknownMemberType] - a bare `dict`
+    """The JSON Schema of a tool's arguments. LlamaIndex's leaves out what a class that contains itself refers to."""
+    schema = cast("dict[str, Any]", metadata.get_parameters_dict())  # pyright: ignore[reportUnknownMemberType] - a bare `dict`
+    if "type" in schema or metadata.fn_schema is None:
+        return schema
+    return class_schema(metadata.fn_schema)
 
 
 def as_mapping(value: Any) -> Mapping[str, Any]:

@@ -20,17 +20,19 @@ from llama_index.core.tools.types import BaseTool
 from llama_index_stepplan._answers import Reading, to_chat_response, to_completion
 from llama_index_stepplan._chunks import AsyncChunks, ChunkBuilder, chunks
 from llama_index_stepplan._content import reads_files
-from llama_index_stepplan._fields import StepPlanFields
 from llama_index_stepplan._messages import to_messages
-from llama_index_stepplan._tools import no_tool_call, to_tools, tool_data, tool_selections
+from llama_index_stepplan._request import request_call
+from llama_index_stepplan._structured import StructuredPrediction
+from llama_index_stepplan._tools import no_tool_call, to_tool, tool_selections
 from llama_index_stepplan._untyped import chat_callback, completion_callback
-from stepplan import Message, Request
+from stepplan import AsyncClient, Client, Message, Request
 from stepplan.integration.checks import CallCheck
+from stepplan.integration.tools import as_openai_tool, with_strict
 
 T = TypeVar("T")
 
 
-class StepPlan(StepPlanFields):
+class StepPlan(StructuredPrediction):
     """StepFun's Step Plan as an LLM in LlamaIndex: chat, tools, structured prediction and thinking, on both protocols.
 
     Example:
@@ -42,7 +44,6 @@ class StepPlan(StepPlanFields):
 
     Raises:
         InvalidRequestError: An argument is not known, or its value cannot be right.
-        pydantic.ValidationError: An argument is of another type.
     """
 
     @chat_callback
@@ -119,7 +120,8 @@ class StepPlan(StepPlanFields):
         messages = list(chat_history or ())
         if user_msg is not None:
             messages.append(ChatMessage(user_msg) if isinstance(user_msg, str) else user_msg)
-        options: dict[str, Any] = {"tools": [tool_data(tool, strict=self.strict) for tool in tools]}
+        offered = [with_strict(to_tool(tool), self.strict) for tool in tools]
+        options: dict[str, Any] = {"tools": [as_openai_tool(tool) for tool in offered]}
         if tools and not allow_parallel_tool_calls:
             options["parallel_tool_calls"] = False
         if tool_choice is not None:
@@ -149,45 +151,47 @@ class StepPlan(StepPlanFields):
         Raises:
             StepPlanError: As for `chat`.
         """
-        return self._client({}).count_tokens(self._counted(to_messages(messages), tools))
+        client, request, _ = self._call(to_messages(messages), {"tools": tools or None})
+        return client.count_tokens(request)
 
     async def acount_tokens(self, messages: Sequence[ChatMessage], tools: Sequence[Any] = ()) -> int:
         """See `count_tokens`."""
-        request = self._counted(await _to_messages_aside(messages), tools)
-        return await self._async_client({}).count_tokens(request)
-
-    def _counted(self, messages: tuple[Message, ...], tools: Sequence[Any]) -> Request:
-        return Request(
-            messages=messages,
-            model=self.model,
-            tools=to_tools(tools),
-            replay_reasoning=self.replay_reasoning,
-            repair_history=self.repair_history,
-        )
+        client, request, _ = self._async_call(await _to_messages_aside(messages), {"tools": tools or None})
+        return await client.count_tokens(request)
 
     # ----------------------------------------------------------------------------------------------- what they share
 
     def _chat(self, messages: Sequence[ChatMessage], options: Mapping[str, Any]) -> ChatResponse:
-        request = self._request(to_messages(messages), options)
-        return to_chat_response(self._client(options).send(request), self._reading(request))
+        client, request, reading = self._call(to_messages(messages), options)
+        return to_chat_response(client.send(request), reading)
 
     async def _achat(self, messages: Sequence[ChatMessage], options: Mapping[str, Any]) -> ChatResponse:
-        request = self._request(await _to_messages_aside(messages), options)
-        response = await self._async_client(options).send(request)
-        return to_chat_response(response, self._reading(request))
+        client, request, reading = self._async_call(await _to_messages_aside(messages), options)
+        return to_chat_response(await client.send(request), reading)
 
     def _stream(
         self, messages: Sequence[ChatMessage], options: Mapping[str, Any], shape: Callable[[ChatResponse], T]
     ) -> Generator[T]:
-        request = self._request(to_messages(messages), options)
-        return chunks(self._client(options).stream(request), ChunkBuilder(self._reading(request)), shape)
+        client, request, reading = self._call(to_messages(messages), options)
+        return chunks(client.stream(request), ChunkBuilder(reading), shape)
 
     async def _astream(
         self, messages: Sequence[ChatMessage], options: Mapping[str, Any], shape: Callable[[ChatResponse], T]
     ) -> AsyncGenerator[T]:
-        request = self._request(await _to_messages_aside(messages), options)
-        events = self._async_client(options).stream(request)
-        return AsyncChunks(events, ChunkBuilder(self._reading(request)), shape)
+        client, request, reading = self._async_call(await _to_messages_aside(messages), options)
+        return AsyncChunks(client.stream(request), ChunkBuilder(reading), shape)
+
+    def _call(self, messages: tuple[Message, ...], options: Mapping[str, Any]) -> tuple[Client, Request, Reading]:
+        call = request_call(self, messages, options)
+        client = Client(call.settings, protocol=self.protocol, http_client=self.http_client)
+        return client, call.request, self._reading(call.request)
+
+    def _async_call(
+        self, messages: tuple[Message, ...], options: Mapping[str, Any]
+    ) -> tuple[AsyncClient, Request, Reading]:
+        call = request_call(self, messages, options)
+        client = AsyncClient(call.settings, protocol=self.protocol, http_client=self.async_http_client)
+        return client, call.request, self._reading(call.request)
 
     def _reading(self, request: Request) -> Reading:
         check = CallCheck(has_tools=bool(request.tools), raises=self.raise_invalid_tool_calls)

@@ -7,6 +7,11 @@ from typing import Any
 
 from stepplan.errors import InvalidRequestError
 
+_NUMBERS = (int, float)
+# The common types come first, because a check by an abstract class costs more than all else here.
+_SEQUENCES = (tuple, list, Sequence)
+_MAPPINGS = (dict, Mapping)
+
 Check = Callable[[str, Any], Any]
 """Takes an argument's name and its value, and returns the value to use. Raises `InvalidRequestError`."""
 
@@ -25,7 +30,7 @@ def number(limits: str, valid: Callable[[Any], bool], noun: str = "a number") ->
 
 
 def _is_number(value: object) -> bool:
-    return not isinstance(value, bool) and isinstance(value, Real)
+    return type(value) in _NUMBERS or (not isinstance(value, bool) and isinstance(value, Real))
 
 
 def whole_number(limits: str, valid: Callable[[Any], bool]) -> Check:
@@ -68,7 +73,7 @@ def sequence(kind: type | tuple[type, ...], noun: str) -> Check:
     """A sequence of values of these types, as a tuple."""
 
     def check(name: str, value: Any) -> tuple[Any, ...]:
-        if isinstance(value, str) or not isinstance(value, Sequence):
+        if isinstance(value, str) or not isinstance(value, _SEQUENCES):
             raise wrong_type(name, value, f"a sequence of {noun}")
         items = tuple[Any, ...](value)  # pyright: ignore[reportUnknownArgumentType] - checked below
         for item in items:
@@ -81,7 +86,7 @@ def sequence(kind: type | tuple[type, ...], noun: str) -> Check:
 
 def fields(name: str, value: Any) -> Mapping[str, Any]:
     """A mapping whose keys are strings."""
-    if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):  # pyright: ignore[reportUnknownVariableType] - checked here
+    if not isinstance(value, _MAPPINGS) or not all(isinstance(key, str) for key in value):  # pyright: ignore[reportUnknownVariableType] - checked here
         raise wrong_type(name, value, "a mapping whose keys are strings")
     return value  # pyright: ignore[reportUnknownVariableType] - see above
 

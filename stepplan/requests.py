@@ -1,7 +1,7 @@
 """What is sent: a request with its messages, tools and options. A request is checked when it is made."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
@@ -47,9 +47,15 @@ class Tool:
 
 @dataclass(frozen=True, slots=True)
 class NamedTool:
-    """A tool choice: the model must call the tool of this name."""
+    """A tool choice: the model must call the tool of this name.
+
+    Attributes:
+        name: The tool's name.
+        asked_by: The argument that asks for the call, to be named in a warning where the protocol cannot force one.
+    """
 
     name: str
+    asked_by: str = "tool_choice"
 
 
 ToolChoice = Literal["auto", "none", "required"] | NamedTool
@@ -104,7 +110,7 @@ class Request:
         repair_history: Mend tool calls without a result and results without a call, instead of raising an error.
         think_tags: Read `<think>...</think>` at the beginning of the text as reasoning. If the opening tag is missing,
             a stream holds back the text until the closing tag arrives or the answer ends.
-        extra_body: Fields to add to the body as they are; they override the fields above.
+        extra_body: Fields to add to the body as they are; they override the options.
         extra_headers: Headers for this request only; they override all others.
 
     Raises:
@@ -144,7 +150,7 @@ class Request:
                 f"reasoning_effort={self.reasoning_effort!r} is not supported by {self.model}, which accepts: "
                 f"{', '.join(accepted)}."
             )
-        self._check_tool_choice()
+        check_tool_choice(self.tool_choice, self.functions)
         if known and not known.web_search and any(isinstance(tool, WebSearch) for tool in self.server_tools):
             supporting = ", ".join(model.id for model in MODELS.values() if model.web_search)
             raise InvalidRequestError(f"{self.model} does not support web_search. These models do: {supporting}.")
@@ -159,16 +165,22 @@ class Request:
         """The tools that StepFun's servers run."""
         return tuple(tool for tool in self.tools if not isinstance(tool, Tool))
 
-    def _check_tool_choice(self) -> None:
-        choice, names = self.tool_choice, [tool.name for tool in self.functions]
-        if isinstance(choice, NamedTool):
-            if choice.name not in names:
-                there = ", ".join(names) or "none"
-                raise InvalidRequestError(f"tool_choice names {choice.name!r}, but the tools are: {there}.")
-        elif choice not in ("auto", "none", "required"):
-            raise arguments.wrong_type("tool_choice", choice, "'auto', 'none', 'required' or a NamedTool")
-        elif choice == "required" and not names:
-            raise InvalidRequestError("tool_choice='required' needs tools to choose from.")
+
+def check_tool_choice(choice: ToolChoice, tools: Sequence[Tool]) -> None:
+    """Refuse a choice that the tools cannot meet.
+
+    Raises:
+        InvalidRequestError: It is not a `ToolChoice`, or there is no such tool.
+    """
+    names = [tool.name for tool in tools]
+    if isinstance(choice, NamedTool):
+        if choice.name not in names:
+            there = ", ".join(names) or "none"
+            raise InvalidRequestError(f"tool_choice names {choice.name!r}, but the tools are: {there}.")
+    elif choice not in ("auto", "none", "required"):
+        raise arguments.wrong_type("tool_choice", choice, "'auto', 'none', 'required' or a NamedTool")
+    elif choice == "required" and not names:
+        raise InvalidRequestError("tool_choice='required' needs tools to choose from.")
 
 
 def _response_format(name: str, value: Any) -> Any:

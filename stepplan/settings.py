@@ -42,12 +42,13 @@ class Settings:
         base_url: The address, instead of the region's: with or without `/v1`, a trailing slash or an endpoint's path.
             On StepFun's hosts, `/v1` alone is the pay-as-you-go platform. `base_url` wins over `region`, and an
             explicit `region` over `STEP_BASE_URL`.
-        max_retries: Retries after the first attempt; 0 turns retrying off. Short for
-            `retry=RetryPolicy(max_retries=...)`, and wins over the number in `retry`. Default: 2.
-        retry: When failed requests are sent again, and after how long. Default: `RetryPolicy()`.
+        max_retries: Retries after the first attempt; 0 turns retrying off. Default: 2.
+        retry: When failed requests are sent again, and after how long. `max_retries` wins over the number in it.
+            Default: `RetryPolicy()`.
         connect_timeout: Seconds to connect. Default: 10.
         timeout: Seconds for a whole (not streamed) answer. No wait before a retry is longer. Default: 600.
-        stream_timeout: Seconds that a stream may go on without an event; pings do not count. Default: 120.
+        stream_timeout: Seconds that a stream may go on without an event; pings do not count. Default: 120, or a lesser
+            `timeout`.
         max_concurrency: How many requests of the account may run at a time in this process; others wait in line.
             Default: 8 if the base URL's path is `/step_plan`, else no limit.
         headers: Sent with every request; they replace the default ones of the same name. Default: none.
@@ -102,7 +103,8 @@ class Settings:
                 SECONDS("connect_timeout", 10.0 if connect_timeout is None else connect_timeout),
             )
             put(self, "timeout", SECONDS("timeout", 600.0 if timeout is None else timeout))
-            put(self, "stream_timeout", SECONDS("stream_timeout", 120.0 if stream_timeout is None else stream_timeout))
+            silence = min(120.0, self.timeout) if stream_timeout is None else stream_timeout
+            put(self, "stream_timeout", SECONDS("stream_timeout", silence))
             put(
                 self,
                 "max_concurrency",

@@ -87,7 +87,7 @@ async def test_its_facts_decide_in_both_adapters(server: Server, clients: Any) -
     assert model.profile is not None
     assert model.profile.get("tool_choice") is False
     assert model.profile.get("video_inputs") is False
-    assert not StepPlan(protocol=TOY, api_key="k").takes_json_schema
+    assert StepPlan(protocol=TOY, api_key="k").metadata.num_output == 100
     assert isinstance(model.invoke("Hello"), AIMessage)
     assert server.body["limit"] == 100
 

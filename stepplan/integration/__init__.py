@@ -1,1 +1,1 @@
-"""What both adapters decide, decided once: options, tools, the check of calls, objects made without validation."""
+"""What both adapters decide alike: fields, options, tools, objects in answers, the check of calls."""

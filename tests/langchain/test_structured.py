@@ -16,7 +16,7 @@ from typing_extensions import TypedDict
 import stepplan
 from langchain_stepplan import ChatStepPlan, InvalidRequestError
 from langchain_stepplan._structured import Method, StructuredOutputParser
-from stepplan import ProtocolName
+from stepplan import ProtocolName, StepPlanWarning
 from stepplan.sandbox import Sandbox, ToolCall, Turn
 from tests.langchain.test_tools import assert_resolves, offered
 from tests.support.ways.langchain import Models, body_of
@@ -149,13 +149,23 @@ def test_strict_is_sent_with_a_json_schema_when_asked_for(model_for: Models, pla
 
 
 @pytest.mark.parametrize("method", ["json_schema", "json_mode"])
-def test_a_method_that_messages_has_not_is_refused_and_not_replaced(
-    model_for: Models, plan: Sandbox, method: Any
+@pytest.mark.parametrize("run", RUNS)
+async def test_a_method_of_response_formats_is_done_by_a_tool_over_messages_with_one_warning_that_names_it(
+    model_for: Models, plan: Sandbox, method: Any, run: str
 ) -> None:
+    plan.script(answer("function_calling", "Trip"))
     structured = model_for("anthropic").with_structured_output(Trip, method=method)
-    with pytest.raises(InvalidRequestError, match=r"response_format.*protocol='openai'"):
-        structured.invoke("go")
-    assert not plan.requests
+    with pytest.warns(StepPlanWarning) as warned:
+        assert await ran(structured, run) == Trip(city="北京", days=3)
+    assert len(warned) == 1
+    assert f"the tool call that stands in for method='{method}'" in str(warned[0].message)
+    assert [tool["name"] for tool in plan.requests[-1].body["tools"]] == ["Trip"]
+    assert not plan.requests[-1].unlisted
+
+
+def test_json_mode_without_a_schema_is_refused_over_messages_where_it_is_asked_for(model_for: Models) -> None:
+    with pytest.raises(InvalidRequestError, match=r"method='json_mode' needs a schema.*protocol='openai'"):
+        model_for("anthropic").with_structured_output(None, method="json_mode")
 
 
 @pytest.mark.parametrize("by", METHODS)
@@ -279,7 +289,10 @@ def test_tools_can_be_bound_beside_a_json_schema(model_for: Models, plan: Sandbo
     [
         ({"schema": None}, "needs a schema"),
         ({"schema": Trip, "method": "json_mode", "strict": True}, "strict"),
-        ({"schema": Trip, "method": "function_calling", "tools": [Trip]}, "tools="),
+        ({"schema": Trip, "method": "json"}, "method='json' is not known"),
+        ({"schema": Trip, "method": "function_calling", "tool_choice": "any"}, "tool_choice is decided"),
+        ({"schema": Trip, "response_format": "json_object"}, "response_format is decided"),
+        ({"schema": 5}, "not a tool"),
     ],
 )
 def test_arguments_that_do_not_fit_together_are_refused(
@@ -301,7 +314,7 @@ def test_the_parser_reads_plain_text_and_knows_its_type() -> None:
     assert parser.parse('{"city": "北京"}') == Trip(city="北京")
     assert parser.OutputType is Trip
     assert StructuredOutputParser().OutputType == dict[str, Any]
-    with pytest.raises(OutputParserException, match="no JSON object"):
+    with pytest.raises(OutputParserException, match="holds no object"):
         parser.parse("[1]")
     with pytest.raises(OutputParserException, match="chat models"):
         parser.parse_result([Generation(text="{}")])
@@ -313,6 +326,7 @@ def test_the_parser_reads_plain_text_and_knows_its_type() -> None:
         (None, None),
         ({"type": "text"}, None),
         ({"type": "json_object"}, {"type": "json_object"}),
+        ("json_object", {"type": "json_object"}),
         (
             {"type": "json_schema", "json_schema": {"name": "a", "schema": SCHEMA, "strict": True}},
             {"type": "json_schema", "json_schema": {"name": "a", "schema": SCHEMA, "strict": True}},
@@ -323,7 +337,7 @@ def test_a_response_format_may_be_bound_in_chat_completions_form(model_for: Mode
     assert body_of(model_for("openai"), "go", response_format=value).get("response_format") == sent
 
 
-@pytest.mark.parametrize("value", ["json", Trip, {"type": "odd"}])
+@pytest.mark.parametrize("value", ["json", 5, {"type": "odd"}, {"type": "json_schema"}])
 def test_another_response_format_is_refused_with_the_forms_there_are(model: ChatStepPlan, value: Any) -> None:
-    with pytest.raises(stepplan.InvalidRequestError, match="with_structured_output"):
+    with pytest.raises(stepplan.InvalidRequestError, match=r"response_format=.*it is 'json_object', a JSON Schema"):
         body_of(model, "go", response_format=value)

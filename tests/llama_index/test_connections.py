@@ -126,7 +126,7 @@ def test_two_hundred_models_share_one_connection() -> None:
         fields: dict[str, Any] = {"api_key": "sk-x", "base_url": f"http://127.0.0.1:{server.port}"}
         for _ in range(200):
             assert StepPlan(**fields).chat(HI).message.content == "Hello there."
-        StepPlan(**fields)._client({}).close()
+        StepPlan(**fields)._call((), {})[0].close()
 
     assert server.connections == 1
 
@@ -136,6 +136,6 @@ async def test_two_hundred_models_share_one_connection_of_the_event_loop() -> No
         fields: dict[str, Any] = {"api_key": "sk-x", "base_url": f"http://127.0.0.1:{server.port}"}
         for _ in range(200):
             assert (await StepPlan(**fields).achat(HI)).message.content == "Hello there."
-        await StepPlan(**fields)._async_client({}).aclose()
+        await StepPlan(**fields)._async_call((), {})[0].aclose()
 
     assert server.connections == 1

@@ -18,8 +18,8 @@ from llama_index.core.types import PydanticProgramMode
 from pydantic import BaseModel, Field
 
 from llama_index_stepplan import StepPlan, StructuredOutputError
-from llama_index_stepplan._structured import object_schema
 from stepplan import ProtocolName
+from stepplan.integration.schemas import class_schema
 from stepplan.sandbox import Sandbox, ToolCall, Turn
 from tests.support.instrumentation import Recorder
 from tests.support.marks import agents_use_old_pydantic, forced_choice_is_asked_for
@@ -99,12 +99,12 @@ async def test_the_object_is_forced_as_far_as_the_protocol_can(llm: StepPlan, pl
 
     if llm.protocol == "openai":
         schema = body["response_format"]["json_schema"]
-        assert schema == {"name": "Person", "schema": object_schema(Person)}
+        assert schema == {"name": "Person", "schema": class_schema(Person)}
         assert not {"tools", "tool_choice"} & set(body)
     else:
         [tool] = body["tools"]
         assert (tool["name"], tool["description"]) == ("Person", "Somebody.")
-        assert tool["input_schema"] == object_schema(Person)
+        assert tool["input_schema"] == class_schema(Person)
         assert "You must call the tool `Person`" in body["system"]
 
 

@@ -242,7 +242,11 @@ AS_DATA = {
 }
 
 
-@pytest.mark.parametrize("tool", [TIME, AS_DATA, Tool("get_time", "The time.")])
+BARE = AS_DATA["function"]
+ANTHROPICS = {"name": "get_time", "description": "The time.", "input_schema": {"type": "object", "properties": {}}}
+
+
+@pytest.mark.parametrize("tool", [TIME, get_time, AS_DATA, BARE, ANTHROPICS, {"name": "get_time"}, Tool("get_time")])
 def test_tools_may_be_given_to_a_chat_in_every_shape(llm: StepPlan, plan: Sandbox, tool: Any) -> None:
     answer = llm.chat([ChatMessage("Time?")], tools=[tool])
 
@@ -250,7 +254,7 @@ def test_tools_may_be_given_to_a_chat_in_every_shape(llm: StepPlan, plan: Sandbo
     assert offered(plan)[0][2] == {"type": "object", "properties": {}}
 
 
-@pytest.mark.parametrize("tool", [get_time, {"name": "get_time"}, "get_time"])
+@pytest.mark.parametrize("tool", [{"description": "The time."}, "get_time", 5, None])
 def test_what_is_no_tool_is_refused(llm: StepPlan, tool: Any) -> None:
     with pytest.raises(InvalidRequestError, match="not a tool"):
         llm.chat([ChatMessage("Time?")], tools=[tool])

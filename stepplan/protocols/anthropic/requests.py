@@ -16,7 +16,7 @@ from stepplan.names import wire_id, wire_name
 from stepplan.pairing import merge_same_role, pair_tool_results
 from stepplan.protocols import _encoding
 from stepplan.protocols.wire import ProtocolFacts, TokenCounter
-from stepplan.requests import NamedTool, Request, Tool
+from stepplan.requests import NamedTool, Request, Tool, ToolChoice
 from stepplan.warn import warn_user
 
 logger = logging.getLogger("stepplan")
@@ -61,8 +61,9 @@ def encode(request: Request, *, stream: bool) -> dict[str, Any]:
     """
     _encoding.refuse_undocumented(request, FACTS)
     if _forces_a_call(request):
+        call = _call_of(request.tool_choice)
         warn_user(
-            "Messages does not document tool_choice, so the system prompt asks for the tool call, which the model may "
+            f"Messages does not document tool_choice, so the system prompt asks for {call}, which the model may "
             "ignore. Use protocol='openai' to force one."
         )
     body: dict[str, Any] = {**_encode_prompt(request), "max_tokens": request.max_tokens or FACTS.default_max_tokens}
@@ -97,6 +98,12 @@ TOKEN_COUNTER = TokenCounter("/messages/count_tokens", encode_count_tokens, _dec
 
 def _forces_a_call(request: Request) -> bool:
     return request.tool_choice == "required" or isinstance(request.tool_choice, NamedTool)
+
+
+def _call_of(choice: ToolChoice) -> str:
+    if isinstance(choice, NamedTool) and choice.asked_by != "tool_choice":
+        return f"the tool call that stands in for {choice.asked_by}"
+    return "the tool call"
 
 
 def _encode_prompt(request: Request) -> _Prompt:

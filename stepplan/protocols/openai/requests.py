@@ -80,14 +80,14 @@ def encode(request: Request, *, stream: bool) -> dict[str, Any]:
         body["stop"] = list(request.stop)
     body |= _encode_tools(request)
     if request.response_format is not None:
-        body["response_format"] = _encode_response_format(request.response_format)
+        body["response_format"] = encode_response_format(request.response_format)
     return body | dict(request.extra_body)
 
 
 def _encode_tools(request: Request) -> dict[str, Any]:
     """The fields about tools."""
     functions = _encoding.offered_tools(request)
-    tools = [*map(_encode_tool, functions), *map(_encode_server_tool, _encoding.offered_server_tools(request))]
+    tools = [*map(_encode_tool, functions), *map(encode_server_tool, _encoding.offered_server_tools(request))]
     fields: dict[str, Any] = {"tools": tools} if tools else {}
     if not functions:
         return fields
@@ -108,7 +108,8 @@ def _encode_tool(tool: Tool) -> dict[str, Any]:
     return {"type": "function", "function": function}
 
 
-def _encode_server_tool(tool: ServerTool) -> dict[str, Any]:
+def encode_server_tool(tool: ServerTool) -> dict[str, Any]:
+    """One of StepFun's own tools as it is sent."""
     function: dict[str, Any] = {"description": tool.description}
     if isinstance(tool, Retrieval):
         options = {"vector_store_id": tool.vector_store_id}
@@ -118,10 +119,11 @@ def _encode_server_tool(tool: ServerTool) -> dict[str, Any]:
     return {"type": tool.type, "function": function}
 
 
-def _encode_response_format(response_format: JSONSchema | str) -> dict[str, Any]:
+def encode_response_format(response_format: JSONSchema | str) -> dict[str, Any]:
+    """A response format as it is sent."""
     if not isinstance(response_format, JSONSchema):
         return {"type": response_format}
-    schema: dict[str, Any] = {"name": response_format.name, "schema": response_format.schema}
+    schema: dict[str, Any] = {"name": wire_name(response_format.name), "schema": response_format.schema}
     if response_format.strict is not None:
         schema["strict"] = response_format.strict
     return {"type": "json_schema", "json_schema": schema}

@@ -11,6 +11,7 @@ from langchain_core.runnables import Runnable
 from langchain_stepplan import ChatStepPlan
 from langchain_stepplan._chunks import Chunks
 from langchain_stepplan._replay import arguments_and_reason
+from langchain_stepplan._request import request_call
 from stepplan import (
     PROTOCOLS,
     Event,
@@ -119,7 +120,7 @@ def blocks_of(content: Sequence[Any]) -> list[dict[str, Any]]:
 
 def body_of(model: ChatStepPlan, messages: Any, /, *, stream: bool = False, **call: Any) -> dict[str, Any]:
     """The JSON body that would be sent."""
-    request = model._request(convert_to_messages(messages), None, call)
+    request = request_call(model, convert_to_messages(messages), None, call).request
     return dict(PROTOCOLS[model.protocol].encode(request, stream=stream))
 
 

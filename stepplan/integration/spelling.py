@@ -1,0 +1,141 @@
+"""How arguments are spelled: aliases, arguments of other APIs, and what a misspelt name may have meant."""
+
+import difflib
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any
+
+from stepplan.errors import InvalidRequestError
+
+ALIASES: Mapping[str, str] = {
+    "model_name": "model",
+    "max_completion_tokens": "max_tokens",
+    "stop_sequences": "stop",
+    "model_kwargs": "extra_body",
+    "request_timeout": "timeout",
+    "api_base": "base_url",
+    "openai_api_base": "base_url",
+    "openai_api_key": "api_key",
+    "step_api_key": "api_key",
+    "stepfun_api_key": "api_key",
+    # Each of these two pairs has one name for a model and one for a call, or one in each framework.
+    "extra_headers": "default_headers",
+    "default_headers": "extra_headers",
+    "async_http_client": "http_async_client",
+    "http_async_client": "async_http_client",
+}
+"""Other names of arguments, as other classes of the frameworks call them. A name that is an argument is no alias."""
+
+_AS_IT_IS = "The plan does not document it. extra_body sends it as it is."
+_REASONING = "The plan's models always reason; reasoning_effort says how much."
+
+_ADVICE: Mapping[str, str] = {
+    "audio": "The plan's models answer in text only.",
+    "best_of": "A request brings one answer: send several requests.",
+    "betas": "The plan has no beta features.",
+    "budget_tokens": _REASONING,
+    "cache_control": "The plan caches prompts by itself.",
+    "function_call": "Use tool_choice.",
+    "functions": "Use tools.",
+    "include_reasoning": _REASONING,
+    "modalities": "The plan's models answer in text only.",
+    "n": "A request brings one answer: send several requests.",
+    "output_config": "Use reasoning_effort.",
+    "prompt_cache_key": "The plan caches prompts by itself.",
+    "reasoning": _REASONING,
+    "stream": "Call the method that streams.",
+    "stream_options": "Use stream_usage.",
+    "system": "Give a system message.",
+    "thinking": _REASONING,
+    "thinking_budget": _REASONING,
+    **dict.fromkeys(
+        (
+            "logit_bias",
+            "logprobs",
+            "metadata",
+            "min_p",
+            "presence_penalty",
+            "reasoning_format",
+            "repetition_penalty",
+            "safety_identifier",
+            "seed",
+            "service_tier",
+            "store",
+            "top_logprobs",
+            "user",
+            "verbosity",
+        ),
+        _AS_IT_IS,
+    ),
+}
+"""Arguments of other APIs, with what to do here instead."""
+
+_ASKS_FOR_NOTHING: Mapping[str, tuple[Any, ...]] = {
+    "best_of": (1,),
+    "betas": ([], ()),
+    "functions": ([], ()),
+    "include_reasoning": (True,),
+    "logit_bias": ({},),
+    "logprobs": (False,),
+    "metadata": ({},),
+    "modalities": (["text"],),
+    "n": (1,),
+    "presence_penalty": (0,),
+    "repetition_penalty": (1,),
+    "service_tier": ("auto", "default"),
+    "store": (False,),
+    "stream": (False,),
+    "top_logprobs": (0,),
+}
+"""Their values that ask for nothing but what happens here anyway, beside `None`. Programs pass them at every call."""
+
+
+def own_names(
+    given: Mapping[str, Any],
+    known: Collection[str],
+    advice: Mapping[str, str],
+    of_model: Collection[str] = (),
+) -> dict[str, Any]:
+    """The arguments under their own names, without those of other APIs that ask for nothing.
+
+    Args:
+        given: Arguments as the caller wrote them.
+        known: The names of the arguments there are.
+        advice: What to do about names that are not among them.
+        of_model: Names that are arguments of the model alone, if these are of a call.
+
+    Raises:
+        InvalidRequestError: A name is not known, or an argument is given under two names.
+    """
+    named: dict[str, Any] = {}
+    unknown: list[str] = []
+    for name, value in given.items():
+        own = name if name in known else ALIASES.get(name, name)
+        if own not in known:
+            if not _asks_for_nothing(name, value):
+                unknown.append(name)
+        elif named.get(own) is None:
+            named[own] = value
+        elif value is not None:
+            raise InvalidRequestError(f"{own!r} is given twice: {' and '.join(_spellings(own, given))}.")
+    if unknown:
+        raise InvalidRequestError(" ".join(_sentence(name, known, advice, of_model) for name in sorted(unknown)))
+    return named
+
+
+def _asks_for_nothing(name: str, value: Any) -> bool:
+    return name in _ADVICE and (value is None or value in _ASKS_FOR_NOTHING.get(name, ()))
+
+
+def _spellings(own: str, given: Iterable[str]) -> list[str]:
+    return [name for name in given if name == own or ALIASES.get(name) == own]
+
+
+def _sentence(name: str, known: Collection[str], advice: Mapping[str, str], of_model: Collection[str]) -> str:
+    if name in of_model or ALIASES.get(name) in of_model:
+        return f"{name!r} is an argument of the model, and not of one call."
+    if found := advice.get(name) or _ADVICE.get(name):
+        return f"{name!r} is not known here. {found}"
+    spellings = [*known, *(alias for alias, own in ALIASES.items() if own in known)]
+    near = difflib.get_close_matches(name, spellings, n=1, cutoff=0.7)
+    meant = f": did you mean {near[0] if near[0] in known else ALIASES[near[0]]!r}?" if near else "."
+    return f"{name!r} is not known{meant} Fields to send as they are go into extra_body={{...}}."
