@@ -4,7 +4,6 @@ The last chunk of a stream is built here too, so it always equals the whole answ
 """
 
 import logging
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,8 +16,9 @@ from llama_index.core.base.llms.types import (
 
 from llama_index_stepplan._replay import INVALID_CALLS, store_answer
 from llama_index_stepplan._untyped import response_kwargs
-from stepplan import ParsedToolCall, Reasoning, Request, Response, Usage
+from stepplan import ParsedToolCall, Reasoning, Request, Response
 from stepplan.integration.checks import LOGS, CallCheck
+from stepplan.integration.raw import to_chat_completion
 
 logger = logging.getLogger("stepplan")
 
@@ -64,7 +64,7 @@ def to_chat_response(response: Response, reading: Reading) -> ChatResponse:
         logger.warning("The answer has no text: max_tokens was used up by thinking. Raise it, or lower the effort.")
     return ChatResponse(
         message=ChatMessage(role=MessageRole.ASSISTANT, blocks=blocks, additional_kwargs=kwargs),
-        raw=_raw(response, kwargs),
+        raw=to_chat_completion(response, kwargs.get("tool_calls", [])),
         additional_kwargs=_counts(response) | faults,
     )
 
@@ -112,34 +112,3 @@ def _counts(response: Response) -> dict[str, Any]:
         if usage.reasoning_tokens:
             counts["reasoning_tokens"] = usage.reasoning_tokens
     return counts | {"finish_reason": response.finish_reason}
-
-
-def _raw(response: Response, kwargs: Mapping[str, Any]) -> dict[str, Any]:
-    """The answer as plain data in the shape of Chat Completions, on either protocol: tracers know no other."""
-    message: dict[str, Any] = {"role": "assistant", "content": response.text or None}
-    if response.reasoning:
-        message["reasoning_content"] = response.reasoning
-    if "tool_calls" in kwargs:
-        message["tool_calls"] = kwargs["tool_calls"]
-    extra = {"stop_sequence": response.stop_sequence, "trace_id": response.trace_id}
-    return {
-        "id": response.id,
-        "object": "chat.completion",
-        "model": response.model,
-        "choices": [{"index": 0, "message": message, "finish_reason": response.finish_reason}],
-        "usage": response.usage and _usage_data(response.usage),
-        **{name: value for name, value in extra.items() if value is not None},
-    }
-
-
-def _usage_data(usage: Usage) -> dict[str, Any]:
-    data: dict[str, Any] = {
-        "prompt_tokens": usage.input_tokens,
-        "completion_tokens": usage.output_tokens,
-        "total_tokens": usage.total_tokens,
-        "prompt_tokens_details": {"cached_tokens": usage.cache_read_tokens},
-        "completion_tokens_details": {"reasoning_tokens": usage.reasoning_tokens},
-    }
-    if usage.cache_creation_tokens:
-        data["cache_creation_input_tokens"] = usage.cache_creation_tokens
-    return data

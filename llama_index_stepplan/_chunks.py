@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 from llama_index.core.base.llms.types import ChatResponse, ContentBlock
 
 from llama_index_stepplan._answers import Reading, to_chat_response
-from llama_index_stepplan._replay import call_data, calls_kwargs, server_calls_kwargs, to_citations
+from llama_index_stepplan._replay import calls_kwargs, server_calls_kwargs, to_citations
 from llama_index_stepplan._unvalidated import chunk, text_block, thinking_block, tool_call_block
 from stepplan import (
     Event,
@@ -21,6 +21,7 @@ from stepplan import (
     ToolCallStart,
     parse_partial_arguments,
 )
+from stepplan.integration.raw import call_data
 
 T = TypeVar("T")
 

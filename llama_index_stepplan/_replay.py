@@ -27,6 +27,7 @@ from llama_index_stepplan._content import blocks_of, checked_text
 from llama_index_stepplan._untyped import as_mapping, as_sequence
 from llama_index_stepplan._unvalidated import text_block, thinking_block, tool_call_block
 from stepplan import Block, InvalidRequestError, Reasoning, ServerToolCall, Text, ToolCall, parse_arguments
+from stepplan.integration.raw import call_data
 
 logger = logging.getLogger("stepplan")
 
@@ -118,11 +119,6 @@ def to_thinking(block: Reasoning, num_tokens: int | None = None) -> ThinkingBloc
     if extra:
         extra["checksum"] = _checksum(block.text)
     return thinking_block(block.text, num_tokens, {"provider": PROVIDER, **extra})
-
-
-def call_data(id: str, name: str, arguments: str) -> dict[str, Any]:
-    """A call as plain data, as programs and tracers look for it; the arguments are the model's own text."""
-    return {"id": id, "type": "function", "function": {"name": name, "arguments": arguments or "{}"}}
 
 
 def calls_kwargs(calls: list[dict[str, Any]]) -> dict[str, Any]:

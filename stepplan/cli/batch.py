@@ -11,6 +11,15 @@ from stepplan.cli import options
 from stepplan.cli.console import FAILED, err, friendly_errors
 from stepplan.models import DEFAULT_MODEL
 
+_COLUMNS = (
+    MofNCompleteColumn(),
+    BarColumn(),
+    TextColumn("{task.fields[rate]:.1f}/s"),
+    TextColumn("{task.fields[tokens]:,} tokens"),
+    TextColumn("[red]{task.fields[failed]} errors"),
+    TimeRemainingColumn(),
+)
+
 
 def batch(
     source: Annotated[Path, typer.Argument(metavar="IN.jsonl", help="The prompts, one JSON object a line.")],
@@ -30,16 +39,8 @@ def batch(
     line for each, an answer or an error.
     """
     given = {"reasoning_effort": effort, "max_tokens": max_tokens}
-    columns = (
-        MofNCompleteColumn(),
-        BarColumn(),
-        TextColumn("{task.fields[rate]:.1f}/s"),
-        TextColumn("{task.fields[tokens]:,} tokens"),
-        TextColumn("[red]{task.fields[failed]} errors"),
-        TimeRemainingColumn(),
-    )
     with friendly_errors():
-        with Progress(*columns, console=err, disable=not err.is_terminal) as bar:
+        with Progress(*_COLUMNS, console=err, disable=not err.is_terminal) as bar:
             task = bar.add_task("", total=None, rate=0.0, tokens=0, failed=0)
 
             def show(now: batches.Progress) -> None:

@@ -9,8 +9,8 @@ import stepplan
 from llama_index_stepplan import StepPlan, _chunks
 from llama_index_stepplan._answers import Reading
 from llama_index_stepplan._chunks import ChunkBuilder
-from llama_index_stepplan._replay import call_data
 from stepplan import MessageEnd, Request, Response, ToolCallDelta, ToolCallStart, parse_partial_arguments
+from stepplan.integration.raw import call_data
 from stepplan.sandbox import Sandbox, ToolCall, Turn
 from tests.support.servers import canned_stream
 from tests.support.ways.llama_index import STREAMS, Way, ask

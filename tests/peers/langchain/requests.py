@@ -27,7 +27,7 @@ class Place(BaseModel):
 FOUND = '{"name": "Paris", "sunny": true}'
 
 
-@feature("Input", "pictures in every spelling of LangChain, OpenAI and Anthropic")
+@feature("Input", "images in every spelling of LangChain, OpenAI and Anthropic")
 def pictures(it: Bench) -> None:
     model = it.llm()
     for block in (
@@ -41,7 +41,7 @@ def pictures(it: Bench) -> None:
         assert shape in it.text(), f"{block} is sent as it is"
 
 
-@feature("Input", "pictures in tool results")
+@feature("Input", "images in tool results")
 def pictures_in_results(it: Bench) -> None:
     picture = {"type": "image", "base64": PICTURE, "mime_type": "image/png"}
     call = {"type": "tool_call", "id": "a", "name": "look", "args": {}}

@@ -182,7 +182,7 @@ def required_tool(it: Bench) -> None:
     assert asked, f"tool_choice is {it.body().get('tool_choice')!r}"
 
 
-@feature("Tools and messages", "a picture in a tool's result reaches the model")
+@feature("Tools and messages", "an image in a tool's result reaches the model")
 def picture_in_result(it: Bench) -> None:
     call = ToolCallBlock(tool_call_id="1", tool_name="look", tool_kwargs={})
     result = ChatMessage(
@@ -200,7 +200,7 @@ def video(it: Bench) -> None:
     assert "video_url" in str(it.body()), "it is not in the request"
 
 
-@feature("Tools and messages", "the URL of a picture is passed on, and the event loop is not held up by loading it")
+@feature("Tools and messages", "the URL of an image is passed on, and the event loop is not held up by loading it")
 def picture_url(it: Bench) -> None:
     picture = ImageBlock(url="http://127.0.0.1:9/never.png")
     asyncio.run(it.llm().achat([ChatMessage(role="user", blocks=[picture])]))
