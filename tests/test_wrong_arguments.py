@@ -30,7 +30,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"model": 5}, "model must be a string"),
     ({"model": ""}, "model must not be empty"),
     ({"reasoning_effort": 3}, "reasoning_effort must be a string"),
-    ({"reasoning_effort": "extreme"}, "does not accept reasoning_effort='extreme'"),
+    ({"reasoning_effort": "extreme"}, "reasoning_effort='extreme' is not supported"),
     ({"parallel_tool_calls": "no"}, "parallel_tool_calls must be True or False"),
     ({"replay_reasoning": 1}, "replay_reasoning must be True or False"),
     ({"stream_usage": "yes"}, "stream_usage must be True or False"),

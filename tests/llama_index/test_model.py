@@ -92,7 +92,7 @@ def test_the_address_has_two_names(plan: Sandbox, name: str) -> None:
         ({"temperature": 3}, "temperature=3 is out of range"),
         ({"top_k": 501}, "top_k=501 is out of range"),
         ({"max_tokens": 0}, "max_tokens=0 is out of range"),
-        ({"reasoning_effort": "extreme"}, "step-3.7-flash does not accept reasoning_effort='extreme'"),
+        ({"reasoning_effort": "extreme"}, "reasoning_effort='extreme' is not supported by step-3.7-flash"),
         ({"base_url": "api.stepfun.ai"}, "is not a base URL"),
         ({"api_key": "ключ"}, "The key in api_key is not ASCII text: copy it anew."),
         ({"api_key": " "}, "The key in api_key is empty: copy it anew."),
