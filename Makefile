@@ -99,6 +99,9 @@ EXTRA.ray = $(UV) venv --quiet --allow-existing --python $(BIN)/python .venv-ray
 	$(UV) pip install --quiet --python .venv-ray --constraints constraints/dev.txt 'ray[data]' --editable '.[langchain,llama-index,sandbox]' && \
 	.venv-ray/bin/python -m tests.cluster.run
 
+## mcp: the recipes for the plan's MCP server for web search, with the frameworks' MCP packages (30 MB)
+EXTRA.mcp = $(INSTALL) --group mcp && $(PYTEST) tests/mcp
+
 ## constraints: choose the versions in constraints/ anew
 EXTRA.constraints = $(COMPILE) --group dev --group dist --group docs --group embeddings -o constraints/dev.txt pyproject.toml && \
 	$(COMPILE) --group test -c constraints/oldest.in --overrides constraints/oldest.overrides -o constraints/oldest.txt pyproject.toml && \

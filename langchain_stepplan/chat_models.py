@@ -61,7 +61,7 @@ class ChatStepPlan(StepPlanFields):
         return combined(llm_outputs)
 
     def _check(self, request: Request) -> CallCheck:
-        return CallCheck(has_tools=bool(request.tools), raises=self.raise_invalid_tool_calls)
+        return CallCheck(has_tools=bool(request.functions), raises=self.raise_invalid_tool_calls)
 
     @property
     def _v1(self) -> bool:

@@ -11,7 +11,7 @@ import zlib
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from reprlib import repr as shorten
-from typing import Any
+from typing import Any, cast
 
 from llama_index.core.base.llms.types import (
     CachePoint,
@@ -156,12 +156,14 @@ def read_answer(message: ChatMessage, answered: Container[str]) -> list[Block]:
 
 
 def _read_server_calls(message: ChatMessage) -> Iterator[ServerToolCall]:
-    """The tools that the server ran for this answer."""
-    kwargs = as_mapping(message.additional_kwargs)
-    for data in map(as_mapping, as_sequence(kwargs.get(SERVER_CALLS) or [], f"additional_kwargs[{SERVER_CALLS!r}]")):
-        results = as_sequence(data.get("results") or [], f"additional_kwargs[{SERVER_CALLS!r}]: results")
+    """The tools that the server ran for this answer. They are not sent, so damaged data is left out, not refused."""
+    for data in map(as_mapping, _as_list(as_mapping(message.additional_kwargs).get(SERVER_CALLS))):
         id, name, arguments = (str(data.get(key) or "") for key in ("id", "name", "arguments"))
-        yield ServerToolCall(id, name, arguments, tuple(map(as_mapping, results)))
+        yield ServerToolCall(id, name, arguments, tuple(map(as_mapping, _as_list(data.get("results")))))
+
+
+def _as_list(value: object) -> list[object]:
+    return cast("list[object]", value) if isinstance(value, list) else []
 
 
 def _read_block(block: object, written: Mapping[str, str]) -> Iterator[Block]:

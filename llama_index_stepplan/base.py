@@ -194,7 +194,7 @@ class StepPlan(StructuredPrediction):
         return client, call.request, self._reading(call.request)
 
     def _reading(self, request: Request) -> Reading:
-        check = CallCheck(has_tools=bool(request.tools), raises=self.raise_invalid_tool_calls)
+        check = CallCheck(has_tools=bool(request.functions), raises=self.raise_invalid_tool_calls)
         return Reading(request, thinking=self.return_thinking, check=check)
 
     def _prompt_messages(self, prompt: str, formatted: bool) -> list[ChatMessage]:

@@ -40,12 +40,16 @@ def to_tools(given: Any, to_tool: Reader) -> tuple[Offered, ...]:
 def to_tool(given: Any) -> Offered:
     """A function (see `to_function`) or one of StepFun's own tools, as a value or in the form of its documentation.
 
+    `{"type": "web_search"}` is one too. With further keys, it is the search of another vendor, and refused.
+
     Raises:
         InvalidRequestError: It is neither.
     """
     if isinstance(given, WebSearch | Retrieval):
         return given
     data = _mapping(given) or {}
+    if data == {"type": WebSearch.type}:
+        return WebSearch()
     function = _mapping(data.get("function"))
     if function is not None and data.get("type") in {WebSearch.type, Retrieval.type}:
         return _server_tool(data["type"], function)

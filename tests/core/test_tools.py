@@ -94,6 +94,7 @@ RETRIEVE = {
     [
         (SEARCH, WebSearch("Search for news.")),
         ({"type": "web_search", "function": {}}, WebSearch()),
+        ({"type": "web_search"}, WebSearch()),
         (RETRIEVE, Retrieval("manual", "1", "The manual.")),
     ],
 )
@@ -127,7 +128,7 @@ def test_a_tool_of_another_kind_is_refused_by_its_name_and_kind(kind: str) -> No
     ):
         to_tool({"type": kind, "name": "search"})
     with pytest.raises(InvalidRequestError, match=rf"A tool of type '{kind}' cannot be offered"):
-        to_tool({"type": kind})
+        to_tool({"type": kind, "user_location": {}})
 
 
 @pytest.mark.parametrize("form", ["weather", 5, None, [], {}, {"description": "x"}, SCHEMA, {"function": {}}, object()])
