@@ -1,6 +1,6 @@
 """Structured output: what is asked for, and a parser that says why there is no object."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from operator import itemgetter
 from typing import Any, Literal, TypeGuard, cast, get_args
@@ -8,7 +8,7 @@ from typing import Any, Literal, TypeGuard, cast, get_args
 import pydantic
 import pydantic.v1
 from langchain_core.exceptions import OutputParserException
-from langchain_core.messages import AIMessage
+from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.output_parsers import BaseCumulativeTransformOutputParser
 from langchain_core.outputs import ChatGeneration, Generation
 from langchain_core.runnables import Runnable, RunnableAssign, RunnableParallel
@@ -69,6 +69,26 @@ class StructuredOutputParser(BaseCumulativeTransformOutputParser[Any]):
     def parse(self, text: str) -> Any:
         """The object in an answer's text."""
         return self.parse_result([ChatGeneration(message=AIMessage(text))])
+
+    @override
+    def _transform(self, input: Iterator[str | BaseMessage]) -> Iterator[Any]:
+        """The parts of the object; `None`, which LangChain leaves out of streams, if the model called another tool."""
+        empty = True
+        for part in super()._transform(input):
+            empty = False
+            yield part
+        if empty:
+            yield None
+
+    @override
+    async def _atransform(self, input: AsyncIterator[str | BaseMessage]) -> AsyncIterator[Any]:
+        """See `_transform`."""
+        empty = True
+        async for part in super()._atransform(input):
+            empty = False
+            yield part
+        if empty:
+            yield None
 
     def _part(self, answer: Answer) -> Any:
         found = self.reader.read_part(answer)

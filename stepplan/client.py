@@ -50,6 +50,19 @@ class _Client:
         self.settings = settings or Settings()
         self.protocol: ProtocolName = protocol
 
+    def __copy__(self) -> Self:
+        """Copies share the caller's HTTP client, whose connections cannot be copied. All else is a value."""
+        twin = object.__new__(type(self))
+        twin.__dict__.update(self.__dict__)
+        return twin
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        return self.__copy__()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """The caller's HTTP client stays behind: connections do not travel between processes."""
+        return {**self.__dict__, "http_client": None}
+
     @property
     def _pool_key(self) -> transport.PoolKey:
         return transport.pool_key(self.settings)
