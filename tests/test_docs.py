@@ -26,7 +26,8 @@ def _examples() -> Iterator[Any]:
         text = page.read_text("utf-8")
         name = page.relative_to(_ROOT).as_posix()
         for number, (indent, code) in enumerate(_EXAMPLE.findall(text), 1):
-            yield pytest.param(re.sub(f"(?m)^{indent}", "", code), id=f"{name}-{number}")
+            if "mcp" not in code:  # run by tests/mcp, beside an MCP server
+                yield pytest.param(re.sub(f"(?m)^{indent}", "", code), id=f"{name}-{number}")
 
 
 @pytest.fixture(autouse=True)

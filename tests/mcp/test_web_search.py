@@ -1,4 +1,4 @@
-"""The recipes of docs/web-search.md for the plan's MCP server, with a local MCP server in its place.
+"""The recipes of docs/how-to/web-search.md for the plan's MCP server, with a local MCP server in its place.
 
 Run by `make extra WHAT=mcp`, which installs the frameworks' MCP packages.
 """
@@ -22,7 +22,7 @@ fastmcp = pytest.importorskip("mcp.server.fastmcp", reason="installed by `make e
 pytest.importorskip("langchain_mcp_adapters", reason="installed by `make extra WHAT=mcp` alone")
 pytest.importorskip("llama_index.tools.mcp", reason="installed by `make extra WHAT=mcp` alone")
 
-PAGE = (Path(__file__).parents[2] / "docs" / "web-search.md").read_text("utf-8")
+PAGE = (Path(__file__).parents[2] / "docs" / "how-to" / "web-search.md").read_text("utf-8")
 RECIPES = [example for example in re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL) if "mcp" in example]
 PATH = "/step_plan/v1/mcp/web_search/mcp"
 KEY = "sk-sandbox"
