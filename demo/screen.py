@@ -1,4 +1,4 @@
-"""How an answer looks in a terminal: thinking dimmed, words as they come, tool calls as they are written."""
+"""How an answer looks in a terminal: thinking dimmed, text as it comes, tool calls as they are written."""
 
 import os
 import sys

@@ -117,7 +117,7 @@ class StructuredPrediction(StepPlanFields):
         llm_kwargs: dict[str, Any] | None = None,
         **prompt_args: Any,
     ) -> M:
-        """An object instead of words.
+        """An object instead of text.
 
         Args:
             output_cls: The Pydantic class of the object.

@@ -60,5 +60,5 @@ def no_tool_call(message: ChatMessage) -> ValueError:
     invalid = cast("list[dict[str, str]]", message.additional_kwargs.get(INVALID_CALLS) or ())
     if invalid:
         return ValueError(" ".join(call["error"] for call in invalid))
-    said = (message.content or "")[:200]
-    return ValueError(f"Expected at least one tool call, but the answer was words: {said!r}.")
+    text = (message.content or "")[:200]
+    return ValueError(f"Expected at least one tool call, but the answer was text: {text!r}.")

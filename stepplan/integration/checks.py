@@ -16,7 +16,7 @@ class CallCheck:
     """What is done about such calls: an agent looks at the calls that can be run alone, and would stop in silence.
 
     Attributes:
-        has_tools: Whether tools were offered, so that `<tool_call>` among the words is a call that the server did not
+        has_tools: Whether tools were offered, so that `<tool_call>` in the text is a call that the server did not
             see, as early deployments of step-3.5-flash and some local servers leave it there.
         raises: Whether to raise an error; by default they are logged, as warnings of the logger `stepplan`.
     """
@@ -35,7 +35,7 @@ class CallCheck:
         found = [f"A tool call is not run: {call.error}" for call in calls if call.error is not None]
         leaked = self.has_tools and not calls and _LEAK in response.text + response.reasoning
         if leaked:
-            found.append(f"The model wrote {_LEAK} among its words, where the server did not see it: no tool is run.")
+            found.append(f"The model wrote {_LEAK} in its text, where the server did not parse it: no tool is run.")
         if found and self.raises:
             error = ResponseDecodeError(found[0])
             error.partial, error.is_retryable = response, response.finish_reason != "length"

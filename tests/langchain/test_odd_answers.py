@@ -1,4 +1,4 @@
-"""Answers in the shapes of other servers: marks of calls, empty fields, errors amid a stream, tags among the words."""
+"""Answers in the shapes of other servers: marks of calls, empty fields, errors amid a stream, tags in the text."""
 
 import json
 from typing import Any

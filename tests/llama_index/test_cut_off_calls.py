@@ -119,7 +119,7 @@ async def test_a_call_that_the_server_left_in_the_words_is_flagged_and_logged(
     leak = Turn(reasoning="I look. <tool_call>look</tool_call>", text="")
     plan.script(leak, leak, Turn(text="No <tool_call> here.", tool_calls=[ToolCall("look", {"city": "Rome"})]))
     with_tools = (await ask(llm, way, "Look.", tools=[LOOK]))[-1]
-    assert "among its words" in caplog.text
+    assert "in its text" in caplog.text
     caplog.clear()
     without = (await ask(llm, way, "Look."))[-1]
     called = (await ask(llm, way, "Look.", tools=[LOOK]))[-1]
@@ -129,7 +129,7 @@ async def test_a_call_that_the_server_left_in_the_words_is_flagged_and_logged(
     assert caplog.text == ""
     plan.script(leak)
     llm.raise_invalid_tool_calls = True
-    with pytest.raises(ResponseDecodeError, match="<tool_call> among its words"):
+    with pytest.raises(ResponseDecodeError, match="<tool_call> in its text"):
         await ask(llm, way, "Look.", tools=[LOOK])
 
 
