@@ -187,7 +187,7 @@ def test_a_trace_holds_the_body_of_a_refusal(model: ChatStepPlan, plan: Sandbox)
 def test_what_is_wrong_before_sending_is_an_error_of_both_families(model: ChatStepPlan, plan: Sandbox) -> None:
     wrong = [
         (model.bind(temperature=3), "temperature=3 is out of range"),
-        (model.bind(reasoning_effort="extreme"), "use low, medium, high"),
+        (model.bind(reasoning_effort="extreme"), "accepts: low, medium, high"),
         (model.bind(tool_choice="look"), "'look'"),
     ]
     for runnable, said in wrong:
