@@ -3,12 +3,16 @@
 import _thread
 import asyncio
 import contextlib
+import math
 import socket
-from collections.abc import AsyncGenerator, Callable, Generator, Sequence
+import time
+from collections.abc import AsyncGenerator, Callable, Generator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from stepplan import transport
+from stepplan.errors import APIConnectionError
 from stepplan.failures import connection_error, without_frames
+from stepplan.guard import guard, guard_async, is_left_over, until
 from stepplan.steps import Acquire, Emit, Head, HTTPRequest, Open, Read, Sleep, Steps
 
 if TYPE_CHECKING:
@@ -29,6 +33,9 @@ class _Driver(transport.Call, Generic[T]):
         steps: The exchange.
         sleep: What to wait with.
     """
+
+    _extensions: Mapping[str, Any]
+    """Extensions of the requests, for httpx."""
 
     def __init__(self, client: transport.Client, steps: Steps[T], sleep: Callable[[float], Any]) -> None:
         super().__init__(client)
@@ -57,10 +64,16 @@ class _Driver(transport.Call, Generic[T]):
             headers={**({"authorization": f"Bearer {key.get_secret_value()}"} if key else {}), **request.headers},
             content=request.content,
             timeout=timeout,
+            extensions=self._extensions,
         )
 
     def _begin(self, response: Any, chunks: Any) -> None:
         self._response, self._chunks, self._has_more = response, chunks, True
+        if is_left_over(response):
+            self._failure = APIConnectionError(
+                "The connection still held bytes from the answer before: not used again."
+            )
+            return
         self._result = Head(response.status_code, {name.lower(): value for name, value in response.headers.items()})
 
     def _note_read(self, data: bytes) -> None:
@@ -72,6 +85,11 @@ class _Driver(transport.Call, Generic[T]):
             self._slot = None
 
 
+def _until(deadline: float) -> contextlib.AbstractAsyncContextManager[object]:
+    """Lets the block run until the deadline (`time.monotonic`)."""
+    return contextlib.nullcontext() if deadline == math.inf else asyncio.timeout(deadline - time.monotonic())
+
+
 class Driver(_Driver[T]):
     """Does the steps of one exchange in the calling thread.
 
@@ -79,6 +97,8 @@ class Driver(_Driver[T]):
     a lock of httpcore's pool; closing the connection there would deadlock. So the transport keeps running calls
     referenced, and an abandoned one is closed on another thread.
     """
+
+    _extensions: Mapping[str, Any] = {"trace": guard}
 
     def run(self) -> Generator[T]:
         """The items of the answer. Closing the generator closes the connection.
@@ -119,11 +139,13 @@ class Driver(_Driver[T]):
     def _do(self, step: Acquire | Open | Read | Sleep) -> None:
         try:
             if isinstance(step, Read):
-                self._note_read(next(self._chunks, b""))
+                with until(step.deadline):
+                    self._note_read(next(self._chunks, b""))
                 return
             self._drop()
             if isinstance(step, Open):
-                self._open(step.request)
+                with until(step.deadline):
+                    self._open(step.request)
             elif isinstance(step, Sleep):
                 self._sleep(step.seconds)
             else:
@@ -195,6 +217,7 @@ class Driver(_Driver[T]):
 class AsyncDriver(_Driver[T]):
     """Does the steps of one exchange without blocking the event loop."""
 
+    _extensions: Mapping[str, Any] = {"trace": guard_async}
     _pools: transport.LoopPools
 
     async def run(self) -> AsyncGenerator[T]:
@@ -246,11 +269,13 @@ class AsyncDriver(_Driver[T]):
     async def _do(self, step: Acquire | Open | Read | Sleep) -> None:
         try:
             if isinstance(step, Read):
-                self._note_read(await anext(self._chunks, b""))
+                async with _until(step.deadline):
+                    self._note_read(await anext(self._chunks, b""))
                 return
             await self._drop()
             if isinstance(step, Open):
-                await self._open(step.request)
+                async with _until(step.deadline):
+                    await self._open(step.request)
             elif isinstance(step, Sleep):
                 await self._sleep(step.seconds)
             else:

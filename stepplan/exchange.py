@@ -9,6 +9,7 @@ import logging
 import math
 import time
 from collections.abc import Callable, Generator, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from stepplan.answers import AnswerReader
@@ -66,7 +67,8 @@ def exchange(
         trace_id: str | None = None
         started = time.monotonic()
         try:
-            head: Head = yield Open(request)
+            head: Head = yield Open(request, started + request.read_timeout)
+            head = replace(head, started=started)
             trace_id = head.trace_id
             if not 200 <= head.status < 300:
                 raise (yield from _refusal(request, head, origin))
@@ -141,7 +143,7 @@ class _Queue:
 
 def _refusal(request: HTTPRequest, head: Head, origin: Callable[[], Origin]) -> Generator[Any, Any, APIStatusError]:
     try:
-        text = (yield from _read_all(request)).decode("utf-8", "replace")
+        text = (yield from _read_all(request, head)).decode("utf-8", "replace")
     except APIConnectionError:  # a refusal whose body cannot be read is still a refusal
         text = ""
     error = error_from_response(ErrorResponse(head.status, head.headers, text), origin())
@@ -149,10 +151,10 @@ def _refusal(request: HTTPRequest, head: Head, origin: Callable[[], Origin]) -> 
     return error
 
 
-def _read_all(request: HTTPRequest) -> Generator[Any, Any, bytes]:
+def _read_all(request: HTTPRequest, head: Head) -> Generator[Any, Any, bytes]:
     pieces: list[bytes] = []
-    deadline = time.monotonic() + request.read_timeout
-    while data := (yield _READ):
+    deadline = head.started + request.read_timeout
+    while data := (yield Read(deadline)):
         pieces.append(data)
         if time.monotonic() > deadline:
             raise APITimeoutError(f"The answer was not whole after {request.read_timeout:g} s (timeout).")
@@ -161,7 +163,7 @@ def _read_all(request: HTTPRequest) -> Generator[Any, Any, bytes]:
 
 def read_json(request: HTTPRequest, head: Head, decode: Callable[[Mapping[str, Any]], T]) -> Steps[T]:
     """Reads a reply that is one JSON object, and emits what `decode` makes of it."""
-    body = _json_object((yield from _read_all(request)), head)
+    body = _json_object((yield from _read_all(request, head)), head)
     try:
         item = decode(body)
     except _UNEXPECTED_SHAPE as cause:
@@ -187,7 +189,7 @@ def read_stream(request: HTTPRequest, head: Head, answer: AnswerReader) -> Steps
     `MessageStart` is held back until a second event arrives: until then the request can still be retried.
     """
     stream = _Stream(answer)
-    last_event = time.monotonic()
+    last_event = head.started
     try:
         while data := (yield _READ):
             if stream.is_new and not _is_event_stream(data):
@@ -215,7 +217,7 @@ def read_stream(request: HTTPRequest, head: Head, answer: AnswerReader) -> Steps
 
 
 def _refuse_whole_answer(request: HTTPRequest, head: Head, begin: bytes) -> Generator[Any, Any, None]:
-    body = _json_object(begin + (yield from _read_all(request)), head)
+    body = _json_object(begin + (yield from _read_all(request, head)), head)
     raise ResponseDecodeError("Asked for a stream, got a whole answer; it is in `body`.", body=body)
 
 

@@ -15,7 +15,7 @@ def connection_error(error: Exception, host: str) -> StepPlanError:
         Exception: The error itself, if it is not a transport's.
     """
     without_frames(error)
-    if not _TRANSPORTS & _names(error):
+    if not (_TRANSPORTS & _names(error) or isinstance(error, TimeoutError)):
         raise error
     links = list(_links(error))
     # httpx-aiohttp reports resets as ConnectTimeout. An expired time limit shows as Python's own TimeoutError, whatever

@@ -35,10 +35,15 @@ class HTTPRequest:
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """Status and headers of a reply; header names are in lower case."""
+    """Status and headers of a reply; header names are in lower case.
+
+    Attributes:
+        started: When the request was sent (`time.monotonic`); the exchange fills it in.
+    """
 
     status: int
     headers: Mapping[str, str] = field(repr=False)
+    started: float = 0.0
 
     @property
     def trace_id(self) -> str | None:
@@ -79,14 +84,17 @@ class Acquire:
 
 @dataclass(frozen=True, slots=True)
 class Open:
-    """Send the request; the driver sends back the reply's `Head`."""
+    """Send the request; the driver sends back the reply's `Head`, or an `APITimeoutError` if the deadline passed."""
 
     request: HTTPRequest
+    deadline: float = math.inf
 
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """Read on; the driver sends back bytes, or `b""` at the end of the body."""
+    """Read on; the driver sends back bytes, or `b""` at the end of the body. Fails at the deadline as `Open` does."""
+
+    deadline: float = math.inf
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,7 +31,7 @@ T = TypeVar("T")
 class HTTPClient(Protocol):
     """What is used of a client that is handed in: an `httpx.Client`, an `httpx2.Client`, or the like."""
 
-    def build_request(self, method: str, url: str, *, headers: Any, content: Any, timeout: Any) -> Any:
+    def build_request(self, method: str, url: str, *, headers: Any, content: Any, timeout: Any, extensions: Any) -> Any:
         """See httpx."""
 
     def send(self, request: Any, *, stream: bool) -> Any:
@@ -41,7 +41,7 @@ class HTTPClient(Protocol):
 class AsyncHTTPClient(Protocol):
     """What is used of an async client that is handed in: an `httpx.AsyncClient` or the like."""
 
-    def build_request(self, method: str, url: str, *, headers: Any, content: Any, timeout: Any) -> Any:
+    def build_request(self, method: str, url: str, *, headers: Any, content: Any, timeout: Any, extensions: Any) -> Any:
         """See httpx."""
 
     async def send(self, request: Any, *, stream: bool) -> Any:

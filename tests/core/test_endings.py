@@ -5,13 +5,15 @@ import socket
 import threading
 import time
 
+import httpx
 import pytest
 
-from stepplan import AsyncClient, Client, InvalidRequestError, Message, Request, fold
+from stepplan import AsyncClient, Client, InvalidRequestError, Message, Request, Settings, fold
 from stepplan.sandbox import Sandbox
 from tests.core.test_connections import STREAM
-from tests.support.clients import Asker, Way, settings_for
-from tests.support.servers import STREAM_HEAD, RawServer, chunked, raw_server
+from tests.support.clients import QUICK, Asker, Way, settings_for
+from tests.support.fixtures import COMPOSED
+from tests.support.servers import STREAM_HEAD, RawServer, chunked, raw_server, response
 
 REQUEST = Request(messages=(Message.user("Hello"),))
 
@@ -31,6 +33,60 @@ def test_an_answer_ends_although_the_body_stays_open(way: Way, more: bytes) -> N
 
     with raw_server(stay_open) as server:
         asker = Asker(way, server.settings())
+        before = time.monotonic()
+        for _ in range(2):
+            assert fold(asker.stream(REQUEST)).text == "Hello there."
+        assert time.monotonic() - before < 3
+        assert server.connections == 2
+        over.set()
+
+
+WHOLE = response(b'{"choices": [{"message": {"content": "the next"}, "finish_reason": "stop"}]}')
+LEFT_OVER = response(b'{"choices": [{"message": {"content": "left over"}, "finish_reason": "stop"}]}')
+
+
+@pytest.mark.parametrize("first", [STREAM_HEAD + chunked(STREAM) + chunked(b""), WHOLE], ids=["streamed", "whole"])
+@pytest.mark.parametrize("kind", ["sync", "async", "async over httpx alone"])
+def test_bytes_left_over_from_one_answer_are_not_taken_for_the_next(first: bytes, kind: str) -> None:
+    def serve(server: RawServer, connection: socket.socket, number: int) -> None:
+        server.read_request(connection)
+        connection.sendall(WHOLE if number else first + LEFT_OVER)
+        while server.read_request(connection):
+            connection.sendall(WHOLE)
+
+    async def ask_async(settings: Settings) -> list[str]:
+        plain = httpx.AsyncClient() if kind.endswith("alone") else None
+        client = AsyncClient(settings, http_client=plain)
+        found = [fold([event async for event in client.stream(REQUEST)])] if first != WHOLE else []
+        found += [await client.send(REQUEST) for _ in range(3)]
+        await client.aclose()
+        if plain is not None:
+            await plain.aclose()
+        return [answer.text for answer in found]
+
+    def ask(settings: Settings) -> list[str]:
+        with Client(settings) as client:
+            found = [fold(client.stream(REQUEST))] if first != WHOLE else []
+            return [answer.text for answer in (*found, *(client.send(REQUEST) for _ in range(3)))]
+
+    with raw_server(serve) as server:
+        settings = server.settings(retry=QUICK)
+        texts = ask(settings) if kind == "sync" else asyncio.run(ask_async(settings))
+        assert "left over" not in texts
+        assert texts[-3:] == ["the next"] * 3
+
+
+def test_a_messages_answer_ends_although_the_body_stays_open(way: Way) -> None:
+    over = threading.Event()
+    [answer] = [answer.data for answer in COMPOSED if answer.path.name == "text.anthropic.sse"]
+
+    def stay_open(server: RawServer, connection: socket.socket, number: int) -> None:
+        server.read_request(connection)
+        connection.sendall(STREAM_HEAD + chunked(answer))
+        over.wait(10)
+
+    with raw_server(stay_open) as server:
+        asker = Asker(way, server.settings(), "anthropic")
         before = time.monotonic()
         for _ in range(2):
             assert fold(asker.stream(REQUEST)).text == "Hello there."
