@@ -22,9 +22,8 @@ from stepplan import (
 from stepplan.surrogates import SurrogatePairs
 
 _UNITS = st.sampled_from(["a", "你", "\ud83d", "\ude00", "\ud83d\ude00", " "])
-_ESCAPES = st.sampled_from(
-    ["a", r"\ud83d", r"\ude00", r"\ud83d\ude00", r"\\", r"\"", r"\u4f60", r"\n", "ud83d", "\ud83d", "你"]
-)
+# A half that is written as it is cannot stand beside an escaped one: what holds the arguments escapes neither or both.
+_ESCAPES = st.sampled_from(["a", r"\ud83d", r"\ude00", r"\ud83d\ude00", r"\\", r"\"", r"\u4f60", r"\n", "ud83d", "你"])
 
 
 def cut(text: str, data: st.DataObject) -> list[str]:
