@@ -14,7 +14,7 @@ from stepplan.cli import options
 from stepplan.cli.console import err, friendly_errors, summary, write, write_reasoning
 from stepplan.client import Client
 from stepplan.errors import InvalidRequestError
-from stepplan.events import Event, MessageStart, ReasoningDelta, TextDelta, fold
+from stepplan.events import MessageEnd, MessageStart, ReasoningDelta, TextDelta
 from stepplan.integration.raw import to_chat_completion
 from stepplan.messages import Image, Message, Video
 from stepplan.models import DEFAULT_MODEL
@@ -61,10 +61,9 @@ def ask(
 
 def stream(client: Client, request: Request, *, reasoning: bool) -> Response:
     """Print the answer to a request while it streams, and return it."""
-    events: list[Event] = []
+    response = Response()
     last: type = MessageStart
     for event in client.stream(request):
-        events.append(event)
         match event:
             case ReasoningDelta(text=text) if reasoning:
                 write_reasoning(text)
@@ -72,11 +71,13 @@ def stream(client: Client, request: Request, *, reasoning: bool) -> Response:
                 if last is ReasoningDelta and reasoning:
                     err.print("\n")
                 write(text)
+            case MessageEnd(response):
+                pass
             case _:
                 pass
         last = type(event)
     write("\n")
-    return fold(events)
+    return response
 
 
 def _messages(prompt: str | None, system: str | None, images: list[str], videos: list[str]) -> tuple[Message, ...]:
