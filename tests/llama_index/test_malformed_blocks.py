@@ -154,7 +154,7 @@ IN_ANSWERS: dict[str, tuple[Callable[[], Any], str]] = {
     ),
     "arguments 2,000 deep": (
         lambda: ToolCallBlock(tool_name="look", tool_kwargs=DEEP),
-        "ToolCallBlock 'look': its tool_kwargs cannot be written as JSON: maximum recursion",
+        "ToolCallBlock 'look': its tool_kwargs cannot be written as JSON: nested deeper than 200 levels",
     ),
     "a date": (
         lambda: ToolCallBlock(tool_name="look", tool_kwargs={"on": date(2026, 1, 1)}),
