@@ -97,6 +97,7 @@ def test_a_call_that_only_a_lenient_parser_reads_goes_back_as_strict_json(asking
 EMOJI = "\ud83d\ude00"  # as halves: `json.dumps` escapes each
 
 
+@pytest.mark.guarantees("any-slicing")
 @streamed_every_way
 @pytest.mark.parametrize(
     ("pieces", "read"),
@@ -136,6 +137,7 @@ def test_a_half_in_an_answers_text_becomes_a_replacement_character(asking: Askin
 # ------------------------------------------------------------------------------------------------------- the stream
 
 
+@pytest.mark.guarantees("clean-end")
 @streamed_every_way
 def test_a_finish_reason_and_a_clean_end_are_an_answer(asking: Asking) -> None:
     assert asking.answered(Answer(text=("Hello",), ends=False)).text == "Hello"
@@ -143,6 +145,7 @@ def test_a_finish_reason_and_a_clean_end_are_an_answer(asking: Asking) -> None:
     assert asking.answered(answer).calls == [{"a": 1}]
 
 
+@pytest.mark.guarantees("cut-stream")
 @streamed_every_way
 def test_a_clean_end_without_a_finish_reason_is_an_error(asking: Asking) -> None:
     frames = Answer(text=("Hello",)).frames(asking.protocol)[:-2]
@@ -152,6 +155,7 @@ def test_a_clean_end_without_a_finish_reason_is_an_error(asking: Asking) -> None
     assert got.error.partial.text == "Hello"
 
 
+@pytest.mark.guarantees("keep-alive-noise")
 @streamed_every_way
 @pytest.mark.parametrize(
     "noise",
@@ -186,6 +190,7 @@ def test_an_event_of_the_protocol_that_is_not_json_is_an_error(asking: Asking) -
 # ------------------------------------------------------------------------------------------------------------- errors
 
 
+@pytest.mark.guarantees("error-in-stream")
 @streamed_every_way
 @pytest.mark.parametrize("partly", [False, True])
 @pytest.mark.parametrize(

@@ -164,6 +164,7 @@ def frames_with_an_error(protocol: ProtocolName, place: int, shape: str) -> byte
     return sse(*frames)
 
 
+@pytest.mark.guarantees("error-in-stream")
 @pytest.mark.parametrize("way", [way for way in WAYS if way.__name__ in STREAMED])
 @pytest.mark.parametrize("shape", ["bare", "text", "choices", "event"])
 @pytest.mark.parametrize("place", [0, 1, 3], ids=["first", "middle", "last"])
