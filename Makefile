@@ -107,6 +107,9 @@ EXTRA.constraints = $(COMPILE) --group dev --group dist --group docs --group emb
 	$(COMPILE) --group test -c constraints/oldest.in --overrides constraints/oldest.overrides -o constraints/oldest.txt pyproject.toml && \
 	$(COMPILE) --group test --overrides constraints/peers.overrides -o constraints/peers.txt pyproject.toml constraints/peers.in
 
+## reliability: write docs/reliability.md, from the guarantees and the tests that are marked as holding them
+EXTRA.reliability = $(BIN)/python -m tests.reliability
+
 ## clean: remove everything that is not in git
 EXTRA.clean = rm -rf .venv .venv-* dist build htmlcov .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 

@@ -50,6 +50,7 @@ DIALECTS = [
 ]
 
 
+@pytest.mark.guarantees("same-every-way")
 @ON_BOTH
 @pytest.mark.parametrize("dialect", DIALECTS, ids=str)
 def test_whole_and_streamed_answers_are_the_same_in_every_dialect(
@@ -75,6 +76,7 @@ def test_whole_and_streamed_answers_are_the_same_in_every_dialect(
     )
 
 
+@pytest.mark.guarantees("same-every-way")
 @ON_BOTH
 def test_the_two_protocols_agree(asker: Asker, plan: Sandbox, protocol: ProtocolName) -> None:
     plan.script(TURN, TURN)

@@ -145,6 +145,7 @@ def test_parallel_calls_are_a_field_when_there_are_tools(parallel: bool) -> None
     assert added(tools=(WEATHER,), parallel_tool_calls=parallel)["parallel_tool_calls"] is parallel
 
 
+@pytest.mark.guarantees("system-messages", "roles-and-strings")
 def test_roles_and_text() -> None:
     messages = (
         Message.system("Be brief.", "Be kind."),
@@ -168,6 +169,7 @@ def test_roles_and_text() -> None:
     ]
 
 
+@pytest.mark.guarantees("images-everywhere")
 def test_pictures_and_films() -> None:
     message = Message.user(
         "Look",
@@ -202,6 +204,7 @@ def test_a_tool_loop() -> None:
     ]
 
 
+@pytest.mark.guarantees("replay-off")
 @pytest.mark.parametrize(
     ("blocks", "sent"),
     [
@@ -219,6 +222,7 @@ def test_reasoning_is_sent_back_as_text(blocks: tuple[Any, ...], sent: dict[str,
     assert wire(message, replay_reasoning=False) == [{"role": "assistant", "content": "x"}]
 
 
+@pytest.mark.guarantees("broken-call-talked-on")
 @pytest.mark.parametrize(
     ("arguments", "sent"),
     [
@@ -254,6 +258,7 @@ def test_a_result_that_is_an_error_says_so(result: ToolResult, content: str) -> 
     assert tool == {"role": "tool", "tool_call_id": "call-1", "content": content}
 
 
+@pytest.mark.guarantees("images-everywhere")
 def test_pictures_in_results_follow_all_results_in_a_user_message() -> None:
     second = replace(CALL, id="call-2")
     messages = wire(
@@ -279,6 +284,7 @@ def test_pictures_in_results_follow_all_results_in_a_user_message() -> None:
     ]
 
 
+@pytest.mark.guarantees("refused-content")
 @pytest.mark.parametrize(
     ("messages", "fields", "words"),
     [

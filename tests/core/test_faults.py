@@ -110,6 +110,7 @@ def test_n_retries_are_n_and_one_requests(asker: Asker, plan: Sandbox, status: i
     assert len(plan.requests) == retries + 1
 
 
+@pytest.mark.guarantees("overload-in-stream")
 @ON_BOTH
 def test_overload_before_any_content_is_tried_again(asker: Asker, plan: Sandbox, protocol: ProtocolName) -> None:
     error = {"type": "overloaded_error", "message": "Overloaded"}
@@ -118,6 +119,7 @@ def test_overload_before_any_content_is_tried_again(asker: Asker, plan: Sandbox,
     assert len(plan.requests) == 2
 
 
+@pytest.mark.guarantees("overload-in-stream")
 @ON_BOTH
 def test_overload_after_some_content_is_raised_with_it(asker: Asker, plan: Sandbox, protocol: ProtocolName) -> None:
     error = {"type": "overloaded_error", "message": "Overloaded"}
@@ -153,6 +155,7 @@ def test_a_reset_every_time_is_a_connection_error_with_its_cause(asker: Asker, p
     assert len(plan.requests) == 3
 
 
+@pytest.mark.guarantees("cut-stream")
 @ON_BOTH
 @pytest.mark.parametrize("abrupt", [False, True], ids=["ended", "broken off"])
 @pytest.mark.parametrize("size", [None, 7], ids=["by event", "by 7 bytes"])
@@ -202,6 +205,7 @@ def test_a_whole_answer_that_is_cut_is_an_error(asker: Asker, plan: Sandbox, pro
     assert len(plan.requests) == 3
 
 
+@pytest.mark.guarantees("any-slicing", "line-ends")
 @ON_BOTH
 def test_slow_writes_that_split_characters_change_nothing(asker: Asker, plan: Sandbox, protocol: ProtocolName) -> None:
     turn = Turn(text="你好🎉\u2028.")

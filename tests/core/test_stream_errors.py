@@ -41,6 +41,7 @@ def good(protocol: ProtocolName) -> bytes:
     return next(answer.data for answer in COMPOSED if answer.path.name == f"text.{protocol}.sse")
 
 
+@pytest.mark.guarantees("error-in-stream")
 @EVERY_FAILURE
 def test_the_error_is_of_the_class_that_the_file_is_named_for(answer: Answer) -> None:
     outcome = stream(answer.protocol, [Reply([answer.data])])
@@ -52,6 +53,7 @@ def test_the_error_is_of_the_class_that_the_file_is_named_for(answer: Answer) ->
     assert outcome.error.partial.finish_reason is None
 
 
+@pytest.mark.guarantees("overload-in-stream")
 @EVERY_FAILURE
 def test_after_a_part_was_handed_on_nothing_is_asked_for_again(answer: Answer) -> None:
     outcome = stream(answer.protocol, [Reply([answer.data])], PATIENT)
@@ -59,6 +61,7 @@ def test_after_a_part_was_handed_on_nothing_is_asked_for_again(answer: Answer) -
     assert outcome.sleeps == []
 
 
+@pytest.mark.guarantees("error-in-stream")
 @EVERY_FAILURE
 def test_the_servers_words_are_kept(answer: Answer) -> None:
     error = stream(answer.protocol, [Reply([answer.data], headers={"x-trace-id": "t-1"})]).error
@@ -72,6 +75,7 @@ def test_the_servers_words_are_kept(answer: Answer) -> None:
         assert not error.is_retryable
 
 
+@pytest.mark.guarantees("overload-in-stream")
 @ON_BOTH
 def test_overload_before_the_first_content_is_tried_again(protocol: ProtocolName) -> None:
     start, *_ = frames(good(protocol))
@@ -82,6 +86,7 @@ def test_overload_before_the_first_content_is_tried_again(protocol: ProtocolName
     assert [type(event) for event in outcome.items].count(MessageStart) == 1
 
 
+@pytest.mark.guarantees("overload-in-stream")
 @ON_BOTH
 def test_overload_is_the_same_error_as_status_529(protocol: ProtocolName) -> None:
     inside = stream(protocol, [Reply([OVERLOADED])]).error
@@ -122,6 +127,7 @@ def test_what_follows_the_end_is_not_read(protocol: ProtocolName) -> None:
     assert fold(outcome.items).text == "Hello there."
 
 
+@pytest.mark.guarantees("error-in-stream")
 @ON_BOTH
 def test_what_came_before_an_error_in_the_same_bytes_is_handed_on_first(protocol: ProtocolName) -> None:
     outcome = stream(protocol, [Reply([b"".join(frames(good(protocol))[:3]) + OVERLOADED])])

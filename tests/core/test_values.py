@@ -220,6 +220,7 @@ def test_a_response_is_read_by_kind_and_becomes_a_turn() -> None:
     assert Usage(3, 4).total_tokens == 7
 
 
+@pytest.mark.guarantees("calls-without-arguments")
 @pytest.mark.parametrize("arguments", ["", " ", "null", "{}", " {} "])
 def test_no_arguments_are_an_empty_object(arguments: str) -> None:
     assert parse_arguments(arguments) == {}
@@ -248,6 +249,7 @@ def test_numbers_that_json_cannot_express_make_a_call_that_must_not_be_run(argum
     assert call.error
 
 
+@pytest.mark.guarantees("lenient-arguments")
 @pytest.mark.parametrize(
     ("arguments", "read"),
     [
@@ -272,6 +274,7 @@ def test_tool_calls_are_parsed_once(monkeypatch: pytest.MonkeyPatch) -> None:
     assert repr(response) == repr(Response((ToolCall("1", "f", '{"a": 1}'),), "tool_calls"))
 
 
+@pytest.mark.guarantees("cut-off-call")
 @pytest.mark.parametrize("reason", ["length", "content_filter", None, "other"])
 @pytest.mark.parametrize("arguments", ["", '{"city": "Pa'])
 def test_the_last_call_of_an_answer_that_was_cut_off_must_not_be_run(reason: str | None, arguments: str) -> None:

@@ -163,6 +163,7 @@ def test_streaming_makes_invoke_stream(model_for: Models, plan: Sandbox) -> None
     assert plan.requests[-1].body["stream"] is True
 
 
+@pytest.mark.guarantees("langchain-content-is-text")
 async def test_chains_run_whole_streamed_batched_and_async(model: ChatStepPlan) -> None:
     chain = ChatPromptTemplate.from_messages([("human", "Say {word}")]) | model | StrOutputParser()
     answer = chain.invoke({"word": "hello"})

@@ -114,6 +114,7 @@ def test_an_error_pickles_with_all_it_knows(model: ChatStepPlan, plan: Sandbox, 
     assert str(error) == str(caught.value)
 
 
+@pytest.mark.guarantees("cut-stream")
 async def test_a_broken_stream_gives_what_had_arrived(model: ChatStepPlan, plan: Sandbox) -> None:
     plan.script(Turn(text="Some words that came.", fault=Fault(error_after=4)))
     pieces: list[str] = []
@@ -131,6 +132,7 @@ async def test_a_broken_stream_gives_what_had_arrived(model: ChatStepPlan, plan:
 CUT = {"openai": 900, "anthropic": 700}
 
 
+@pytest.mark.guarantees("cut-stream")
 @pytest.mark.parametrize("way", [way for way in WAYS if "stream" in way.__name__])
 async def test_a_stream_without_its_end_is_an_error_that_holds_what_had_arrived(
     way: Way, model: ChatStepPlan, plan: Sandbox

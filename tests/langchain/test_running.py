@@ -98,6 +98,7 @@ def test_requests_are_as_many_as_was_said(model_for: Models, plan: Sandbox, retr
     assert len(plan.requests) == retries + 1
 
 
+@pytest.mark.guarantees("overload-in-stream")
 def test_a_stream_is_asked_for_again_only_before_its_first_chunk(model_for: Models, plan: Sandbox) -> None:
     for protocol in ("openai", "anthropic"):
         model = model_for(protocol, max_retries=2)

@@ -76,6 +76,7 @@ def _never(text: str) -> list[str]:
     return [text] * 10_000
 
 
+@pytest.mark.guarantees("usage-always")
 @pytest.mark.parametrize("endpoint", ENDPOINTS)
 async def test_token_counts_are_the_servers_own_and_counted_once(
     plan: Sandbox, protocol: ProtocolName, endpoint: str

@@ -67,6 +67,7 @@ async def test_a_throttled_request_succeeds_in_the_end(plan: Sandbox, llm: StepP
     assert (await ask(llm, way, HI))[-1].message.content == "Hello."
 
 
+@pytest.mark.guarantees("cut-stream")
 @pytest.mark.parametrize("way", STREAMS)
 @pytest.mark.parametrize("abrupt", [True, False])
 async def test_a_stream_that_just_ends_is_an_error_with_what_had_arrived(

@@ -140,6 +140,7 @@ async def forget(memory: Memory | ChatMemoryBuffer) -> None:
         await store._async_engine.dispose()
 
 
+@pytest.mark.guarantees("reasoning-goes-back")
 @pytest.mark.parametrize("kind", [Memory, ChatMemoryBuffer])
 async def test_a_conversation_goes_on_from_memory_thinking_and_all(
     llm: StepPlan, plan: Sandbox, kind: type[Memory | ChatMemoryBuffer]

@@ -168,6 +168,7 @@ async def test_counts_are_asked_for_in_streams_unless_told_not_to(plan: Sandbox,
     assert asked == [{"include_usage": True}, None, None]
 
 
+@pytest.mark.guarantees("think-tags")
 @pytest.mark.parametrize("way", WAYS)
 async def test_think_tags_are_words_unless_they_are_asked_to_be_thinking(
     llm: StepPlan, plan: Sandbox, way: Way

@@ -168,6 +168,7 @@ async def test_parallel_calls_all_come_back(llm: StepPlan, plan: Sandbox, way: W
     assert "parallel_tool_calls" not in plan.requests[0].body
 
 
+@pytest.mark.guarantees("calls-without-arguments")
 @pytest.mark.parametrize(
     ("protocol", "arguments"),
     [("openai", ""), ("openai", "null"), ("openai", "{}"), ("openai", " "), ("anthropic", ""), ("anthropic", "{}")],
@@ -189,6 +190,7 @@ class Box(BaseModel, Generic[T]):
     content: T
 
 
+@pytest.mark.guarantees("illegal-names")
 @forced_choice_is_asked_for
 @pytest.mark.parametrize("name", ["Box[int]", "mcp.server/tool one", "天气", "x" * 80])
 @pytest.mark.parametrize("way", WAYS)
