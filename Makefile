@@ -82,7 +82,7 @@ extra: .venv/.done ## What is seldom needed: `make extra` lists it, WHAT chooses
 ## dialects: the same jobs on litellm, aimock and llmock, and what llmock reports of the client (Node.js, 600 MB)
 EXTRA.dialects = $(SERVER) $(PYTEST) tests/dialects $(ON_SERVER)
 
-## clients: the vendors' own clients, Claude Code and opencode, on the sandbox (Node.js, 800 MB)
+## clients: the vendors' own clients, Claude Code, opencode, OpenClaw and Hermes Agent, on the sandbox (Node.js, 1.8 GB)
 EXTRA.clients = $(PYTEST) tests/clients --timeout=300
 
 ## embeddings: a vector index over real embeddings, and agents that search it (25 MB)
