@@ -102,6 +102,9 @@ EXTRA.ray = $(UV) venv --quiet --allow-existing --python $(BIN)/python .venv-ray
 ## mcp: the recipes for the plan's MCP server for web search, with the frameworks' MCP packages (30 MB)
 EXTRA.mcp = $(INSTALL) --group mcp && $(PYTEST) tests/mcp
 
+## pages: each page's examples, in a clean environment made by the page's own install lines; PAGES="README.md" chooses
+EXTRA.pages = $(BIN)/python distributions/pages.py $(PAGES)
+
 ## constraints: choose the versions in constraints/ anew
 EXTRA.constraints = $(COMPILE) --group dev --group dist --group docs --group embeddings -o constraints/dev.txt pyproject.toml && \
 	$(COMPILE) --group test -c constraints/oldest.in --overrides constraints/oldest.overrides -o constraints/oldest.txt pyproject.toml && \
