@@ -38,6 +38,7 @@ def _namespace(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 # A chat engine's own memory keeps a database open.
+@pytest.mark.guarantees("documented-examples")
 @pytest.mark.filterwarnings("ignore:.*was deleted before being closed:ResourceWarning")
 @pytest.mark.filterwarnings("ignore:The function `loads?` is in beta")
 @leaves_loops_open

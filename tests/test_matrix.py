@@ -206,7 +206,12 @@ def comparable(value: Any) -> Any:
 
 
 @pytest.mark.guarantees(
-    "same-every-way", "usage-always", "results-in-order", "reasoning-arrives", "reasoning-goes-back"
+    "same-every-way",
+    "usage-always",
+    "results-in-order",
+    "reasoning-arrives",
+    "reasoning-goes-back",
+    "throttle-weathered",
 )
 @pytest.mark.parametrize("way", get_args(Way))
 @pytest.mark.parametrize("mode", get_args(Mode))

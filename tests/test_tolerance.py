@@ -220,6 +220,7 @@ def test_every_shape_of_error_in_a_stream_is_the_typed_error(
     assert got.requests == 1
 
 
+@pytest.mark.guarantees("errors-with-200")
 @every_way
 @pytest.mark.parametrize(
     "content_type", ["text/plain", "application/json", "text/event-stream", "application/octet-stream"]

@@ -86,6 +86,7 @@ def test_the_two_protocols_agree(asker: Asker, plan: Sandbox, protocol: Protocol
     )
 
 
+@pytest.mark.guarantees("only-what-was-set", "one-url")
 @ON_BOTH
 @pytest.mark.parametrize("streamed", [False, True])
 def test_only_documented_fields_and_headers_go_out(
@@ -106,6 +107,7 @@ def test_only_documented_fields_and_headers_go_out(
     }
 
 
+@pytest.mark.guarantees("headers")
 @ON_BOTH
 def test_the_callers_headers_and_fields_win_in_any_spelling(
     asker: Asker, plan: Sandbox, protocol: ProtocolName
@@ -119,6 +121,7 @@ def test_the_callers_headers_and_fields_win_in_any_spelling(
     assert "x-team" not in sent.body
 
 
+@pytest.mark.guarantees("headers")
 @pytest.mark.parametrize("value", ["a\nb", "ü", "\x00"])
 def test_a_header_that_cannot_be_sent_is_refused_by_name(asker: Asker, plan: Sandbox, value: str) -> None:
     with pytest.raises(InvalidRequestError, match="'x-team' is not printable ASCII"):

@@ -48,6 +48,7 @@ def added(**fields: Any) -> dict[str, Any]:
     return {name: value for name, value in encode(**fields).items() if smallest.get(name) != value}
 
 
+@pytest.mark.guarantees("only-what-was-set", "max-tokens-default")
 def test_the_smallest_request_holds_only_what_was_said_and_the_required_limit() -> None:
     assert encode() == {
         "model": "step-3.7-flash",
@@ -57,6 +58,7 @@ def test_the_smallest_request_holds_only_what_was_said_and_the_required_limit() 
     assert encode(stream=True) == encode() | {"stream": True}
 
 
+@pytest.mark.guarantees("effort")
 @pytest.mark.parametrize(
     ("fields", "body"),
     [
@@ -85,6 +87,7 @@ def test_tools() -> None:
     }
 
 
+@pytest.mark.guarantees("forced-choice")
 @pytest.mark.parametrize(
     ("choice", "names", "system"),
     [
@@ -102,6 +105,7 @@ def test_a_forced_choice_is_asked_for_in_words_with_a_warning(
     assert set(body) == {"tools", "system"}
 
 
+@pytest.mark.guarantees("forced-choice")
 def test_a_forced_choice_warns_once_a_request() -> None:
     with pytest.warns(StepPlanWarning) as caught:
         encode(tools=(WEATHER,), tool_choice="required")

@@ -94,6 +94,7 @@ def test_any_text_arrives_as_it_is(protocol: ProtocolName, text: str) -> None:
         assert sent["messages"][2]["content"][0]["content"] == text
 
 
+@pytest.mark.guarantees("extra-body")
 @ON_BOTH
 @pytest.mark.parametrize("extra", [{"x": {1, 2}}, {"x": float("nan")}, {"x": object()}])
 def test_what_has_no_json_form_is_refused(protocol: ProtocolName, extra: dict[str, Any]) -> None:

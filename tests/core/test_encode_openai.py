@@ -49,16 +49,19 @@ def added(**fields: Any) -> dict[str, Any]:
     return {name: value for name, value in body.items() if name not in encode()}
 
 
+@pytest.mark.guarantees("only-what-was-set")
 def test_the_smallest_request_holds_only_what_was_said() -> None:
     assert encode() == {"model": "step-3.7-flash", "messages": [{"role": "user", "content": "Hi"}]}
 
 
+@pytest.mark.guarantees("stream-options")
 def test_a_stream_asks_for_its_token_counts_unless_told_not_to() -> None:
     assert encode(stream=True) == encode() | {"stream": True, "stream_options": {"include_usage": True}}
     assert encode(stream=True, stream_usage=False) == encode() | {"stream": True}
     assert encode(stream_usage=True) == encode()
 
 
+@pytest.mark.guarantees("effort")
 @pytest.mark.parametrize(
     ("fields", "body"),
     [
@@ -94,6 +97,7 @@ def test_a_field_is_sent_when_it_is_set(fields: dict[str, Any], body: dict[str, 
     assert added(**fields) == body
 
 
+@pytest.mark.guarantees("extra-body")
 def test_extra_body_wins() -> None:
     assert encode(temperature=1, extra_body={"temperature": 0.5, "model": "other"}) == {
         "model": "other",
@@ -122,6 +126,7 @@ def test_tools() -> None:
     }
 
 
+@pytest.mark.guarantees("forced-choice")
 @pytest.mark.parametrize(
     ("choice", "sent"),
     [
@@ -314,6 +319,7 @@ def test_what_cannot_be_sent_is_refused_by_name(
     assert all(word in str(caught.value) for word in words), str(caught.value)
 
 
+@pytest.mark.guarantees("any-model-name")
 def test_an_unknown_model_may_be_sent_anything() -> None:
     body = encode(Message.user(Image("https://x"), Video("https://y")), model="step-9", reasoning_effort="extreme")
     assert body["model"] == "step-9"

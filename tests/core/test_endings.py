@@ -119,6 +119,7 @@ def test_a_connection_whose_body_ends_is_used_again() -> None:
         assert server.connections == 2
 
 
+@pytest.mark.guarantees("loop-goes-on")
 @pytest.mark.filterwarnings("ignore:asynchronous generator .* was scheduled after:ResourceWarning")
 async def test_calls_work_after_a_loop_has_shut_its_async_generators_down(plan: Sandbox) -> None:
     client = AsyncClient(settings_for(plan))

@@ -93,7 +93,7 @@ def test_any_whole_answer_is_a_valid_response_or_an_error_of_ours(data: st.DataO
         assert len(response.tool_calls) <= len(response.content)
 
 
-@pytest.mark.guarantees("any-bytes")
+@pytest.mark.guarantees("any-bytes", "odd-error-bodies")
 @given(st.sampled_from([400, 401, 402, 403, 404, 408, 429, 451, 500, 529]), _ANYTHING | st.binary(max_size=20))
 def test_any_refusal_is_an_error_of_ours(status: int, body: Any) -> None:
     text = body.decode("utf-8", "replace") if isinstance(body, bytes) else json.dumps(body)

@@ -157,6 +157,7 @@ PING = b'event: ping\ndata: {"type":"ping"}\n\n'
 COMMENT = b": ping\n\n"
 
 
+@pytest.mark.guarantees("stalled-stream")
 @ON_BOTH
 @pytest.mark.parametrize("ping", [PING, COMMENT])
 def test_pings_do_not_keep_a_stream_alive(protocol: ProtocolName, ping: bytes, clock: Callable[[float], None]) -> None:
@@ -194,6 +195,7 @@ def test_a_whole_answer_instead_of_a_stream_is_refused_and_kept(protocol: Protoc
     assert error.body["usage"]
 
 
+@pytest.mark.guarantees("odd-error-bodies")
 @ON_BOTH
 @pytest.mark.parametrize("ask", [stream, send])
 def test_a_web_page_instead_of_an_answer_is_shown(protocol: ProtocolName, ask: Ask) -> None:
@@ -203,6 +205,7 @@ def test_a_web_page_instead_of_an_answer_is_shown(protocol: ProtocolName, ask: A
     assert error.body == "<html>Log in</html>"
 
 
+@pytest.mark.guarantees("errors-with-200")
 @ON_BOTH
 @pytest.mark.parametrize("ask", [stream, send])
 def test_an_error_in_an_answer_whose_status_says_yes_is_an_error(protocol: ProtocolName, ask: Ask) -> None:
@@ -214,6 +217,7 @@ def test_an_error_in_an_answer_whose_status_says_yes_is_an_error(protocol: Proto
     assert error.status_code == 451
 
 
+@pytest.mark.guarantees("odd-error-bodies")
 @pytest.mark.parametrize(
     ("protocol", "body"),
     [
@@ -235,6 +239,7 @@ def test_an_answer_of_no_known_shape_is_an_error_that_holds_it(protocol: Protoco
     assert error.body == (json.loads(body) if body.endswith(b"}") else body.decode())
 
 
+@pytest.mark.guarantees("whole-deadline")
 def test_a_whole_answer_that_drips_past_its_time_is_given_up(clock: Callable[[float], None]) -> None:
     error = send("openai", [Reply(slowly([b" "] * 100, clock, 1.0))]).error
     assert isinstance(error, APITimeoutError)

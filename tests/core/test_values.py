@@ -66,6 +66,7 @@ class NotANumber:
         return "sk-canary"
 
 
+@pytest.mark.guarantees("wrong-types")
 @pytest.mark.parametrize(
     ("name", "wrong", "expected"),
     [
@@ -145,6 +146,7 @@ def test_a_tool_or_a_schema_of_wrong_types_is_refused_where_it_is_made(
     assert said in str(caught.value)
 
 
+@pytest.mark.guarantees("effort")
 @pytest.mark.parametrize("model", [name for name, known in MODELS.items() if known.reasoning_efforts])
 def test_an_effort_that_a_known_model_refuses_is_refused_with_those_it_accepts(model: str) -> None:
     accepted = MODELS[model].reasoning_efforts
@@ -181,6 +183,7 @@ def test_the_facts_of_the_newest_models() -> None:
     assert router.max_output_tokens == 250_000
 
 
+@pytest.mark.guarantees("any-model-name")
 def test_of_an_unknown_model_nothing_is_known_and_nothing_refused() -> None:
     request = Request(messages=HI, model="step-9", reasoning_effort="extreme")
     assert request.model == "step-9"

@@ -68,7 +68,7 @@ def without_signature(message: dict[str, Any]) -> dict[str, Any]:
     return message
 
 
-@pytest.mark.guarantees("usage-always", "finish-and-model-once")
+@pytest.mark.guarantees("usage-always", "finish-and-model-once", "stream-options")
 @pytest.mark.parametrize("counted", [True, False])
 def test_no_metadata_is_repeated_in_a_stream(
     model_for: Models, plan: Sandbox, protocol: ProtocolName, counted: bool

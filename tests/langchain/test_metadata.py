@@ -194,6 +194,7 @@ class Place(BaseModel):
     name: str
 
 
+@pytest.mark.guarantees("refusal-is-refusal")
 @pytest.mark.filterwarnings("ignore:Messages does not document tool_choice")
 @pytest.mark.parametrize("asynchronous", [False, True])
 @pytest.mark.parametrize("text", ["I cannot.", '{"name": "Paris"}'])

@@ -35,7 +35,7 @@ def test_the_chunks_add_up_to_the_whole_answer(answer: Answer, v1: bool) -> None
     assert len(set(ids)) == len(ids)
 
 
-@pytest.mark.guarantees("same-every-way")
+@pytest.mark.guarantees("same-every-way", "langchain-v3")
 @EVERY_STREAM
 def test_the_v3_events_are_valid_and_say_the_same(answer: Answer) -> None:
     events = events_of(answer)

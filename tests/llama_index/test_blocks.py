@@ -235,6 +235,7 @@ def test_images_in_tool_results_reach_the_model(llm: StepPlan, plan: Sandbox) ->
         assert result["content"] == [{"type": "text", "text": "seen\nT (S):"}, image("anthropic", PNG_URL)]
 
 
+@pytest.mark.guarantees("nothing-blocks")
 @pytest.mark.parametrize("source", ["path", "open file"])
 async def test_files_are_read_outside_of_the_event_loop(
     llm: StepPlan, plan: Sandbox, tmp_path: Path, source: str
