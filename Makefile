@@ -102,10 +102,16 @@ EXTRA.ray = $(UV) venv --quiet --allow-existing --python $(BIN)/python .venv-ray
 ## mcp: the recipes for the plan's MCP server for web search, with the frameworks' MCP packages (30 MB)
 EXTRA.mcp = $(INSTALL) --group mcp && $(PYTEST) tests/mcp
 
+## pages: each page's examples, in a clean environment made by the page's own install lines; PAGES="README.md" chooses
+EXTRA.pages = $(BIN)/python distributions/pages.py $(PAGES)
+
 ## constraints: choose the versions in constraints/ anew
 EXTRA.constraints = $(COMPILE) --group dev --group dist --group docs --group embeddings -o constraints/dev.txt pyproject.toml && \
 	$(COMPILE) --group test -c constraints/oldest.in --overrides constraints/oldest.overrides -o constraints/oldest.txt pyproject.toml && \
 	$(COMPILE) --group test --overrides constraints/peers.overrides -o constraints/peers.txt pyproject.toml constraints/peers.in
+
+## reliability: write docs/reliability.md, from the guarantees and the tests that are marked as holding them
+EXTRA.reliability = $(BIN)/python -m tests.reliability
 
 ## clean: remove everything that is not in git
 EXTRA.clean = rm -rf .venv .venv-* dist build htmlcov .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis

@@ -141,7 +141,7 @@ def to_call(call: Mapping[str, Any], name: str, written: Sequence[ToolCall] = ()
 def _to_json(arguments: dict[str, Any], name: str) -> str:
     try:
         return argument_text(arguments)
-    except (TypeError, ValueError, RecursionError) as error:
+    except (TypeError, ValueError) as error:
         raise InvalidRequestError(f"{name}: The arguments cannot be written as JSON: {error}") from None
 
 

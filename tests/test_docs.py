@@ -9,6 +9,7 @@ import langchain.chat_models.base as chat_models
 import pytest
 from llama_index.core import Settings
 
+from stepplan import MODELS, PRICES
 from stepplan.sandbox import Sandbox
 from tests.support.marks import agents_use_old_pydantic, leaves_loops_open
 
@@ -39,6 +40,7 @@ def _namespace(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 # A chat engine's own memory keeps a database open.
+@pytest.mark.guarantees("documented-examples")
 @pytest.mark.filterwarnings("ignore:.*was deleted before being closed:ResourceWarning")
 @pytest.mark.filterwarnings("ignore:The function `loads?` is in beta")
 @leaves_loops_open
@@ -63,6 +65,13 @@ def test_an_example_runs(
         for test in tests:
             test(plan)
     assert tests or capsys.readouterr().out.strip()
+
+
+def test_the_table_of_models_lists_every_model_and_its_price() -> None:
+    rows = re.findall(r"^\| `(.+?)` \|.*\| (.+?) \|$", (_ROOT / "docs" / "index.md").read_text("utf-8"), re.MULTILINE)
+    prices = {model: [price.input, price.cached_input, price.output] for model, price in PRICES.items()}
+    assert [name for name, _ in rows] == list(MODELS)
+    assert {name: [float(part) for part in cell.replace("$", "").split(", ")] for name, cell in rows[:-1]} == prices
 
 
 def test_the_pages_have_examples() -> None:

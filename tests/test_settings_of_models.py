@@ -39,6 +39,7 @@ WRONG: list[dict[str, Any]] = [
 ]
 
 
+@pytest.mark.guarantees("no-key-in-frames")
 @EACH
 @pytest.mark.parametrize("wrong", WRONG)
 def test_a_model_that_is_refused_leaves_no_secret_in_any_frame(model: Any, wrong: dict[str, Any]) -> None:
@@ -50,6 +51,7 @@ def test_a_model_that_is_refused_leaves_no_secret_in_any_frame(model: Any, wrong
     assert not variables_with(CANARY, caught.value)
 
 
+@pytest.mark.guarantees("plan-not-balance")
 @EACH
 def test_pay_as_you_go_warns_once_at_the_line_that_makes_the_model(model: Any) -> None:
     client, bodies = canned(ANSWER, ANSWER)
@@ -62,6 +64,7 @@ def test_pay_as_you_go_warns_once_at_the_line_that_makes_the_model(model: Any) -
     assert len(bodies) == 2
 
 
+@pytest.mark.guarantees("region-order")
 @EACH
 @pytest.mark.parametrize(
     ("given", "root"),
@@ -92,6 +95,7 @@ def test_base_url_wins_over_region_and_region_over_the_variable(
     assert asked == [f"{root}/v1/chat/completions"]
 
 
+@pytest.mark.guarantees("one-url")
 @EACH
 def test_a_url_that_cannot_be_is_named_by_its_source(model: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     for url in ("https://[::1", "https://a..b", "https://exa mple.com", "http://api.stepfun.ai", "https://me:pw@x"):
@@ -112,6 +116,7 @@ def test_a_url_that_was_given_as_api_base_is_named_so() -> None:
         assert not variables_with(CANARY, caught.value)
 
 
+@pytest.mark.guarantees("near-miss")
 @EACH
 @pytest.mark.parametrize("protocol", ["openai", "anthropic"])
 def test_a_near_miss_of_a_models_name_is_sent_and_then_named(
@@ -127,6 +132,7 @@ def test_a_near_miss_of_a_models_name_is_sent_and_then_named(
         ask(made)
 
 
+@pytest.mark.guarantees("pasted-keys")
 @EACH
 def test_without_a_key_the_error_says_how_to_try_without_one(model: Any) -> None:
     with pytest.raises(InvalidRequestError, match=r"try without a key: run `python -m stepplan\.sandbox`"):

@@ -32,6 +32,7 @@ CANARY = "sk-canary-0123456789"
 REQUEST = Request(messages=(Message.user("Hello"),))
 
 
+@pytest.mark.guarantees("key-not-shown", "no-key-in-frames")
 @pytest.mark.parametrize(
     "fault",
     [
@@ -62,6 +63,7 @@ def test_no_error_and_no_log_shows_the_key(
     assert caplog.records
 
 
+@pytest.mark.guarantees("key-not-shown")
 def test_a_key_of_the_environment_is_not_shown_either(way: Way, plan: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STEP_API_KEY", CANARY)
     with pytest.raises(AuthenticationError, match="The key came from STEP_API_KEY") as caught:
@@ -75,6 +77,7 @@ def test_a_wrong_key_is_named_by_its_source_and_not_shown(plan: Sandbox, way: Wa
     assert CANARY not in everything_about(caught.value)
 
 
+@pytest.mark.guarantees("key-not-shown")
 def test_nothing_that_can_be_looked_at_shows_a_secret() -> None:
     settings = Settings(
         api_key=SecretStr(CANARY),
@@ -110,6 +113,7 @@ REFUSED: dict[str, Callable[[], Request]] = {
 }
 
 
+@pytest.mark.guarantees("no-key-in-frames")
 @pytest.mark.parametrize("make", REFUSED.values(), ids=REFUSED)
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 @pytest.mark.parametrize("streamed", [False, True])
@@ -124,6 +128,7 @@ def test_a_request_that_is_refused_here_leaves_no_key_in_any_frame(
     assert plan.requests == []
 
 
+@pytest.mark.guarantees("illegal-headers")
 @pytest.mark.parametrize(
     "name", ["", " ", "x team", "x:team", "x\nteam", "x\r\nInjected: 1", "Ключ", "x\x00", "(x)", 'x"', "x,y", "x\u200b"]
 )
@@ -134,6 +139,7 @@ def test_an_illegal_header_name_is_refused_where_it_is_given(name: str) -> None:
         replace(REQUEST, extra_headers={name: CANARY})
 
 
+@pytest.mark.guarantees("illegal-headers")
 def test_a_header_that_was_put_into_the_name_is_not_shown() -> None:
     for name in (f"Authorization: Bearer {CANARY}", f"Bearer {CANARY}"):
         with pytest.raises(InvalidRequestError, match=r"illegal after '(Authorization|Bearer)'") as caught:
@@ -162,6 +168,7 @@ WRONG: list[dict[str, Any]] = [
 ]
 
 
+@pytest.mark.guarantees("no-key-in-frames")
 @pytest.mark.parametrize("wrong", WRONG)
 def test_settings_that_are_refused_leave_no_secret_in_any_frame(wrong: dict[str, Any]) -> None:
     given = {"api_key": CANARY, "headers": {"x-key": CANARY}, "proxy": f"http://me:{CANARY}@proxy", **wrong}
@@ -174,6 +181,7 @@ def test_settings_that_are_refused_leave_no_secret_in_any_frame(wrong: dict[str,
     assert caught.value.__context__ is None
 
 
+@pytest.mark.guarantees("no-key-in-frames")
 @pytest.mark.parametrize(
     ("name", "value"),
     [
@@ -240,6 +248,7 @@ def echoes(key: str) -> dict[str, bytes]:
     }
 
 
+@pytest.mark.guarantees("echoed-key")
 @pytest.mark.parametrize("name", echoes(CANARY))
 @pytest.mark.parametrize("key", [CANARY, ODD_KEY], ids=["plain", "odd"])
 def test_a_key_that_the_server_repeats_does_not_get_into_the_error(
@@ -262,6 +271,7 @@ def test_a_key_that_the_server_repeats_does_not_get_into_the_error(
     assert not variables_with(key, error)
 
 
+@pytest.mark.guarantees("echoed-key")
 def test_all_else_that_the_server_sent_stays_in_the_error(way: Way) -> None:
     reply = response(error_of(ECHO.format(CANARY)), status="401 Unauthorized")
     with raw_server(answering(reply)) as server, pytest.raises(AuthenticationError) as caught:
