@@ -82,7 +82,7 @@ extra: .venv/.done ## What is seldom needed: `make extra` lists it, WHAT chooses
 ## dialects: the same jobs on litellm, aimock and llmock, and what llmock reports of the client (Node.js, 600 MB)
 EXTRA.dialects = $(SERVER) $(PYTEST) tests/dialects $(ON_SERVER)
 
-## clients: the vendors' own clients, Claude Code and opencode, on the sandbox (Node.js, 800 MB)
+## clients: the vendors' own clients, Claude Code, opencode, OpenClaw and Hermes Agent, on the sandbox (Node.js, 1.8 GB)
 EXTRA.clients = $(PYTEST) tests/clients --timeout=300
 
 ## embeddings: a vector index over real embeddings, and agents that search it (25 MB)
@@ -101,6 +101,9 @@ EXTRA.ray = $(UV) venv --quiet --allow-existing --python $(BIN)/python .venv-ray
 
 ## mcp: the recipes for the plan's MCP server for web search, with the frameworks' MCP packages (30 MB)
 EXTRA.mcp = $(INSTALL) --group mcp && $(PYTEST) tests/mcp
+
+## pages: each page's examples, in a clean environment made by the page's own install lines; PAGES="README.md" chooses
+EXTRA.pages = $(BIN)/python distributions/pages.py $(PAGES)
 
 ## constraints: choose the versions in constraints/ anew
 EXTRA.constraints = $(COMPILE) --group dev --group dist --group docs --group embeddings -o constraints/dev.txt pyproject.toml && \

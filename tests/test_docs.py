@@ -29,7 +29,9 @@ def _examples() -> Iterator[Any]:
         name = page.relative_to(_ROOT).as_posix()
         for number, (indent, code) in enumerate(_EXAMPLE.findall(text), 1):
             if "mcp" not in code:  # run by tests/mcp, beside an MCP server
-                yield pytest.param(re.sub(f"(?m)^{indent}", "", code), id=f"{name}-{number}")
+                example = re.sub(f"(?m)^{indent}", "", code)
+                # The port that a page names may be taken.
+                yield pytest.param(re.sub(r"port=\d+", "port=0", example), id=f"{name}-{number}")
 
 
 @pytest.fixture(autouse=True)
@@ -54,6 +56,7 @@ def test_an_example_runs(
     for module in _TRACER.findall(example):  # not installed beside the oldest and the newest frameworks
         pytest.importorskip(module)
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("builtins.input", lambda _: "")
     monkeypatch.setattr(Settings, "_llm", None)
     monkeypatch.setattr(chat_models, "_BUILTIN_PROVIDERS", dict(chat_models._BUILTIN_PROVIDERS))
     with Sandbox() as plan:
