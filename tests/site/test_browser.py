@@ -84,8 +84,16 @@ class Visitor:
         context.route(lambda url: not url.startswith((address, "data:", "blob:")), self._refuse)
         self.tab = context.new_page()
         self.tab.on("pageerror", lambda error: self.faults.append(f"script error: {error}"))
-        self.tab.on("console", lambda line: line.type == "error" and self.faults.append(f"console: {line.text}"))
-        self.tab.on("response", lambda got: got.status >= 400 and self.faults.append(f"{got.status}: {got.url}"))
+        self.tab.on("console", self._note_console)
+        self.tab.on("response", self._note_status)
+
+    def _note_console(self, line: Any) -> None:
+        if line.type == "error":
+            self.faults.append(f"console: {line.text}")
+
+    def _note_status(self, response: Any) -> None:
+        if response.status >= 400:
+            self.faults.append(f"{response.status}: {response.url}")
 
     def _refuse(self, route: Any) -> None:
         self.faults.append(f"asks another host: {route.request.url}")
