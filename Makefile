@@ -82,7 +82,7 @@ extra: .venv/.done ## What is seldom needed: `make extra` lists it, WHAT chooses
 ## dialects: the same jobs on litellm, aimock and llmock, and what llmock reports of the client (Node.js, 600 MB)
 EXTRA.dialects = $(SERVER) $(PYTEST) tests/dialects $(ON_SERVER)
 
-## clients: the vendors' own clients, Claude Code and opencode, on the sandbox (Node.js, 800 MB)
+## clients: the vendors' own clients, Claude Code, opencode, OpenClaw and Hermes Agent, on the sandbox (Node.js, 1.8 GB)
 EXTRA.clients = $(PYTEST) tests/clients --timeout=300
 
 ## embeddings: a vector index over real embeddings, and agents that search it (25 MB)
@@ -105,10 +105,16 @@ EXTRA.ray = $(UV) venv --quiet --allow-existing --python $(BIN)/python .venv-ray
 ## mcp: the recipes for the plan's MCP server for web search, with the frameworks' MCP packages (30 MB)
 EXTRA.mcp = $(INSTALL) --group mcp && $(PYTEST) tests/mcp
 
+## pages: each page's examples, in a clean environment made by the page's own install lines; PAGES="README.md" chooses
+EXTRA.pages = $(BIN)/python distributions/pages.py $(PAGES)
+
 ## constraints: choose the versions in constraints/ anew
 EXTRA.constraints = $(COMPILE) --group dev --group dist --group docs --group embeddings -o constraints/dev.txt pyproject.toml && \
 	$(COMPILE) --group test -c constraints/oldest.in --overrides constraints/oldest.overrides -o constraints/oldest.txt pyproject.toml && \
 	$(COMPILE) --group test --overrides constraints/peers.overrides -o constraints/peers.txt pyproject.toml constraints/peers.in
+
+## reliability: write docs/reliability.md, from the guarantees and the tests that are marked as holding them
+EXTRA.reliability = $(BIN)/python -m tests.reliability
 
 ## clean: remove everything that is not in git
 EXTRA.clean = rm -rf .venv .venv-* dist build htmlcov .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis

@@ -89,6 +89,8 @@ assert answer.text, answer
     unimported=LANGCHAIN,
 )
 
+DISTRIBUTIONS = (CORE, LANGCHAIN_ADAPTER, LLAMA_INDEX_ADAPTER)
+
 AFTERWARDS = """
 import importlib.util, sys
 for name in {uninstalled!r}:
@@ -103,16 +105,20 @@ def main() -> None:
     """Check the three, and report what was done."""
     with tempfile.TemporaryDirectory(prefix="stepplan-dist-") as folder:
         built = Path(folder) / "built"
-        distributions = (CORE, LANGCHAIN_ADAPTER, LLAMA_INDEX_ADAPTER)
-        for distribution in distributions:
-            run(UV, "build", "--quiet", "--sdist", "--wheel", "--out-dir", built, distribution.folder)
+        build(built)
         run(sys.executable, "-m", "twine", "check", "--strict", *built.glob("*.whl"), *built.glob("*.tar.gz"))
-        versions = {distribution.name: check_files(distribution, built) for distribution in distributions}
+        versions = {distribution.name: check_files(distribution, built) for distribution in DISTRIBUTIONS}
         if len(set(versions.values())) != 1:
             raise SystemExit(f"the versions differ: {versions}")
-        for distribution in distributions:
+        for distribution in DISTRIBUTIONS:
             use(distribution, built, Path(folder) / distribution.name)
             print(f"{distribution.name} {versions[distribution.name]}: built, installed alone, used")
+
+
+def build(folder: Path) -> None:
+    """Build the wheels and sdists of the three into a folder."""
+    for distribution in DISTRIBUTIONS:
+        run(UV, "build", "--quiet", "--sdist", "--wheel", "--out-dir", folder, distribution.folder)
 
 
 def check_files(distribution: Distribution, built: Path) -> str:

@@ -1,5 +1,6 @@
 """StepFun's Step Plan in LangChain."""
 
+from langchain_stepplan._costs import CostCallbackHandler, get_cost_callback
 from langchain_stepplan._errors import (
     APIConnectionError,
     APIStatusError,
@@ -31,6 +32,7 @@ __all__ = [
     "ChatStepPlan",
     "ContentBlockedError",
     "ContextOverflowError",
+    "CostCallbackHandler",
     "IncompleteStreamError",
     "InternalServerError",
     "InvalidRequestError",
@@ -43,5 +45,6 @@ __all__ = [
     "StepPlanError",
     "StepPlanWarning",
     "__version__",
+    "get_cost_callback",
     "register",
 ]

@@ -5,7 +5,6 @@ stored beside them: signatures in the thinking blocks, the rest in the message's
 where it still agrees with the blocks, so that an edited message is sent as it is now.
 """
 
-import json
 import logging
 import zlib
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
@@ -24,10 +23,11 @@ from llama_index.core.base.llms.types import (
 )
 
 from llama_index_stepplan._content import blocks_of, checked_text
-from llama_index_stepplan._untyped import as_mapping, as_sequence
+from llama_index_stepplan._untyped import as_mapping, as_sequence, string_at
 from llama_index_stepplan._unvalidated import text_block, thinking_block, tool_call_block
 from stepplan import Block, InvalidRequestError, Reasoning, ServerToolCall, Text, ToolCall, parse_arguments
 from stepplan.integration.raw import call_data
+from stepplan.jsontext import argument_text
 
 logger = logging.getLogger("stepplan")
 
@@ -185,7 +185,7 @@ def _read_thinking(block: ThinkingBlock) -> Iterator[Reasoning]:
         return
     text = checked_text(block, "content") if block.content else ""
     if extra.get("checksum", checksum := _checksum(text)) == checksum:
-        yield Reasoning(text, extra.get("signature"), extra.get("redacted"))
+        yield Reasoning(text, string_at(extra, "signature"), string_at(extra, "redacted"))
     elif text:  # edited: the signature would not fit
         yield Reasoning(text)
 
@@ -223,8 +223,8 @@ def _is_same(written: str, arguments: dict[str, Any]) -> bool:
 
 def _json(value: object, what: str) -> str:
     try:
-        return json.dumps(value, ensure_ascii=False, allow_nan=False)
-    except (TypeError, ValueError, RecursionError) as error:
+        return argument_text(value)
+    except (TypeError, ValueError) as error:
         raise InvalidRequestError(f"{what} cannot be written as JSON: {error}.") from error
 
 

@@ -43,6 +43,7 @@ from stepplan.events import (
 )
 from stepplan.messages import Block, Image, Message, Reasoning, ServerToolCall, Text, ToolCall, ToolResult, Video
 from stepplan.models import MODELS, Model
+from stepplan.prices import PRICES, Cost, Price
 from stepplan.protocols import PROTOCOLS, ProtocolFacts, ProtocolName, WireProtocol, wire_protocol
 from stepplan.requests import JSONSchema, NamedTool, ReasoningEffort, Request, Tool, ToolChoice
 from stepplan.responses import FinishReason, ParsedToolCall, Response, Usage, parse_arguments, parse_partial_arguments
@@ -53,6 +54,7 @@ from stepplan.version import __version__
 
 __all__ = [
     "MODELS",
+    "PRICES",
     "PROTOCOLS",
     "APIConnectionError",
     "APIStatusError",
@@ -65,6 +67,7 @@ __all__ = [
     "Client",
     "ContentBlockedError",
     "ContextOverflowError",
+    "Cost",
     "DecodedEvent",
     "ErrorResponse",
     "Event",
@@ -85,6 +88,7 @@ __all__ = [
     "OverloadedError",
     "ParsedToolCall",
     "PermissionDeniedError",
+    "Price",
     "ProtocolFacts",
     "ProtocolName",
     "QuotaExceededError",

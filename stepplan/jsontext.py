@@ -3,7 +3,7 @@
 import json
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator
 from typing import Any, cast
 
 from pydantic_core import from_json
@@ -16,7 +16,12 @@ _TO_REPAIR = re.compile(
     r"|\\.",
     re.DOTALL,
 )
+_CUT_OFF_ESCAPE = re.compile(
+    rb"(?<!\\)(?P<before>(?:\\\\)*)(?:\\u[dD][89abAB][0-9a-fA-F]{2})?(?:\\(?:u[0-9a-fA-F]{0,3})?)?\Z"
+)
 _LARGE_NUMBER = re.compile(rb"\d[eE]\+?\d\d|\d{300}")
+_NESTING = (dict, list, tuple)
+_DEEPEST = 200  # pydantic_core's limit; the json module's own differs from one Python to the next
 
 
 def read_object(text: str | bytes, *, partial: bool = False, allow_nan: bool = True) -> dict[str, Any]:
@@ -34,6 +39,8 @@ def read_object(text: str | bytes, *, partial: bool = False, allow_nan: bool = T
         ValueError: It is not the JSON text of an object, or nested deeper than 200 levels.
     """
     data = utf8(text) if isinstance(text, str) else text
+    if partial:  # before 2.50, pydantic_core loses the string that ends within an escape
+        data = _CUT_OFF_ESCAPE.sub(rb"\g<before>", data)
     try:
         return _parse(data, partial=partial, allow_nan=allow_nan)
     except ValueError:
@@ -49,7 +56,7 @@ def read_piece(data: bytes) -> dict[str, Any]:
     An escaped half of a surrogate pair stays in the text as it is, so that the next piece can complete it.
 
     Raises:
-        ValueError: It is not the JSON text of an object, or nested too deeply.
+        ValueError: It is not the JSON text of an object, or nested deeper than 200 levels.
     """
     try:
         value = from_json(data)
@@ -57,7 +64,8 @@ def read_piece(data: bytes) -> dict[str, Any]:
         try:
             value = json.loads(data.decode("utf-8", "replace"), strict=False)
         except RecursionError:
-            raise ValueError("nested too deeply") from None
+            raise _too_deep() from None
+        check_depth(value)
     if not isinstance(value, dict):
         raise ValueError("expected a JSON object")
     return cast("dict[str, Any]", value)
@@ -80,19 +88,44 @@ def utf8(text: str) -> bytes:
         return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").encode()
 
 
-def argument_text(arguments: Mapping[str, Any], *, allow_nan: bool = False) -> str:
+def argument_text(arguments: object, *, allow_nan: bool = False) -> str:
     """Arguments as JSON text, the way models write it.
 
     Args:
-        arguments: The arguments.
+        arguments: The arguments: a mapping, unless a call of another provider stored something else.
         allow_nan: Write `NaN` and `Infinity`, which are not JSON, for such numbers.
 
     Raises:
         TypeError: A value has no JSON form.
-        ValueError: A value contains itself, or is NaN or infinite.
-        RecursionError: They are nested too deeply.
+        ValueError: A value contains itself, or is NaN or infinite; or they are nested deeper than 200 levels, so that
+            `read_object` could not read them again.
     """
-    return json.dumps(arguments, ensure_ascii=False, allow_nan=allow_nan)
+    try:
+        text = json.dumps(arguments, ensure_ascii=False, allow_nan=allow_nan)
+    except RecursionError:
+        raise _too_deep() from None
+    if text.count("{") + text.count("[") > _DEEPEST:
+        check_depth(arguments)
+    return text
+
+
+def check_depth(value: Any) -> None:
+    """Accept what `read_object` could read, were it text.
+
+    Raises:
+        ValueError: It is nested deeper than 200 levels.
+    """
+    level: list[Any] = [value]
+    for _ in range(_DEEPEST + 1):
+        level = [item for item in level if isinstance(item, _NESTING) and item]
+        if not level:
+            return
+        level = [inner for item in level for inner in _inner(item)]
+    raise _too_deep()
+
+
+def _too_deep() -> ValueError:
+    return ValueError(f"nested deeper than {_DEEPEST} levels")
 
 
 def _parse(data: bytes, *, partial: bool, allow_nan: bool) -> dict[str, Any]:
@@ -120,15 +153,21 @@ def _repair(found: re.Match[str]) -> str:
 
 
 def _check_finite(value: dict[str, Any]) -> None:
-    level: list[Any] = [value]
-    while level:
+    for level in _levels(value):
         for item in level:
             if isinstance(item, float) and not math.isfinite(item):
                 raise ValueError("a number is too large")
+
+
+def _levels(value: Any) -> Iterator[list[Any]]:
+    """What is in a JSON value, level by level."""
+    level: list[Any] = [value]
+    while level:
+        yield level
         level = [inner for item in level for inner in _inner(item)]
 
 
 def _inner(value: Any) -> Iterable[Any]:
     if isinstance(value, dict):
         return cast("dict[str, Any]", value).values()
-    return cast("Iterable[Any]", value) if isinstance(value, list) else ()
+    return cast("Iterable[Any]", value) if isinstance(value, list | tuple) else ()

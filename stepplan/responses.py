@@ -6,6 +6,7 @@ from typing import Any
 
 from stepplan.jsontext import read_object
 from stepplan.messages import Block, Message, Reasoning, ServerToolCall, Text, ToolCall
+from stepplan.prices import PRICES, Cost
 
 FinishReason = str
 """Why an answer ended: `stop`, `tool_calls`, `length` or `content_filter`; any other value is the server's own."""
@@ -33,6 +34,21 @@ class Usage:
     def total_tokens(self) -> int:
         """Input and output together."""
         return self.input_tokens + self.output_tokens
+
+    def cost(self, model: str) -> Cost | None:
+        """What these tokens cost by StepFun's list prices, as an estimate; `None` if the model's price is not known.
+
+        Args:
+            model: The model that answered: `Response.model`. `step-router-v1` has no price of its own.
+        """
+        if (price := PRICES.get(model)) is None:
+            return None
+        fresh = self.input_tokens - self.cache_read_tokens
+        dollars = fresh * price.input + self.cache_read_tokens * price.cached_input + self.output_tokens * price.output
+        return Cost(dollars / 1_000_000)
+
+    def __add__(self, other: "Usage") -> "Usage":
+        return Usage(*(getattr(self, name) + getattr(other, name) for name in self.__dataclass_fields__))
 
 
 @dataclass(frozen=True, slots=True)

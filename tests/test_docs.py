@@ -9,6 +9,7 @@ import langchain.chat_models.base as chat_models
 import pytest
 from llama_index.core import Settings
 
+from stepplan import MODELS, PRICES
 from stepplan.sandbox import Sandbox
 from tests.support.marks import agents_use_old_pydantic, leaves_loops_open
 
@@ -18,6 +19,7 @@ _PAGES = [
     *sorted((_ROOT / "docs").rglob("*.md")),
     *sorted(_ROOT.glob("distributions/*/README.md")),
 ]
+_TRACER = re.compile(r"^(?:from|import) ((?:openinference|opentelemetry)[\w.]*)", re.MULTILINE)
 _EXAMPLE = re.compile(r"^( *)```python\n(.*?)^\1```", re.MULTILINE | re.DOTALL)
 
 
@@ -27,7 +29,9 @@ def _examples() -> Iterator[Any]:
         name = page.relative_to(_ROOT).as_posix()
         for number, (indent, code) in enumerate(_EXAMPLE.findall(text), 1):
             if "mcp" not in code:  # run by tests/mcp, beside an MCP server
-                yield pytest.param(re.sub(f"(?m)^{indent}", "", code), id=f"{name}-{number}")
+                example = re.sub(f"(?m)^{indent}", "", code)
+                # The port that a page names may be taken.
+                yield pytest.param(re.sub(r"port=\d+", "port=0", example), id=f"{name}-{number}")
 
 
 @pytest.fixture(autouse=True)
@@ -37,6 +41,7 @@ def _namespace(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 # A chat engine's own memory keeps a database open.
+@pytest.mark.guarantees("documented-examples")
 @pytest.mark.filterwarnings("ignore:.*was deleted before being closed:ResourceWarning")
 @pytest.mark.filterwarnings("ignore:The function `loads?` is in beta")
 @leaves_loops_open
@@ -48,7 +53,10 @@ def test_an_example_runs(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
+    for module in _TRACER.findall(example):  # not installed beside the oldest and the newest frameworks
+        pytest.importorskip(module)
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("builtins.input", lambda _: "")
     monkeypatch.setattr(Settings, "_llm", None)
     monkeypatch.setattr(chat_models, "_BUILTIN_PROVIDERS", dict(chat_models._BUILTIN_PROVIDERS))
     with Sandbox() as plan:
@@ -60,6 +68,13 @@ def test_an_example_runs(
         for test in tests:
             test(plan)
     assert tests or capsys.readouterr().out.strip()
+
+
+def test_the_table_of_models_lists_every_model_and_its_price() -> None:
+    rows = re.findall(r"^\| `(.+?)` \|.*\| (.+?) \|$", (_ROOT / "docs" / "index.md").read_text("utf-8"), re.MULTILINE)
+    prices = {model: [price.input, price.cached_input, price.output] for model, price in PRICES.items()}
+    assert [name for name, _ in rows] == list(MODELS)
+    assert {name: [float(part) for part in cell.replace("$", "").split(", ")] for name, cell in rows[:-1]} == prices
 
 
 def test_the_pages_have_examples() -> None:

@@ -205,6 +205,14 @@ def comparable(value: Any) -> Any:
     return [comparable(item) for item in value] if isinstance(value, list) else value
 
 
+@pytest.mark.guarantees(
+    "same-every-way",
+    "usage-always",
+    "results-in-order",
+    "reasoning-arrives",
+    "reasoning-goes-back",
+    "throttle-weathered",
+)
 @pytest.mark.parametrize("way", get_args(Way))
 @pytest.mark.parametrize("mode", get_args(Mode))
 @pytest.mark.parametrize("framework", FRAMEWORKS)

@@ -25,6 +25,7 @@ def plan(stepplan_sandbox: Sandbox) -> Sandbox:
     return stepplan_sandbox
 
 
+@pytest.mark.guarantees("derived-when-asked")
 def test_a_profile_follows_from_the_fields_as_they_are_now() -> None:
     model = ChatStepPlan()
     over_messages = ChatStepPlan(protocol="anthropic").profile
@@ -48,6 +49,7 @@ def test_a_copy_of_a_model_that_was_used_has_its_own_key_in_the_cache(plan: Sand
     assert model.invoke("Hi").text == "Three."
 
 
+@pytest.mark.guarantees("langchain-cache")
 def test_an_answer_that_is_cached_belongs_to_its_address(plan: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     plan.script(Turn(text="One."), Turn(text="Two."))
     model = LANGCHAIN(api_key=plan.api_key, max_retries=0, cache=InMemoryCache())
@@ -57,6 +59,7 @@ def test_an_answer_that_is_cached_belongs_to_its_address(plan: Sandbox, monkeypa
     assert model.invoke("Hi").text == "Two."
 
 
+@pytest.mark.guarantees("derived-when-asked")
 def test_the_models_name_can_be_assigned(plan: Sandbox) -> None:
     model = LANGCHAIN(**settings_of(plan))
     model.model_name = "step-3.5-flash"
@@ -64,6 +67,7 @@ def test_the_models_name_can_be_assigned(plan: Sandbox) -> None:
     assert plan.requests[0].body["model"] == model.model == "step-3.5-flash"
 
 
+@pytest.mark.guarantees("copies-and-pickles")
 @MODELS
 def test_a_copy_shares_the_callers_client_and_a_pickle_leaves_it_behind(plan: Sandbox, cls: Any) -> None:
     with httpx.Client() as client:
@@ -93,6 +97,7 @@ async def test_a_client_shares_its_connections_with_copies_and_leaves_them_out_o
         assert (await pickle.loads(pickle.dumps(async_client)).send(request)).text
 
 
+@pytest.mark.guarantees("subclasses")
 @pytest.mark.parametrize("base", [ChatStepPlan, StepPlan])
 def test_a_subclass_may_have_aliases_validators_before_and_any_arguments(base: Any) -> None:
     class WithAliases(base):  # type: ignore[misc, unused-ignore]
@@ -124,6 +129,7 @@ def test_a_subclass_may_have_aliases_validators_before_and_any_arguments(base: A
     assert WithNone(mood=None, timeout=None).mood is None
 
 
+@pytest.mark.guarantees("max-tokens-default")
 @pytest.mark.parametrize(
     ("protocol", "fields", "reserved"),
     [

@@ -71,6 +71,7 @@ def ask(request: pytest.FixtureRequest) -> Any:
     return request.param
 
 
+@pytest.mark.guarantees("object-found")
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("protocol", ["openai", "anthropic"])
 @pytest.mark.parametrize(
@@ -90,6 +91,7 @@ async def test_an_object_is_taken_from_a_fence_or_with_text_around_it(
     assert await ask(plan, protocol, way) == Trip(city="北京", days=3)
 
 
+@pytest.mark.guarantees("refusal-is-refusal")
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("protocol", ["openai", "anthropic"])
 @pytest.mark.parametrize("answer", [{"text": TEXT}, {"tool_calls": [ToolCall("Trip", FOUND)]}, {"text": "I will not."}])
@@ -104,6 +106,7 @@ async def test_an_answer_that_ended_as_a_refusal_is_one_even_if_it_parses(
     assert not isinstance(caught.value, OutputParserException | StructuredOutputError)
 
 
+@pytest.mark.guarantees("why-no-object")
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("protocol", ["openai", "anthropic"])
 @pytest.mark.parametrize(
@@ -138,6 +141,7 @@ FORMS: list[Any] = [
 ]
 
 
+@pytest.mark.guarantees("schemas-and-methods")
 @pytest.mark.parametrize("form", FORMS, ids=lambda form: str(form)[:50])
 @pytest.mark.parametrize("method", ["json_schema", "function_calling", "json_mode"])
 @pytest.mark.parametrize("protocol", ["openai", "anthropic"])

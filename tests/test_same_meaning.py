@@ -140,6 +140,7 @@ def plan(stepplan_sandbox: Sandbox) -> Sandbox:
     return stepplan_sandbox
 
 
+@pytest.mark.guarantees("same-options", "zero-takes-effect", "separate-timeouts")
 @pytest.mark.parametrize("place", ["model", "call"])
 @pytest.mark.parametrize("protocol", ["openai", "anthropic"])
 @pytest.mark.parametrize(("options", "chat", "messages"), OPTIONS, ids=lambda value: str(value)[:40])
@@ -165,6 +166,7 @@ def test_an_option_means_the_same_everywhere(  # noqa: PLR0917 - one for each wa
     assert request.headers.get("x-team") == ("a" if {"extra_headers", "default_headers"} & options.keys() else None)
 
 
+@pytest.mark.guarantees("same-options")
 @pytest.mark.parametrize(("options", "expected"), CALLS, ids=lambda value: str(value)[:60])
 @ADAPTERS
 def test_an_option_of_calls_means_the_same_everywhere(
@@ -174,6 +176,7 @@ def test_an_option_of_calls_means_the_same_everywhere(
     assert plan.requests[0].body == {**HI, **expected}
 
 
+@pytest.mark.guarantees("same-options")
 def test_every_option_and_alias_is_among_those_compared() -> None:
     compared = {name for options, *_ in OPTIONS for name in options} | {
         name for options, _ in CALLS for name in options
@@ -199,6 +202,7 @@ def test_the_async_client_has_the_name_of_either_framework() -> None:
         assert LLAMA_INDEX(**{name: client}).async_http_client is client
 
 
+@pytest.mark.guarantees("whole-deadline")
 @pytest.mark.parametrize("name", ["timeout", "request_timeout"])
 @pytest.mark.parametrize("place", ["model", "call"])
 @ADAPTERS
@@ -209,6 +213,7 @@ def test_a_timeout_holds_for_whole_answers(plan: Sandbox, adapter: Any, name: st
         adapter(plan, "openai", *given)
 
 
+@pytest.mark.guarantees("stalled-stream")
 @pytest.mark.parametrize("name", ["timeout", "stream_timeout"])
 @pytest.mark.parametrize("place", ["model", "call"])
 def test_a_timeout_holds_for_streams(plan: Sandbox, name: str, place: str) -> None:
@@ -220,6 +225,7 @@ def test_a_timeout_holds_for_streams(plan: Sandbox, name: str, place: str) -> No
         list(LLAMA_INDEX(**settings_of(plan), **of_model).stream_chat([ChatMessage("Hi")], **of_call))
 
 
+@pytest.mark.guarantees("separate-timeouts")
 def test_a_timeout_that_is_less_than_that_of_streams_is_theirs_too_unless_they_have_their_own() -> None:
     def timeouts(**fields: float) -> set[tuple[float, float]]:
         made = [cls(**fields)._settings for cls in (LANGCHAIN, LLAMA_INDEX)]
@@ -262,6 +268,7 @@ def test_tools_of_either_framework_and_functions_become_the_same(plan: Sandbox) 
         assert function["parameters"]["properties"]["zone"]["type"] == "string"
 
 
+@pytest.mark.guarantees("none-is-default")
 @pytest.mark.parametrize("cls", [LANGCHAIN, LLAMA_INDEX])
 def test_none_means_the_default_for_every_argument(cls: Any) -> None:
     default = cls()
@@ -272,6 +279,7 @@ def test_none_means_the_default_for_every_argument(cls: Any) -> None:
     assert (line.timeout, line.max_tokens, line.max_retries) == (600, None, 2)
 
 
+@pytest.mark.guarantees("none-is-default")
 @pytest.mark.parametrize("name", sorted(CALL_OPTIONS))
 @ADAPTERS
 def test_none_given_to_a_call_means_what_the_model_has(plan: Sandbox, adapter: Any, name: str) -> None:
@@ -279,6 +287,7 @@ def test_none_given_to_a_call_means_what_the_model_has(plan: Sandbox, adapter: A
     assert plan.requests[0].body == {**HI, "temperature": 0.5, "seed": 7}
 
 
+@pytest.mark.guarantees("same-options")
 def test_both_models_have_the_same_fields_but_for_what_their_frameworks_ask_for() -> None:
     def differing(cls: type[SharedFields]) -> set[str]:
         pairs = {name: (field, cls.model_fields[name]) for name, field in SharedFields.model_fields.items()}

@@ -8,10 +8,14 @@ import pytest
 
 from langchain_stepplan import ChatStepPlan
 from llama_index_stepplan import StepPlan
-from stepplan import InvalidRequestError, StepPlanError, StepPlanWarning
-from stepplan.sandbox import Sandbox
+from stepplan import InvalidRequestError, ProtocolName, StepPlanError, StepPlanWarning
+from stepplan.sandbox import Fault, Sandbox, Turn
+from tests.support.adapters import settings_of
 from tests.support.secrets import variables_with
 from tests.support.servers import canned
+from tests.support.ways.langchain import WAYS as LANGCHAINS_WAYS
+from tests.support.ways.llama_index import WAYS as LLAMA_INDEXS_WAYS
+from tests.support.ways.llama_index import ask as ask_llama_index
 
 CANARY = "sk-canary-0123456789"
 PAY_AS_YOU_GO = "https://api.stepfun.ai/v1"
@@ -39,6 +43,7 @@ WRONG: list[dict[str, Any]] = [
 ]
 
 
+@pytest.mark.guarantees("no-key-in-frames")
 @EACH
 @pytest.mark.parametrize("wrong", WRONG)
 def test_a_model_that_is_refused_leaves_no_secret_in_any_frame(model: Any, wrong: dict[str, Any]) -> None:
@@ -50,6 +55,46 @@ def test_a_model_that_is_refused_leaves_no_secret_in_any_frame(model: Any, wrong
     assert not variables_with(CANARY, caught.value)
 
 
+SECRET_HEADERS = {"authorization": f"Bearer {CANARY}"}
+CALLS: dict[str, tuple[dict[str, Any], Fault | None]] = {
+    "a value out of range": ({"temperature": 9}, None),
+    "an unknown option": ({"temprature": 1}, None),
+    "an illegal header": ({"extra_headers": {**SECRET_HEADERS, "x team": "a"}}, None),
+    "a setting out of range": ({"timeout": 0}, None),
+    "no tool": ({"tools": [5]}, None),
+    "a refusal": ({}, Fault(status=400)),
+    "a reset": ({}, Fault(reset=True)),
+    "an error amid the answer": ({}, Fault(error_after=4)),
+}
+
+
+@pytest.mark.guarantees("no-key-in-frames")
+@pytest.mark.parametrize("way", [*LANGCHAINS_WAYS, *LLAMA_INDEXS_WAYS], ids=lambda way: getattr(way, "__name__", way))
+@pytest.mark.parametrize("protocol", ["openai", "anthropic"])
+@pytest.mark.parametrize("case", CALLS)
+async def test_a_call_that_is_refused_or_fails_leaves_no_secret_in_any_frame(
+    stepplan_sandbox: Sandbox, case: str, protocol: ProtocolName, way: Any
+) -> None:
+    wrong, fault = CALLS[case]
+    stepplan_sandbox.script(Turn(text="Some words of an answer.", fault=fault))
+    given: dict[str, Any] = {
+        **settings_of(stepplan_sandbox),
+        "protocol": protocol,
+        "default_headers": {"x-key": CANARY},
+    }
+    options = {"extra_headers": SECRET_HEADERS, **wrong}
+    if way in LANGCHAINS_WAYS:
+        asking = way(ChatStepPlan(**given).bind(**options), "Hi")
+    else:
+        llm = StepPlan(**given, additional_kwargs={"extra_headers": {"x-other-key": CANARY}})
+        asking = ask_llama_index(llm, way, "Hi", **options)
+    with pytest.raises(StepPlanError) as caught:
+        await asking
+    assert CANARY not in str(caught.value)
+    assert not variables_with(CANARY, caught.value)
+
+
+@pytest.mark.guarantees("plan-not-balance")
 @EACH
 def test_pay_as_you_go_warns_once_at_the_line_that_makes_the_model(model: Any) -> None:
     client, bodies = canned(ANSWER, ANSWER)
@@ -62,6 +107,7 @@ def test_pay_as_you_go_warns_once_at_the_line_that_makes_the_model(model: Any) -
     assert len(bodies) == 2
 
 
+@pytest.mark.guarantees("region-order")
 @EACH
 @pytest.mark.parametrize(
     ("given", "root"),
@@ -92,6 +138,7 @@ def test_base_url_wins_over_region_and_region_over_the_variable(
     assert asked == [f"{root}/v1/chat/completions"]
 
 
+@pytest.mark.guarantees("one-url")
 @EACH
 def test_a_url_that_cannot_be_is_named_by_its_source(model: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     for url in ("https://[::1", "https://a..b", "https://exa mple.com", "http://api.stepfun.ai", "https://me:pw@x"):
@@ -112,6 +159,7 @@ def test_a_url_that_was_given_as_api_base_is_named_so() -> None:
         assert not variables_with(CANARY, caught.value)
 
 
+@pytest.mark.guarantees("near-miss")
 @EACH
 @pytest.mark.parametrize("protocol", ["openai", "anthropic"])
 def test_a_near_miss_of_a_models_name_is_sent_and_then_named(
@@ -127,6 +175,7 @@ def test_a_near_miss_of_a_models_name_is_sent_and_then_named(
         ask(made)
 
 
+@pytest.mark.guarantees("pasted-keys")
 @EACH
 def test_without_a_key_the_error_says_how_to_try_without_one(model: Any) -> None:
     with pytest.raises(InvalidRequestError, match=r"try without a key: run `python -m stepplan\.sandbox`"):

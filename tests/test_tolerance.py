@@ -34,6 +34,7 @@ def slices(text: str) -> list[tuple[str, ...]]:
 # ----------------------------------------------------------------------------------------------------- tool arguments
 
 
+@pytest.mark.guarantees("unfit-numbers")
 @every_way
 @pytest.mark.parametrize(
     "arguments",
@@ -45,12 +46,14 @@ def test_a_number_that_json_cannot_express_makes_a_call_invalid(asking: Asking, 
     assert got.invalid == ["a"]
 
 
+@pytest.mark.guarantees("unfit-numbers")
 @every_way
 def test_large_and_small_numbers_that_json_can_express_are_kept(asking: Asking) -> None:
     got = asking.answered(Answer(arguments=('{"a": [1e22, -1.5e300, 1e-999]}',), reason="tool_calls"))
     assert got.calls == [{"a": [1e22, -1.5e300, 0.0]}]
 
 
+@pytest.mark.guarantees("lenient-arguments")
 @every_way
 @pytest.mark.parametrize("control", ["\n", "\t", "\r\n", "\x00", "\x1b[31m"])
 def test_control_characters_within_the_strings_of_arguments_are_kept(asking: Asking, control: str) -> None:
@@ -60,6 +63,7 @@ def test_control_characters_within_the_strings_of_arguments_are_kept(asking: Ask
     assert got.invalid == []
 
 
+@pytest.mark.guarantees("lenient-arguments")
 @streamed_every_way
 def test_control_characters_do_not_hide_that_arguments_were_cut_off(asking: Asking) -> None:
     got = asking.answered(Answer(arguments=('{"text": "a\nb',), reason="length"))
@@ -67,6 +71,7 @@ def test_control_characters_do_not_hide_that_arguments_were_cut_off(asking: Aski
     assert got.invalid == ["a"]
 
 
+@pytest.mark.guarantees("lenient-arguments")
 @streamed_every_way
 def test_a_call_that_only_a_lenient_parser_reads_goes_back_as_strict_json(asking: Asking) -> None:
     call = {"text": "a\nb"}
@@ -97,6 +102,7 @@ def test_a_call_that_only_a_lenient_parser_reads_goes_back_as_strict_json(asking
 EMOJI = "\ud83d\ude00"  # as halves: `json.dumps` escapes each
 
 
+@pytest.mark.guarantees("any-slicing")
 @streamed_every_way
 @pytest.mark.parametrize(
     ("pieces", "read"),
@@ -117,6 +123,7 @@ def test_a_character_that_was_cut_in_two_is_joined(asking: Asking, pieces: tuple
     assert asking.answered(answer).calls == [{"a": read}]
 
 
+@pytest.mark.guarantees("lone-surrogates")
 @every_way
 def test_an_escaped_half_in_the_models_own_json_becomes_a_replacement_character(asking: Asking) -> None:
     for arguments, read in (
@@ -128,6 +135,7 @@ def test_an_escaped_half_in_the_models_own_json_becomes_a_replacement_character(
             assert asking.answered(Answer(arguments=pieces, reason="tool_calls")).calls == [{"a": read}]
 
 
+@pytest.mark.guarantees("lone-surrogates")
 @every_way
 def test_a_half_in_an_answers_text_becomes_a_replacement_character(asking: Asking) -> None:
     assert asking.answered(Answer(reasoning=("\ud83d",), text=("a\ud83d",))) == Got("a\ufffd", "\ufffd", requests=1)
@@ -136,6 +144,7 @@ def test_a_half_in_an_answers_text_becomes_a_replacement_character(asking: Askin
 # ------------------------------------------------------------------------------------------------------- the stream
 
 
+@pytest.mark.guarantees("clean-end")
 @streamed_every_way
 def test_a_finish_reason_and_a_clean_end_are_an_answer(asking: Asking) -> None:
     assert asking.answered(Answer(text=("Hello",), ends=False)).text == "Hello"
@@ -143,6 +152,7 @@ def test_a_finish_reason_and_a_clean_end_are_an_answer(asking: Asking) -> None:
     assert asking.answered(answer).calls == [{"a": 1}]
 
 
+@pytest.mark.guarantees("cut-stream")
 @streamed_every_way
 def test_a_clean_end_without_a_finish_reason_is_an_error(asking: Asking) -> None:
     frames = Answer(text=("Hello",)).frames(asking.protocol)[:-2]
@@ -152,6 +162,7 @@ def test_a_clean_end_without_a_finish_reason_is_an_error(asking: Asking) -> None
     assert got.error.partial.text == "Hello"
 
 
+@pytest.mark.guarantees("keep-alive-noise")
 @streamed_every_way
 @pytest.mark.parametrize(
     "noise",
@@ -186,6 +197,7 @@ def test_an_event_of_the_protocol_that_is_not_json_is_an_error(asking: Asking) -
 # ------------------------------------------------------------------------------------------------------------- errors
 
 
+@pytest.mark.guarantees("error-in-stream")
 @streamed_every_way
 @pytest.mark.parametrize("partly", [False, True])
 @pytest.mark.parametrize(
@@ -208,6 +220,7 @@ def test_every_shape_of_error_in_a_stream_is_the_typed_error(
     assert got.requests == 1
 
 
+@pytest.mark.guarantees("errors-with-200")
 @every_way
 @pytest.mark.parametrize(
     "content_type", ["text/plain", "application/json", "text/event-stream", "application/octet-stream"]
@@ -221,6 +234,7 @@ def test_an_error_with_a_successful_status_is_an_error_whatever_its_content_type
     assert got.requests == 1
 
 
+@pytest.mark.guarantees("depth")
 @every_way
 def test_a_body_that_is_nested_too_deeply_is_one_sentence(asking: Asking) -> None:
     deep = '{"choices": ' + "[" * 2000 + "]" * 2000 + "}"
@@ -233,6 +247,7 @@ def test_a_body_that_is_nested_too_deeply_is_one_sentence(asking: Asking) -> Non
 # --------------------------------------------------------------------------------------------------------- think tags
 
 
+@pytest.mark.guarantees("think-tags")
 @streamed_every_way
 @pytest.mark.parametrize(
     ("text", "reasoning", "answer"),
@@ -256,6 +271,7 @@ def test_reasoning_ends_at_the_closing_tag_with_or_without_an_opening_one(
 # ------------------------------------------------------------------------------------------------------------ requests
 
 
+@pytest.mark.guarantees("system-messages")
 @every_way
 def test_a_conversation_of_system_messages_alone_is_sent(asking: Asking, caplog: pytest.LogCaptureFixture) -> None:
     texts = ["Be brief.", "Say hello."]
@@ -272,6 +288,7 @@ def test_a_conversation_of_system_messages_alone_is_sent(asking: Asking, caplog:
         assert [record.levelname for record in caplog.records if record.name == "stepplan"] == ["WARNING"]
 
 
+@pytest.mark.guarantees("empty-conversation")
 @every_way
 @pytest.mark.parametrize("empty", [True, False])
 def test_an_empty_conversation_is_refused_with_the_same_sentence(asking: Asking, empty: bool) -> None:
@@ -282,6 +299,7 @@ def test_an_empty_conversation_is_refused_with_the_same_sentence(asking: Asking,
     assert got.requests == 0
 
 
+@pytest.mark.guarantees("same-ids-twice")
 @streamed_every_way
 def test_parallel_calls_with_one_id_go_out_with_distinct_ids_and_their_results_in_order(asking: Asking) -> None:
     if asking.framework == "langchain":

@@ -48,6 +48,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
 ]
 
 
+@pytest.mark.guarantees("unknown-arguments", "wrong-types")
 @pytest.mark.parametrize("place", ["model", "call"])
 @pytest.mark.parametrize(("options", "said"), WRONG, ids=lambda value: str(value)[:40])
 @ADAPTERS
@@ -60,6 +61,7 @@ def test_a_wrong_value_is_refused_with_one_sentence_that_names_the_argument(
     assert not plan.requests
 
 
+@pytest.mark.guarantees("server-tools-refused", "unknown-arguments")
 @pytest.mark.parametrize(
     ("options", "said"),
     [

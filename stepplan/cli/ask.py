@@ -6,7 +6,7 @@ import mimetypes
 import sys
 import time
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import typer
 
@@ -18,6 +18,7 @@ from stepplan.events import MessageEnd, MessageStart, ReasoningDelta, TextDelta
 from stepplan.integration.raw import to_chat_completion
 from stepplan.messages import Image, Message, Video
 from stepplan.models import DEFAULT_MODEL
+from stepplan.prices import PRICES_AS_OF
 from stepplan.requests import Request
 from stepplan.responses import Response
 
@@ -52,7 +53,7 @@ def ask(
         )
         client = Client(options.settings(region, base_url), protocol=options.protocol_name(protocol))
         if as_json:
-            typer.echo(json.dumps(to_chat_completion(client.send(request)), ensure_ascii=False))
+            typer.echo(json.dumps(_body(client.send(request)), ensure_ascii=False))
             return
         started = time.monotonic()
         response = stream(client, request, reasoning=reasoning)
@@ -78,6 +79,13 @@ def stream(client: Client, request: Request, *, reasoning: bool) -> Response:
         last = type(event)
     write("\n")
     return response
+
+
+def _body(response: Response) -> dict[str, Any]:
+    """The answer as a Chat Completions body, and what it costs: `null` if the model's price is not known."""
+    cost = response.usage and response.usage.cost(response.model or "")
+    estimate = cost and {"usd": cost.usd, "credits": cost.credits, "prices_as_of": PRICES_AS_OF}
+    return {**to_chat_completion(response), "estimated_cost": estimate}
 
 
 def _messages(prompt: str | None, system: str | None, images: list[str], videos: list[str]) -> tuple[Message, ...]:

@@ -41,11 +41,12 @@ def fail(message: str, *, trace_id: str | None = None) -> None:
 
 
 def summary(response: Response, seconds: float) -> str:
-    """One line on an answer: its tokens, how it ended, how long it took."""
+    """One line on an answer: how long it took, its tokens and what they cost, how it ended if not well."""
     parts = [f"{seconds:.1f} s"]
     if usage := response.usage:
         reasoning = f", {usage.reasoning_tokens} of them reasoning" if usage.reasoning_tokens else ""
         parts.append(f"{usage.input_tokens} tokens in, {usage.output_tokens} out{reasoning}")
+        parts.append(str(usage.cost(response.model or "") or "price not known"))
     if response.finish_reason not in {"stop", "tool_calls"}:
         parts.append(f"ended with {response.finish_reason}")
     return " · ".join([response.model or "", *parts]).strip(" ·")

@@ -62,6 +62,7 @@ def diagnose(settings: Settings, model: str) -> Iterator[Finding]:
             return
         for protocol in PROTOCOLS:
             yield _check_call(watched, protocol, model)
+    yield Finding("credits", "skipped", "no key can read what is left of the quota: StepFun's console shows it")
 
 
 class _Watched:

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel
 
 from stepplan.errors import ContentBlockedError, ResponseDecodeError
-from stepplan.jsontext import argument_text, utf8
+from stepplan.jsontext import argument_text, check_depth, utf8
 from stepplan.responses import parse_partial_arguments
 
 M = TypeVar("M", bound=BaseModel)
@@ -136,6 +136,7 @@ def _objects(text: str, start: int, stop: int, *, partial: bool) -> Iterator[dic
     while begin := _START.search(text, start, stop):
         try:
             found, start = _DECODER.raw_decode(text, begin.start())
+            check_depth(found)
             yield found
         except json.JSONDecodeError as error:
             if error.msg.startswith("Unterminated string") or not text[error.pos :].strip():

@@ -38,6 +38,21 @@ def call_data(id: str, name: str, arguments: str) -> dict[str, Any]:
     return {"id": id, "type": "function", "function": {"name": name, "arguments": arguments or "{}"}}
 
 
+def read_usage(body: Mapping[str, Any]) -> Usage | None:
+    """The token counts in a body of `to_chat_completion`; `None` if it has none, or is of another library."""
+    counts: Any = body.get("usage")
+    try:
+        return Usage(
+            counts["prompt_tokens"],
+            counts["completion_tokens"],
+            counts["prompt_tokens_details"]["cached_tokens"],
+            counts.get("cache_creation_input_tokens", 0),
+            counts["completion_tokens_details"]["reasoning_tokens"],
+        )
+    except (AttributeError, LookupError, TypeError):
+        return None
+
+
 def _usage_data(usage: Usage) -> dict[str, Any]:
     data: dict[str, Any] = {
         "prompt_tokens": usage.input_tokens,

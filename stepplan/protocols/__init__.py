@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import AfterValidator
 
+from stepplan.arguments import shown
 from stepplan.errors import InvalidRequestError
 from stepplan.protocols import anthropic, openai
 from stepplan.protocols.wire import EventDecoder, ProtocolFacts, TokenCounter, WireProtocol
@@ -22,7 +23,7 @@ __all__ = [
 
 def _known(name: str) -> str:
     if name not in tuple(PROTOCOLS):  # a tuple, because `name` may be of any type
-        raise InvalidRequestError(f"protocol={name!r} is unknown: use {' or '.join(map(repr, PROTOCOLS))}.")
+        raise InvalidRequestError(f"protocol={shown(name)} is unknown: use {' or '.join(map(repr, PROTOCOLS))}.")
     return name
 
 

@@ -22,6 +22,7 @@ ON_BOTH = pytest.mark.parametrize("protocol", PROTOCOLS)
 WHOLE_AND_STREAMED = pytest.mark.parametrize("streamed", [False, True])
 
 
+@pytest.mark.guarantees("near-miss")
 @ON_BOTH
 @WHOLE_AND_STREAMED
 @pytest.mark.parametrize("name", ["step-3.7-flsh", "Step-3.7-Flash", "step3.7-flash", "stepfun/step-3.7-flash"])
@@ -42,6 +43,7 @@ def test_a_name_that_is_like_none_is_sent_without_a_suggestion(way: Way, plan: S
         Asker(way, settings_for(plan), protocol).send(replace(REQUEST, model="my-finetune"))
 
 
+@pytest.mark.guarantees("pasted-keys")
 @pytest.mark.parametrize("pasted", ["Bearer {}", '"{}"', " '{}'\n", "Authorization: Bearer {}"])
 @ON_BOTH
 def test_a_key_that_was_pasted_with_its_surroundings_is_accepted(
@@ -54,6 +56,7 @@ def test_a_key_that_was_pasted_with_its_surroundings_is_accepted(
     assert {request.headers["authorization"] for request in plan.requests} == {f"Bearer {plan.api_key}"}
 
 
+@pytest.mark.guarantees("pasted-keys")
 @ON_BOTH
 @WHOLE_AND_STREAMED
 def test_without_a_key_nothing_is_sent(way: Way, plan: Sandbox, protocol: ProtocolName, streamed: bool) -> None:
@@ -63,6 +66,7 @@ def test_without_a_key_nothing_is_sent(way: Way, plan: Sandbox, protocol: Protoc
     assert plan.requests == []
 
 
+@pytest.mark.guarantees("wrong-key-advice")
 @ON_BOTH
 def test_a_wrong_key_is_answered_with_where_key_and_address_came_from(
     way: Way, protocol: ProtocolName, monkeypatch: pytest.MonkeyPatch

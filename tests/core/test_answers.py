@@ -17,6 +17,7 @@ from tests.support.fixtures import COMPOSED, SCENARIOS, STREAMS, Answer, decode,
 EVERY_STREAM = pytest.mark.parametrize("answer", STREAMS, ids=lambda answer: answer.name)
 
 
+@pytest.mark.guarantees("same-every-way", "usage-always", "usage-details", "usage-missing", "reasoning-arrives")
 @pytest.mark.parametrize("answer", COMPOSED, ids=lambda answer: answer.name)
 def test_all_files_of_a_scenario_say_the_same(answer: Answer) -> None:
     response = answer.response()
@@ -40,6 +41,7 @@ def test_a_stream_begins_with_its_start_and_ends_with_its_end(answer: Answer) ->
     assert isinstance(events[-1], MessageEnd)
 
 
+@pytest.mark.guarantees("one-block-each")
 @EVERY_STREAM
 def test_blocks_are_numbered_once_across_all_kinds_and_without_gaps(answer: Answer) -> None:
     events = decode([answer.data], answer.protocol)
@@ -79,6 +81,7 @@ def reasoning(name: str) -> Reasoning:
     return block
 
 
+@pytest.mark.guarantees("signatures")
 @pytest.mark.parametrize(
     ("name", "signature"),
     [

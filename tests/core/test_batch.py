@@ -37,6 +37,7 @@ def run(plan: Sandbox, source: Path, target: Path, **options: Any) -> batch.Summ
     return batch.run(source, target, settings=settings(plan), **options)
 
 
+@pytest.mark.guarantees("batch-lines")
 def test_each_line_has_one_output_line(plan: Sandbox, tmp_path: Path) -> None:
     source = write(tmp_path / "in.jsonl", [{"prompt": f"Prompt {number}"} for number in range(30)])
     summary = run(plan, source, tmp_path / "out.jsonl")
@@ -70,6 +71,7 @@ def test_a_prompt_may_bring_its_options(plan: Sandbox, tmp_path: Path) -> None:
     assert ("max_tokens" in second, second["model"]) == (False, "step-3.7-flash")
 
 
+@pytest.mark.guarantees("batch-lines")
 @pytest.mark.parametrize(
     ("line", "reason"),
     [
@@ -94,6 +96,7 @@ def test_a_line_that_cannot_be_sent_becomes_an_error_line(
     assert (summary.answered, summary.failed) == (1, 1)
 
 
+@pytest.mark.guarantees("batch-lines")
 def test_a_refused_line_holds_what_the_server_sent(plan: Sandbox, tmp_path: Path) -> None:
     source = write(tmp_path / "in.jsonl", [{"prompt": "Hi.", "model": "no-such-model"}])
     run(plan, source, tmp_path / "out.jsonl")
@@ -103,6 +106,7 @@ def test_a_refused_line_holds_what_the_server_sent(plan: Sandbox, tmp_path: Path
     assert line["response"]["body"]["error"]["message"]
 
 
+@pytest.mark.guarantees("batch-resumed")
 def test_a_second_run_sends_only_what_is_left(plan: Sandbox, tmp_path: Path) -> None:
     source = write(tmp_path / "in.jsonl", [{"prompt": f"Prompt {number}"} for number in range(6)])
     target = tmp_path / "out.jsonl"
@@ -124,6 +128,7 @@ def test_a_finished_batch_sends_nothing(plan: Sandbox, tmp_path: Path) -> None:
     assert (plan.requests, summary.total, summary.skipped, summary.done) == ([], 2, 2, 2)
 
 
+@pytest.mark.guarantees("batch-resumed")
 def test_an_output_of_another_input_is_refused(plan: Sandbox, tmp_path: Path) -> None:
     target = tmp_path / "out.jsonl"
     run(plan, write(tmp_path / "in.jsonl", [{"prompt": "Hi."}]), target)
@@ -135,6 +140,7 @@ def test_an_output_of_another_input_is_refused(plan: Sandbox, tmp_path: Path) ->
     assert target.read_text() == '{"some": "notes"}\n'
 
 
+@pytest.mark.guarantees("quota-ends-the-line")
 def test_a_used_up_quota_stops_the_run_and_leaves_the_rest(tmp_path: Path) -> None:
     source = write(tmp_path / "in.jsonl", [{"prompt": f"Prompt {number}"} for number in range(20)])
     with Sandbox(script=[Turn(text="One."), Turn(text="Two."), Turn(fault=Fault(status=402, times=99))]) as plan:
@@ -153,6 +159,7 @@ def test_progress_is_reported_after_each_line(plan: Sandbox, tmp_path: Path) -> 
     assert [(now.done, now.total, now.failed) for now in seen] == [(1, 2, 0), (2, 2, 1)]
 
 
+@pytest.mark.guarantees("batch-resumed")
 async def test_cancelling_keeps_what_has_come(plan: Sandbox, tmp_path: Path) -> None:
     plan.script(Turn(text="Quick."), Turn(text="Late.", fault=Fault(delay=30)))
     source = write(tmp_path / "in.jsonl", [{"prompt": "One."}, {"prompt": "Two."}])
@@ -181,6 +188,7 @@ batch.run(sys.argv[1], sys.argv[2], settings=Settings(api_key=sys.argv[3], base_
 """
 
 
+@pytest.mark.guarantees("batch-resumed")
 @pytest.mark.interpreter
 def test_a_killed_run_loses_and_doubles_nothing(tmp_path: Path) -> None:
     count, kills = 300, 3

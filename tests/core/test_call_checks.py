@@ -12,6 +12,7 @@ BROKEN = ToolCall("b", "look", '{"at": ')
 LEAKED = Reasoning("I look. <tool_call><function=look>")
 
 
+@pytest.mark.guarantees("broken-call-invalid")
 @pytest.mark.parametrize(
     ("response", "said"),
     [
@@ -33,6 +34,7 @@ def test_a_call_that_cannot_be_run_is_logged_or_raised(
     assert caught.value.is_retryable is (response.finish_reason != "length")
 
 
+@pytest.mark.guarantees("leaked-call")
 @pytest.mark.parametrize("block", [LEAKED, Text(LEAKED.text)])
 def test_a_call_that_the_server_left_among_the_words_is_noted(
     block: Reasoning | Text, caplog: pytest.LogCaptureFixture

@@ -180,6 +180,7 @@ SHAPES: dict[str, tuple[list[list[Piece]], list[tuple[str, str]]]] = {
 }
 
 
+@pytest.mark.guarantees("calls-stay-apart", "calls-without-arguments")
 @pytest.mark.parametrize("shape", SHAPES)
 def test_each_call_comes_out_as_itself(shape: str) -> None:
     chunks, expected = SHAPES[shape]
@@ -189,6 +190,7 @@ def test_each_call_comes_out_as_itself(shape: str) -> None:
     assert all(call.id and call.id != "null" for call in found)
 
 
+@pytest.mark.guarantees("calls-stay-apart")
 @pytest.mark.parametrize("shape", SHAPES)
 def test_a_call_is_announced_once_and_before_its_arguments(shape: str) -> None:
     announced: list[int] = []
@@ -229,6 +231,7 @@ def test_a_call_of_which_nothing_came_is_no_call() -> None:
     assert calls([piece(**I0)]) == []
 
 
+@pytest.mark.guarantees("illegal-names")
 def test_names_are_given_back_as_the_caller_knows_them() -> None:
     request = Request(messages=(), tools=(Tool("files.read"), Tool("plain")))
     pieces = [piece(wire_name("files.read"), "{}", **I0, **A), piece("plain", "{}", **I1, **B)]
@@ -236,6 +239,7 @@ def test_names_are_given_back_as_the_caller_knows_them() -> None:
     assert found == ["files.read", "plain"]
 
 
+@pytest.mark.guarantees("linear-calls")
 def test_a_long_call_whose_every_piece_names_it_is_never_parsed(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(arguments: str) -> dict[str, Any]:
         raise AssertionError(f"parsed {len(arguments)} characters")

@@ -10,7 +10,8 @@ import pytest
 from typer.testing import CliRunner
 
 from stepplan.cli.app import app
-from stepplan.sandbox import Fault, Sandbox, ToolCall, Turn
+from stepplan.prices import PRICES_AS_OF
+from stepplan.sandbox import Fault, Sandbox, ToolCall, Turn, Usage
 
 PNG = bytes.fromhex("89504e470d0a1a0a0000000d49484452")
 
@@ -61,9 +62,18 @@ def test_ask_sends_images_and_videos(plan: Sandbox, tmp_path: Path) -> None:
 
 
 def test_ask_prints_json_for_scripts(plan: Sandbox) -> None:
-    plan.script(Turn(reasoning="Hm.", text="4"))
+    plan.script(Turn(reasoning="Hm.", text="4", usage=Usage(1000, 100)))
     answer = json.loads(run("ask", "What is 2 + 2?", "--json").stdout)
     assert answer["choices"][0]["message"] == {"role": "assistant", "content": "4", "reasoning_content": "Hm."}
+    cost = answer["estimated_cost"]
+    assert (round(cost["usd"], 6), cost["credits"], cost["prices_as_of"]) == (0.000315, 2205, PRICES_AS_OF)
+
+
+def test_ask_says_what_the_answer_cost_where_the_price_is_known(plan: Sandbox) -> None:
+    plan.script(*[Turn(text="4", usage=Usage(1000, 100))] * 3)
+    assert f"about $0.000315 (2,205 Credits) by the list prices of {PRICES_AS_OF}" in run("ask", "2 + 2?").stderr
+    assert "price not known" in run("ask", "2 + 2?", "--model", "step-router-v1").stderr
+    assert json.loads(run("ask", "2 + 2?", "--model", "step-router-v1", "--json").stdout)["estimated_cost"] is None
 
 
 @pytest.mark.parametrize(
@@ -170,8 +180,10 @@ def test_doctor_finds_nothing_wrong_with_a_plan_that_works(plan: Sandbox) -> Non
     assert result.exit_code == 0
     assert result.stdout.count("✓") == 6
     found = findings()
-    assert list(found) == ["key", "address", "models", "clock", "openai", "anthropic"]
-    assert {one["status"] for one in found.values()} == {"ok"}
+    assert list(found) == ["key", "address", "models", "clock", "openai", "anthropic", "credits"]
+    assert {one["status"] for name, one in found.items() if name != "credits"} == {"ok"}
+    assert found["credits"]["status"] == "skipped"
+    assert "no key can read" in found["credits"]["detail"]
 
 
 @pytest.mark.parametrize(

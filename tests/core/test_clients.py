@@ -50,6 +50,7 @@ DIALECTS = [
 ]
 
 
+@pytest.mark.guarantees("same-every-way")
 @ON_BOTH
 @pytest.mark.parametrize("dialect", DIALECTS, ids=str)
 def test_whole_and_streamed_answers_are_the_same_in_every_dialect(
@@ -75,6 +76,7 @@ def test_whole_and_streamed_answers_are_the_same_in_every_dialect(
     )
 
 
+@pytest.mark.guarantees("same-every-way")
 @ON_BOTH
 def test_the_two_protocols_agree(asker: Asker, plan: Sandbox, protocol: ProtocolName) -> None:
     plan.script(TURN, TURN)
@@ -84,6 +86,7 @@ def test_the_two_protocols_agree(asker: Asker, plan: Sandbox, protocol: Protocol
     )
 
 
+@pytest.mark.guarantees("only-what-was-set", "one-url")
 @ON_BOTH
 @pytest.mark.parametrize("streamed", [False, True])
 def test_only_documented_fields_and_headers_go_out(
@@ -104,6 +107,7 @@ def test_only_documented_fields_and_headers_go_out(
     }
 
 
+@pytest.mark.guarantees("headers")
 @ON_BOTH
 def test_the_callers_headers_and_fields_win_in_any_spelling(
     asker: Asker, plan: Sandbox, protocol: ProtocolName
@@ -117,6 +121,7 @@ def test_the_callers_headers_and_fields_win_in_any_spelling(
     assert "x-team" not in sent.body
 
 
+@pytest.mark.guarantees("headers")
 @pytest.mark.parametrize("value", ["a\nb", "ü", "\x00"])
 def test_a_header_that_cannot_be_sent_is_refused_by_name(asker: Asker, plan: Sandbox, value: str) -> None:
     with pytest.raises(InvalidRequestError, match="'x-team' is not printable ASCII"):

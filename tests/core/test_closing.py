@@ -53,6 +53,7 @@ def use_and_close(settings: Settings, protocol: ProtocolName) -> None:
     Client(settings, protocol=protocol).close()
 
 
+@pytest.mark.guarantees("close-mine")
 def test_threads_that_call_do_not_notice_a_thread_that_closes() -> None:
     texts: list[str] = []
 
@@ -74,6 +75,7 @@ def test_threads_that_call_do_not_notice_a_thread_that_closes() -> None:
     assert len(set(texts)) == 1
 
 
+@pytest.mark.guarantees("close-mine")
 async def test_tasks_that_call_do_not_notice_a_task_that_closes() -> None:
     async def call(settings: Settings, protocol: ProtocolName) -> list[str]:
         client, texts = AsyncClient(settings, protocol=protocol), list[str]()
@@ -99,6 +101,7 @@ async def test_tasks_that_call_do_not_notice_a_task_that_closes() -> None:
     assert len({text for texts in answers for text in texts}) == 1
 
 
+@pytest.mark.guarantees("close-mine")
 def test_closing_leaves_an_answer_that_another_client_reads(plan: Sandbox) -> None:
     plan.script(LONG)
     events = Client(settings_for(plan)).stream(REQUEST)
@@ -107,6 +110,7 @@ def test_closing_leaves_an_answer_that_another_client_reads(plan: Sandbox) -> No
     assert fold([start, *events]).text == LONG.text
 
 
+@pytest.mark.guarantees("close-mine")
 async def test_closing_leaves_an_answer_that_another_async_client_reads(plan: Sandbox) -> None:
     plan.script(LONG)
     events = AsyncClient(settings_for(plan)).stream(REQUEST)
@@ -115,6 +119,7 @@ async def test_closing_leaves_an_answer_that_another_async_client_reads(plan: Sa
     assert fold([start, *[event async for event in events]]).text == LONG.text
 
 
+@pytest.mark.guarantees("close-ends-own")
 def test_closing_ends_the_answer_that_the_client_reads(plan: Sandbox) -> None:
     plan.script(LONG)
     with Client(settings_for(plan)) as client:
@@ -126,6 +131,7 @@ def test_closing_ends_the_answer_that_the_client_reads(plan: Sandbox) -> None:
     assert caught.value.partial is not None
 
 
+@pytest.mark.guarantees("close-ends-own")
 async def test_closing_ends_the_answer_that_the_async_client_reads(plan: Sandbox) -> None:
     plan.script(LONG)
     async with AsyncClient(settings_for(plan)) as client:
@@ -140,6 +146,7 @@ async def test_closing_ends_the_answer_that_the_async_client_reads(plan: Sandbox
 STALLED = Turn(text="x " * 20, fault=Fault(stall_after=5))
 
 
+@pytest.mark.guarantees("close-ends-own")
 def test_closing_ends_a_read_that_waits_in_another_thread(plan: Sandbox) -> None:
     plan.script(STALLED)
     client, errors = Client(settings_for(plan)), list[BaseException]()
@@ -159,6 +166,7 @@ def test_closing_ends_a_read_that_waits_in_another_thread(plan: Sandbox) -> None
     assert hung_up(plan)
 
 
+@pytest.mark.guarantees("close-ends-own")
 async def test_closing_ends_a_read_that_waits_in_another_task(plan: Sandbox) -> None:
     plan.script(STALLED)
     client = AsyncClient(settings_for(plan))
@@ -184,6 +192,7 @@ def answer_all(server: RawServer, connection: socket.socket, number: int) -> Non
     server.hung_up += 1
 
 
+@pytest.mark.guarantees("close-ends-own")
 def test_the_last_client_to_close_closes_the_connections() -> None:
     with raw_server(answer_all) as server:
         with Client(server.settings()) as client:
@@ -194,6 +203,7 @@ def test_the_last_client_to_close_closes_the_connections() -> None:
         client.close()
 
 
+@pytest.mark.guarantees("close-ends-own")
 async def test_the_last_async_client_to_close_closes_the_connections() -> None:
     with raw_server(answer_all) as server:
         async with AsyncClient(server.settings()) as client:
@@ -226,6 +236,7 @@ def test_tests_can_forget_all_connections(way: Way) -> None:
     assert server.connections == 2
 
 
+@pytest.mark.guarantees("own-client")
 def test_a_client_that_is_handed_in_stays_open_and_only_its_answers_end(plan: Sandbox) -> None:
     plan.script(LONG)
     http: Any = httpx.Client(trust_env=False)

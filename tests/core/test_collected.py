@@ -23,6 +23,7 @@ class Cycle:
         self.itself = self
 
 
+@pytest.mark.guarantees("abandoned-streams")
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_collecting_a_stream_in_the_middle_of_the_pools_work_does_not_hang(plan: Sandbox, protocol: Any) -> None:
     plan.script(Turn(text="a " * 50, fault=Fault(delay=0.05)))

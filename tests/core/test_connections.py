@@ -56,6 +56,7 @@ def answer_all(server: RawServer, connection: socket.socket, number: int) -> Non
             connection.sendall(response(WHOLE))
 
 
+@pytest.mark.guarantees("shared-connections")
 @pytest.mark.usefixtures("fresh_pools")
 def test_equal_clients_share_one_connection_whatever_their_key() -> None:
     with raw_server(answer_all) as server:
@@ -68,6 +69,7 @@ def test_equal_clients_share_one_connection_whatever_their_key() -> None:
     assert server.connections == 1
 
 
+@pytest.mark.guarantees("shared-connections")
 async def test_equal_async_clients_share_one_connection_in_a_loop() -> None:
     with raw_server(answer_all) as server:
         for _ in range(3):
@@ -78,6 +80,7 @@ async def test_equal_async_clients_share_one_connection_in_a_loop() -> None:
     assert server.connections == 1
 
 
+@pytest.mark.guarantees("stale-connections")
 @pytest.mark.usefixtures("fresh_pools")
 def test_a_kept_connection_that_the_server_drops_is_replaced(way: Way) -> None:
     def drop_the_second_request(server: RawServer, connection: socket.socket, number: int) -> None:
@@ -101,6 +104,7 @@ def test_a_kept_connection_that_the_server_drops_is_replaced(way: Way) -> None:
     assert len(server.requests) == 3
 
 
+@pytest.mark.guarantees("abandoned-streams")
 def test_ten_abandoned_streams_leave_a_pool_of_one_free(plan: Sandbox) -> None:
     with httpx.Client(limits=httpx.Limits(max_connections=1), trust_env=False) as http:
         client = Client(settings_for(plan), http_client=http)
@@ -121,6 +125,7 @@ def abandon_by_an_error(client: Client, plan: Sandbox) -> None:
         _ = 1 / 0
 
 
+@pytest.mark.guarantees("abandoned-streams")
 async def test_ten_abandoned_async_streams_leave_a_pool_of_one_free(plan: Sandbox) -> None:
     async with httpx.AsyncClient(limits=httpx.Limits(max_connections=1), trust_env=False) as http:
         client = AsyncClient(settings_for(plan), http_client=http)
@@ -191,6 +196,7 @@ async def test_closing_a_stream_hangs_up_at_once(plan: Sandbox) -> None:
     assert await asyncio.to_thread(hung_up, plan)
 
 
+@pytest.mark.guarantees("cancelling")
 @pytest.mark.parametrize("pings", [True, False], ids=["pings", "silence"])
 @pytest.mark.parametrize("streamed", [True, False], ids=["stream", "send"])
 async def test_cancelling_a_task_that_waits_hangs_up_at_once(plan: Sandbox, pings: bool, streamed: bool) -> None:
@@ -224,6 +230,7 @@ async def test_a_timeout_around_a_call_is_the_callers_own(plan: Sandbox) -> None
     assert await asyncio.to_thread(hung_up, plan)
 
 
+@pytest.mark.guarantees("hundreds-at-once")
 async def test_many_calls_at_once_all_succeed() -> None:
     with Sandbox([replace(LONG, fault=Fault(delay=0.005))] * 300, max_concurrency=1000) as plan:
         client = AsyncClient(settings_for(plan, connect_timeout=30.0))
@@ -250,6 +257,7 @@ ENCODINGS: dict[str, Callable[[bytes], bytes]] = {
 }
 
 
+@pytest.mark.guarantees("compressed")
 @pytest.mark.parametrize("encoding", ENCODINGS)
 @pytest.mark.usefixtures("fresh_pools")
 def test_compressed_answers_are_decoded_once(way: Way, encoding: str) -> None:
@@ -286,6 +294,7 @@ def test_a_body_that_is_not_what_its_header_says_is_a_connection_error(way: Way)
         transport.reset()
 
 
+@pytest.mark.guarantees("own-client")
 @pytest.mark.parametrize("library", [httpx, httpx2])
 def test_a_client_that_is_handed_in_is_used_and_not_closed(library: Any, plan: Sandbox) -> None:
     seen: list[str] = []
@@ -305,6 +314,7 @@ def test_a_client_that_is_handed_in_is_used_and_not_closed(library: Any, plan: S
     http.close()
 
 
+@pytest.mark.guarantees("own-client")
 @pytest.mark.parametrize("library", [httpx, httpx2])
 async def test_an_async_client_that_is_handed_in_is_used_and_not_closed(library: Any, plan: Sandbox) -> None:
     async with library.AsyncClient(trust_env=False) as http:
@@ -317,6 +327,7 @@ async def test_an_async_client_that_is_handed_in_is_used_and_not_closed(library:
             await anext(client.stream(REQUEST))
 
 
+@pytest.mark.guarantees("cookies")
 @pytest.mark.usefixtures("fresh_pools")
 def test_cookies_of_one_account_are_not_sent_with_another(way: Way) -> None:
     def serve(server: RawServer, connection: socket.socket, number: int) -> None:

@@ -35,6 +35,7 @@ TRICKLES = {
 }
 
 
+@pytest.mark.guarantees("whole-deadline")
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 @pytest.mark.parametrize("trickle", TRICKLES)
 @pytest.mark.parametrize("reused", [False, True], ids=["new connection", "kept connection"])
@@ -72,6 +73,7 @@ def test_a_server_that_trickles_does_not_outlast_the_timeout(
         assert "timeout" in str(caught.value)
 
 
+@pytest.mark.guarantees("whole-deadline")
 def test_a_stream_whose_head_does_not_end_is_given_up(way: Way) -> None:
     over = threading.Event()
 
@@ -92,6 +94,7 @@ def test_a_stream_whose_head_does_not_end_is_given_up(way: Way) -> None:
     assert took < PATIENCE
 
 
+@pytest.mark.guarantees("whole-deadline")
 def test_the_time_a_head_took_counts_for_the_first_event_of_a_stream(way: Way) -> None:
     over = threading.Event()
 

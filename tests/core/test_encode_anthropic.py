@@ -48,6 +48,7 @@ def added(**fields: Any) -> dict[str, Any]:
     return {name: value for name, value in encode(**fields).items() if smallest.get(name) != value}
 
 
+@pytest.mark.guarantees("only-what-was-set", "max-tokens-default")
 def test_the_smallest_request_holds_only_what_was_said_and_the_required_limit() -> None:
     assert encode() == {
         "model": "step-3.7-flash",
@@ -57,6 +58,7 @@ def test_the_smallest_request_holds_only_what_was_said_and_the_required_limit() 
     assert encode(stream=True) == encode() | {"stream": True}
 
 
+@pytest.mark.guarantees("effort")
 @pytest.mark.parametrize(
     ("fields", "body"),
     [
@@ -85,6 +87,7 @@ def test_tools() -> None:
     }
 
 
+@pytest.mark.guarantees("forced-choice")
 @pytest.mark.parametrize(
     ("choice", "names", "system"),
     [
@@ -102,6 +105,7 @@ def test_a_forced_choice_is_asked_for_in_words_with_a_warning(
     assert set(body) == {"tools", "system"}
 
 
+@pytest.mark.guarantees("forced-choice")
 def test_a_forced_choice_warns_once_a_request() -> None:
     with pytest.warns(StepPlanWarning) as caught:
         encode(tools=(WEATHER,), tool_choice="required")
@@ -119,6 +123,7 @@ def test_one_call_at_a_time_is_asked_for_in_words() -> None:
     assert "system" not in added(tools=(WEATHER,), parallel_tool_calls=True)
 
 
+@pytest.mark.guarantees("system-messages")
 def test_system_messages_are_gathered_in_their_order_before_the_turns() -> None:
     body = encode(
         Message.system("Be brief.", "Be kind."),
@@ -134,6 +139,7 @@ def test_system_messages_are_gathered_in_their_order_before_the_turns() -> None:
     assert "system" not in encode(Message.system(), HI)
 
 
+@pytest.mark.guarantees("roles-and-strings")
 def test_neighbours_of_one_role_are_one_turn() -> None:
     assert wire(
         HI, Message.user("you"), Message.assistant("Hello"), Message.assistant("there"), Message.user("Bye")
@@ -144,6 +150,7 @@ def test_neighbours_of_one_role_are_one_turn() -> None:
     ]
 
 
+@pytest.mark.guarantees("empty-text")
 def test_empty_text_and_empty_turns_are_not_sent() -> None:
     assert wire(Message.user("", "Hi", ""), Message.assistant(""), Message.user(), Message.user("you")) == [
         {"role": "user", "content": [{"type": "text", "text": "Hi"}, {"type": "text", "text": "you"}]}
@@ -151,6 +158,7 @@ def test_empty_text_and_empty_turns_are_not_sent() -> None:
     assert wire(HI, Message.assistant("", CALL), Message.user(RESULT))[1]["content"] == [WIRE_CALL]
 
 
+@pytest.mark.guarantees("block-for-block", "signatures")
 def test_a_tool_loop_is_sent_back_block_for_block() -> None:
     assert wire(
         HI,
@@ -182,12 +190,14 @@ def test_a_tool_loop_is_sent_back_block_for_block() -> None:
     ]
 
 
+@pytest.mark.guarantees("replay-off")
 def test_without_replay_no_reasoning_is_sent() -> None:
     messages = (HI, Message.assistant(Reasoning("Hm.", "s"), "Hello."), Message.user("Bye"))
     assert wire(*messages, replay_reasoning=False)[1] == {"role": "assistant", "content": "Hello."}
     assert len(wire(HI, Message.assistant(Reasoning("Hm.")), Message.user("Bye"), replay_reasoning=False)) == 1
 
 
+@pytest.mark.guarantees("results-in-order")
 def test_results_of_parallel_calls_are_one_turn_in_the_order_of_the_calls_before_what_the_user_says() -> None:
     second = replace(CALL, id="call-2")
     messages = wire(
@@ -205,6 +215,7 @@ def test_results_of_parallel_calls_are_one_turn_in_the_order_of_the_calls_before
     ]
 
 
+@pytest.mark.guarantees("images-everywhere")
 @pytest.mark.parametrize(
     ("result", "sent"),
     [
@@ -233,6 +244,7 @@ def test_results(result: ToolResult, sent: dict[str, Any]) -> None:
     assert last == {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "call-1", **sent}]}
 
 
+@pytest.mark.guarantees("broken-call-talked-on")
 @pytest.mark.parametrize(
     ("arguments", "sent"),
     [
@@ -249,6 +261,7 @@ def test_arguments_are_sent_back_as_an_object(arguments: str, sent: dict[str, An
     assert assistant["content"][0]["input"] == sent
 
 
+@pytest.mark.guarantees("images-everywhere")
 def test_pictures() -> None:
     message = Message.user("Look", Image("http://example.com/a.png"), Image.from_base64("QUJD", "image/webp", "low"))
     assert wire(message)[0]["content"] == [
@@ -258,6 +271,7 @@ def test_pictures() -> None:
     ]
 
 
+@pytest.mark.guarantees("refused-content")
 @pytest.mark.parametrize(
     ("messages", "fields", "words"),
     [

@@ -36,6 +36,7 @@ def body(protocol: ProtocolName, *messages: Message, **fields: Any) -> str:
     return encode_json(PROTOCOLS[protocol].encode(Request(messages=messages, **fields), stream=False)).decode()
 
 
+@pytest.mark.guarantees("other-scripts")
 @ON_BOTH
 def test_other_scripts_are_not_escaped(protocol: ProtocolName) -> None:
     call = ToolCall("a", "f", '{"城市": "\\u5317\\u4eac"}')
@@ -54,6 +55,7 @@ def test_other_scripts_are_not_escaped(protocol: ProtocolName) -> None:
         assert "\\u" not in text
 
 
+@pytest.mark.guarantees("other-scripts", "lone-surrogates")
 @ON_BOTH
 @pytest.mark.parametrize(
     ("text", "sent"),
@@ -74,6 +76,7 @@ def test_halves_of_surrogate_pairs_are_joined_or_replaced(protocol: ProtocolName
     assert json.dumps(sent_body, ensure_ascii=False).count(sent) >= 5
 
 
+@pytest.mark.guarantees("other-scripts")
 @ON_BOTH
 @given(st.text(max_size=50))
 def test_any_text_arrives_as_it_is(protocol: ProtocolName, text: str) -> None:
@@ -91,6 +94,7 @@ def test_any_text_arrives_as_it_is(protocol: ProtocolName, text: str) -> None:
         assert sent["messages"][2]["content"][0]["content"] == text
 
 
+@pytest.mark.guarantees("extra-body")
 @ON_BOTH
 @pytest.mark.parametrize("extra", [{"x": {1, 2}}, {"x": float("nan")}, {"x": object()}])
 def test_what_has_no_json_form_is_refused(protocol: ProtocolName, extra: dict[str, Any]) -> None:
@@ -98,6 +102,7 @@ def test_what_has_no_json_form_is_refused(protocol: ProtocolName, extra: dict[st
         body(protocol, HI, extra_body=extra)
 
 
+@pytest.mark.guarantees("illegal-names")
 @ON_BOTH
 def test_an_illegal_name_travels_under_an_alias_and_comes_back(protocol: ProtocolName) -> None:
     tool = Tool("files/read.all")
@@ -126,6 +131,7 @@ def test_an_illegal_name_travels_under_an_alias_and_comes_back(protocol: Protoco
     assert events[-1] == ToolCallStart(0, "a", tool.name)
 
 
+@pytest.mark.guarantees("foreign-ids")
 @ON_BOTH
 def test_an_illegal_id_is_the_same_alias_on_call_and_result(protocol: ProtocolName) -> None:
     id = "functions.get_weather:0"
@@ -134,6 +140,7 @@ def test_an_illegal_id_is_the_same_alias_on_call_and_result(protocol: ProtocolNa
     assert sent.count(wire_id(id)) == 2
 
 
+@pytest.mark.guarantees("unpaired-calls")
 @ON_BOTH
 def test_unpaired_calls_are_refused_or_repaired(protocol: ProtocolName) -> None:
     history = (HI, Message.assistant(ToolCall("a", "f", "{}")), Message.user("Never mind."))
@@ -154,6 +161,7 @@ def test_the_request_is_not_changed_by_encoding_it(protocol: ProtocolName) -> No
     assert request == Request(messages=(HI,), tools=(Tool("f", "", schema),), extra_body=extra)
 
 
+@pytest.mark.guarantees("tool-results-never-end-a-run")
 @ON_BOTH
 @pytest.mark.parametrize("part", [Image.from_base64("AAAA", "image/png"), Video("https://example.com/a.mp4")])
 def test_what_a_model_does_not_accept_is_described_in_a_tool_result_and_refused_of_a_person(
@@ -170,6 +178,7 @@ def test_what_a_model_does_not_accept_is_described_in_a_tool_result_and_refused_
         body(protocol, Message.user(part), model=model)
 
 
+@pytest.mark.guarantees("tool-results-never-end-a-run")
 @pytest.mark.parametrize("part", [Video("https://example.com/a.mp4"), Image("data:image/svg+xml,<svg/>")])
 def test_a_tool_result_over_messages_describes_what_messages_does_not_accept(part: Image | Video) -> None:
     result = Message.user(ToolResult("a", (part,)))
@@ -179,6 +188,7 @@ def test_a_tool_result_over_messages_describes_what_messages_does_not_accept(par
     assert part.url in body("openai", HI, call, result)
 
 
+@pytest.mark.guarantees("empty-conversation")
 @ON_BOTH
 @pytest.mark.parametrize(
     "messages", [(), (Message.user(""),), (Message.system(""), Message.user("")), (Message.user(),)]

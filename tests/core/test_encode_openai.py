@@ -49,16 +49,19 @@ def added(**fields: Any) -> dict[str, Any]:
     return {name: value for name, value in body.items() if name not in encode()}
 
 
+@pytest.mark.guarantees("only-what-was-set")
 def test_the_smallest_request_holds_only_what_was_said() -> None:
     assert encode() == {"model": "step-3.7-flash", "messages": [{"role": "user", "content": "Hi"}]}
 
 
+@pytest.mark.guarantees("stream-options")
 def test_a_stream_asks_for_its_token_counts_unless_told_not_to() -> None:
     assert encode(stream=True) == encode() | {"stream": True, "stream_options": {"include_usage": True}}
     assert encode(stream=True, stream_usage=False) == encode() | {"stream": True}
     assert encode(stream_usage=True) == encode()
 
 
+@pytest.mark.guarantees("effort")
 @pytest.mark.parametrize(
     ("fields", "body"),
     [
@@ -94,6 +97,7 @@ def test_a_field_is_sent_when_it_is_set(fields: dict[str, Any], body: dict[str, 
     assert added(**fields) == body
 
 
+@pytest.mark.guarantees("extra-body")
 def test_extra_body_wins() -> None:
     assert encode(temperature=1, extra_body={"temperature": 0.5, "model": "other"}) == {
         "model": "other",
@@ -122,6 +126,7 @@ def test_tools() -> None:
     }
 
 
+@pytest.mark.guarantees("forced-choice")
 @pytest.mark.parametrize(
     ("choice", "sent"),
     [
@@ -145,6 +150,7 @@ def test_parallel_calls_are_a_field_when_there_are_tools(parallel: bool) -> None
     assert added(tools=(WEATHER,), parallel_tool_calls=parallel)["parallel_tool_calls"] is parallel
 
 
+@pytest.mark.guarantees("system-messages", "roles-and-strings")
 def test_roles_and_text() -> None:
     messages = (
         Message.system("Be brief.", "Be kind."),
@@ -168,6 +174,7 @@ def test_roles_and_text() -> None:
     ]
 
 
+@pytest.mark.guarantees("images-everywhere")
 def test_pictures_and_films() -> None:
     message = Message.user(
         "Look",
@@ -202,6 +209,7 @@ def test_a_tool_loop() -> None:
     ]
 
 
+@pytest.mark.guarantees("replay-off")
 @pytest.mark.parametrize(
     ("blocks", "sent"),
     [
@@ -219,6 +227,7 @@ def test_reasoning_is_sent_back_as_text(blocks: tuple[Any, ...], sent: dict[str,
     assert wire(message, replay_reasoning=False) == [{"role": "assistant", "content": "x"}]
 
 
+@pytest.mark.guarantees("broken-call-talked-on")
 @pytest.mark.parametrize(
     ("arguments", "sent"),
     [
@@ -254,6 +263,7 @@ def test_a_result_that_is_an_error_says_so(result: ToolResult, content: str) -> 
     assert tool == {"role": "tool", "tool_call_id": "call-1", "content": content}
 
 
+@pytest.mark.guarantees("images-everywhere")
 def test_pictures_in_results_follow_all_results_in_a_user_message() -> None:
     second = replace(CALL, id="call-2")
     messages = wire(
@@ -279,6 +289,7 @@ def test_pictures_in_results_follow_all_results_in_a_user_message() -> None:
     ]
 
 
+@pytest.mark.guarantees("refused-content")
 @pytest.mark.parametrize(
     ("messages", "fields", "words"),
     [
@@ -308,6 +319,7 @@ def test_what_cannot_be_sent_is_refused_by_name(
     assert all(word in str(caught.value) for word in words), str(caught.value)
 
 
+@pytest.mark.guarantees("any-model-name")
 def test_an_unknown_model_may_be_sent_anything() -> None:
     body = encode(Message.user(Image("https://x"), Video("https://y")), model="step-9", reasoning_effort="extreme")
     assert body["model"] == "step-9"

@@ -20,6 +20,7 @@ REQUEST = Request(messages=(Message.user("Hello"),))
 pytestmark = pytest.mark.usefixtures("fresh_pools")
 
 
+@pytest.mark.guarantees("ends-at-once")
 @pytest.mark.parametrize("more", [b"", b": ping\n\n", STREAM], ids=["silence", "ping", "another answer"])
 def test_an_answer_ends_although_the_body_stays_open(way: Way, more: bytes) -> None:
     over = threading.Event()
@@ -45,6 +46,7 @@ WHOLE = response(b'{"choices": [{"message": {"content": "the next"}, "finish_rea
 LEFT_OVER = response(b'{"choices": [{"message": {"content": "left over"}, "finish_reason": "stop"}]}')
 
 
+@pytest.mark.guarantees("left-over-bytes")
 @pytest.mark.parametrize("first", [STREAM_HEAD + chunked(STREAM) + chunked(b""), WHOLE], ids=["streamed", "whole"])
 @pytest.mark.parametrize("kind", ["sync", "async", "async over httpx alone"])
 def test_bytes_left_over_from_one_answer_are_not_taken_for_the_next(first: bytes, kind: str) -> None:
@@ -76,6 +78,7 @@ def test_bytes_left_over_from_one_answer_are_not_taken_for_the_next(first: bytes
         assert texts[-3:] == ["the next"] * 3
 
 
+@pytest.mark.guarantees("ends-at-once")
 def test_a_messages_answer_ends_although_the_body_stays_open(way: Way) -> None:
     over = threading.Event()
     [answer] = [answer.data for answer in COMPOSED if answer.path.name == "text.anthropic.sse"]
@@ -116,6 +119,7 @@ def test_a_connection_whose_body_ends_is_used_again() -> None:
         assert server.connections == 2
 
 
+@pytest.mark.guarantees("loop-goes-on")
 @pytest.mark.filterwarnings("ignore:asynchronous generator .* was scheduled after:ResourceWarning")
 async def test_calls_work_after_a_loop_has_shut_its_async_generators_down(plan: Sandbox) -> None:
     client = AsyncClient(settings_for(plan))

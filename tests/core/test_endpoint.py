@@ -42,6 +42,7 @@ SPELLINGS = [
 ]
 
 
+@pytest.mark.guarantees("one-url")
 @pytest.mark.parametrize(("spelling", "root"), SPELLINGS)
 def test_any_spelling_is_one_root(spelling: str, root: str, monkeypatch: pytest.MonkeyPatch) -> None:
     assert Settings(base_url=spelling).root == root
@@ -52,6 +53,7 @@ def test_any_spelling_is_one_root(spelling: str, root: str, monkeypatch: pytest.
 # ------------------------------------------------------------------------------------------------- where it comes from
 
 
+@pytest.mark.guarantees("region-order")
 def test_base_url_wins_over_region_and_region_over_the_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     assert Settings().root == GLOBAL
     monkeypatch.setenv("STEP_BASE_URL", "http://127.0.0.1:9/step_plan")
@@ -79,6 +81,7 @@ def test_an_unknown_region_is_refused(region: Any, base_url: str | None) -> None
 # ------------------------------------------------------------------------------------------------------- pay-as-you-go
 
 
+@pytest.mark.guarantees("plan-not-balance")
 @pytest.mark.parametrize("host", ["https://api.stepfun.ai", "https://api.stepfun.com"])
 @pytest.mark.parametrize("path", ["", "/v1", "/v1/", "/v1/chat/completions", "/v1/messages", "/step_plan/v1"])
 def test_the_variable_never_leaves_the_plan(host: str, path: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -86,6 +89,7 @@ def test_the_variable_never_leaves_the_plan(host: str, path: str, monkeypatch: p
     assert Settings().root == f"{host}/step_plan"
 
 
+@pytest.mark.guarantees("plan-not-balance")
 @pytest.mark.parametrize("path", ["/v1", "/v1/", "/v1/chat/completions", "/v1/messages/"])
 def test_a_base_url_chooses_pay_as_you_go_with_one_warning_at_the_line_that_gives_it(path: str) -> None:
     with pytest.warns(StepPlanWarning, match=r"base_url='https://api\.stepfun\.ai/v1.* bills the balance") as warned:
@@ -112,6 +116,7 @@ def test_the_plan_and_other_servers_are_reached_without_a_warning(monkeypatch: p
 # ---------------------------------------------------------------------------------------------------------- encryption
 
 
+@pytest.mark.guarantees("no-key-in-clear")
 @pytest.mark.parametrize(
     "url",
     [
@@ -132,6 +137,7 @@ def test_no_key_goes_to_stepfun_unencrypted(url: str, monkeypatch: pytest.Monkey
         _ = Settings().root
 
 
+@pytest.mark.guarantees("no-key-in-clear")
 @pytest.mark.parametrize("host", ["10.0.0.5", "plan.example", "[2001:db8::1]", "128.0.0.1", "notlocalhost"])
 def test_an_unencrypted_url_of_another_machine_warns(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.warns(StepPlanWarning, match=r"base_url='http://.*is not encrypted") as warned:
@@ -175,6 +181,7 @@ IMPOSSIBLE = [
 ]
 
 
+@pytest.mark.guarantees("one-url")
 @pytest.mark.parametrize("url", IMPOSSIBLE)
 def test_a_url_that_no_request_could_go_to_is_refused_by_the_name_of_its_source(
     url: str, monkeypatch: pytest.MonkeyPatch
@@ -201,6 +208,7 @@ def test_an_empty_base_url_is_refused() -> None:
         Settings(base_url="")
 
 
+@pytest.mark.guarantees("one-url")
 @pytest.mark.parametrize(
     ("url", "fault"),
     [
@@ -221,6 +229,7 @@ def test_a_wrong_path_is_shown_with_the_source_of_the_url(
         _ = Settings().root
 
 
+@pytest.mark.guarantees("no-password")
 @pytest.mark.parametrize(
     "url",
     [
@@ -258,6 +267,7 @@ def test_no_password_in_a_url_is_shown(url: str, monkeypatch: pytest.MonkeyPatch
 # ------------------------------------------------------------------------------------------------------- other regions
 
 
+@pytest.mark.guarantees("wrong-key-advice")
 @pytest.mark.parametrize(
     ("region", "base_url", "variable", "other"),
     [

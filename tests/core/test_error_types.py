@@ -104,6 +104,7 @@ def check(error: Any, cls: type[APIStatusError], status: int) -> None:
     assert "The reason." in str(error)
 
 
+@pytest.mark.guarantees("error-in-stream")
 @pytest.mark.parametrize(("kind", "cls", "status", "retried"), TYPES)
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_a_type_of_error_is_its_class(
@@ -124,6 +125,7 @@ def test_a_type_of_error_is_its_class(
             assert later.error.partial.text == "Partial"
 
 
+@pytest.mark.guarantees("error-in-stream")
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 @pytest.mark.parametrize(
     "body",
@@ -153,6 +155,7 @@ DEEP = ["[" * 2000 + "]" * 2000, '{"a":' * 2000 + "1" + "}" * 2000]
 AROUND = ["%s", '{"choices": %s}', '{"content": %s}', '{"error": %s}', '{"choices": [{"message": {"content": %s}}]}']
 
 
+@pytest.mark.guarantees("depth")
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 @pytest.mark.parametrize("deep", DEEP, ids=["array", "object"])
 @pytest.mark.parametrize("around", AROUND)

@@ -87,6 +87,7 @@ def refused(status: int, text: str, origin: Origin = ORIGIN) -> APIStatusError:
     return error_from_response(ErrorResponse(status, {"content-type": "text/plain"}, text), origin)
 
 
+@pytest.mark.guarantees("error-classes", "context-overflow")
 @pytest.mark.parametrize(("status", "kind", "message", "cls"), BODIES)
 def test_a_documented_body_becomes_its_error(status: int, kind: str, message: str, cls: type[APIStatusError]) -> None:
     body = {"error": {"message": message, "type": kind}}
@@ -128,6 +129,7 @@ SHAPES: list[tuple[Any, str]] = [
 ]
 
 
+@pytest.mark.guarantees("odd-error-bodies")
 @pytest.mark.parametrize(("body", "kind"), SHAPES)
 def test_the_servers_text_is_found_in_whatever_shape_it_comes(body: Any, kind: str) -> None:
     error = refused(429, body if isinstance(body, str) else json.dumps(body))
@@ -169,6 +171,7 @@ ODD_BODIES: list[tuple[str, Any, str]] = [
 ]
 
 
+@pytest.mark.guarantees("odd-error-bodies")
 @pytest.mark.parametrize(("text", "body", "message"), ODD_BODIES)
 @pytest.mark.parametrize("status", [401, 404, 429, 500])
 def test_an_odd_body_does_not_hide_the_status(text: str, body: Any, message: str, status: int) -> None:
@@ -180,6 +183,7 @@ def test_an_odd_body_does_not_hide_the_status(text: str, body: Any, message: str
         assert error.body == body
 
 
+@pytest.mark.guarantees("odd-error-bodies")
 @pytest.mark.parametrize(
     "body",
     [
@@ -203,6 +207,7 @@ def test_a_cause_that_is_named_late_in_a_long_text_is_found() -> None:
     assert type(error_from_frame({"error": {"message": message}})) is ContextOverflowError
 
 
+@pytest.mark.guarantees("depth")
 @pytest.mark.parametrize("text", ["[" * 2000 + "]" * 2000, '{"error":' * 2000 + "1" + "}" * 2000])
 def test_a_deep_body_is_one_sentence(text: str) -> None:
     error = refused(400, text)
@@ -418,6 +423,7 @@ def test_the_tree() -> None:
     assert {cls: cls.__bases__ for cls in bases} == bases
 
 
+@pytest.mark.guarantees("error-details")
 def test_every_error_has_all_that_tracers_look_for() -> None:
     for cls in (StepPlanError, InvalidRequestError, APITimeoutError, ResponseDecodeError, RateLimitError):
         error = cls("x")
@@ -430,6 +436,7 @@ def test_every_error_has_all_that_tracers_look_for() -> None:
     assert error.request_id == "t-1"
 
 
+@pytest.mark.guarantees("error-details")
 def test_errors_can_be_sent_to_another_process() -> None:
     error = refused(429, '{"error": {"message": "slow", "type": "rate_limited"}}')
     error.partial, error.retry_after, error.trace_id = Response(), 3.0, "t-1"

@@ -49,6 +49,7 @@ def raised(asker: Asker, *, streamed: bool, request: Request = REQUEST) -> StepP
     return caught.value
 
 
+@pytest.mark.guarantees("throttle-weathered")
 @ON_BOTH
 @WHOLE_AND_STREAMED
 def test_a_throttled_request_is_sent_again_and_answered(
@@ -60,6 +61,7 @@ def test_a_throttled_request_is_sent_again_and_answered(
     assert len({str(sent.body) for sent in plan.requests}) == 1
 
 
+@pytest.mark.guarantees("retry-after")
 @pytest.mark.parametrize("headers", [{"Retry-After": "0.3"}, {"Retry-After-Ms": "300"}])
 def test_the_wait_the_server_asks_for_is_kept_to(asker: Asker, plan: Sandbox, headers: dict[str, str]) -> None:
     plan.script(replace(TURN, fault=Fault(status=429, headers=headers)))
@@ -68,6 +70,7 @@ def test_the_wait_the_server_asks_for_is_kept_to(asker: Asker, plan: Sandbox, he
     assert time.monotonic() - before >= 0.3
 
 
+@pytest.mark.guarantees("retry-after")
 def test_a_wait_that_is_too_long_is_not_begun(asker: Asker, plan: Sandbox) -> None:
     plan.script(replace(TURN, fault=Fault(status=429, headers={"Retry-After": "3600"})))
     error = raised(asker, streamed=False)
@@ -76,6 +79,7 @@ def test_a_wait_that_is_too_long_is_not_begun(asker: Asker, plan: Sandbox) -> No
     assert len(plan.requests) == 1
 
 
+@pytest.mark.guarantees("error-classes", "error-details", "no-vain-retry")
 @pytest.mark.parametrize(
     ("status", "cls"),
     [
@@ -100,6 +104,7 @@ def test_a_refusal_that_will_not_pass_takes_one_request(
     assert error.response.status_code == status
 
 
+@pytest.mark.guarantees("n-plus-one")
 @pytest.mark.parametrize("status", [408, 409, 429, 500, 502, 503, 504])
 @pytest.mark.parametrize("retries", [0, 2])
 def test_n_retries_are_n_and_one_requests(asker: Asker, plan: Sandbox, status: int, retries: int) -> None:
@@ -110,6 +115,7 @@ def test_n_retries_are_n_and_one_requests(asker: Asker, plan: Sandbox, status: i
     assert len(plan.requests) == retries + 1
 
 
+@pytest.mark.guarantees("overload-in-stream")
 @ON_BOTH
 def test_overload_before_any_content_is_tried_again(asker: Asker, plan: Sandbox, protocol: ProtocolName) -> None:
     error = {"type": "overloaded_error", "message": "Overloaded"}
@@ -118,6 +124,7 @@ def test_overload_before_any_content_is_tried_again(asker: Asker, plan: Sandbox,
     assert len(plan.requests) == 2
 
 
+@pytest.mark.guarantees("overload-in-stream")
 @ON_BOTH
 def test_overload_after_some_content_is_raised_with_it(asker: Asker, plan: Sandbox, protocol: ProtocolName) -> None:
     error = {"type": "overloaded_error", "message": "Overloaded"}
@@ -136,6 +143,7 @@ def test_an_error_instead_of_a_whole_answer_is_typed(asker: Asker, plan: Sandbox
     assert isinstance(raised(replace(asker, protocol=protocol), streamed=False), InternalServerError)
 
 
+@pytest.mark.guarantees("stale-connections")
 @WHOLE_AND_STREAMED
 def test_a_reset_before_any_byte_is_tried_again(asker: Asker, plan: Sandbox, streamed: bool) -> None:
     plan.script(replace(TURN, fault=Fault(reset=True, times=2)))
@@ -143,6 +151,7 @@ def test_a_reset_before_any_byte_is_tried_again(asker: Asker, plan: Sandbox, str
     assert len(plan.requests) == 3
 
 
+@pytest.mark.guarantees("error-details")
 @WHOLE_AND_STREAMED
 def test_a_reset_every_time_is_a_connection_error_with_its_cause(asker: Asker, plan: Sandbox, streamed: bool) -> None:
     plan.script(replace(TURN, fault=Fault(reset=True, times=9)))
@@ -153,6 +162,7 @@ def test_a_reset_every_time_is_a_connection_error_with_its_cause(asker: Asker, p
     assert len(plan.requests) == 3
 
 
+@pytest.mark.guarantees("cut-stream")
 @ON_BOTH
 @pytest.mark.parametrize("abrupt", [False, True], ids=["ended", "broken off"])
 @pytest.mark.parametrize("size", [None, 7], ids=["by event", "by 7 bytes"])
@@ -202,6 +212,7 @@ def test_a_whole_answer_that_is_cut_is_an_error(asker: Asker, plan: Sandbox, pro
     assert len(plan.requests) == 3
 
 
+@pytest.mark.guarantees("any-slicing", "line-ends")
 @ON_BOTH
 def test_slow_writes_that_split_characters_change_nothing(asker: Asker, plan: Sandbox, protocol: ProtocolName) -> None:
     turn = Turn(text="你好🎉\u2028.")
@@ -211,6 +222,7 @@ def test_slow_writes_that_split_characters_change_nothing(asker: Asker, plan: Sa
     assert asker.send(REQUEST).text == turn.text
 
 
+@pytest.mark.guarantees("stalled-stream")
 @ON_BOTH
 @pytest.mark.parametrize("pings", [True, False], ids=["pings", "silence"])
 def test_a_stream_that_stalls_is_given_up_with_what_had_arrived(
@@ -240,6 +252,7 @@ def test_a_stall_before_any_content_is_tried_again_and_then_raised(
     assert len(plan.requests) == 2
 
 
+@pytest.mark.guarantees("stalled-stream")
 def test_a_slow_stream_is_no_stalled_one(asker: Asker, plan: Sandbox) -> None:
     plan.script(replace(TURN, fault=Fault(delay=0.08)))
     before = time.monotonic()
@@ -247,6 +260,7 @@ def test_a_slow_stream_is_no_stalled_one(asker: Asker, plan: Sandbox) -> None:
     assert time.monotonic() - before > 0.5
 
 
+@pytest.mark.guarantees("separate-timeouts")
 def test_a_consumer_may_take_its_time(plan: Sandbox) -> None:
     events = Client(settings_for(plan, stream_timeout=0.2)).stream(REQUEST)
     for at, _ in enumerate(events):
@@ -262,6 +276,7 @@ def test_nobody_listening_is_a_connection_error_that_names_the_host(way: Way) ->
     assert settings.host in str(error)
 
 
+@pytest.mark.guarantees("wrong-key-advice")
 @ON_BOTH
 def test_the_sentences_for_what_users_get_wrong(way: Way, protocol: ProtocolName) -> None:
     def sentence(plan: Sandbox, request: Request = REQUEST, **fields: Any) -> str:

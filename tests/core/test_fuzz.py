@@ -4,6 +4,7 @@ import json
 from dataclasses import asdict
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -69,6 +70,7 @@ def assert_valid(value: Event | Response) -> None:
         assert all(isinstance(text, str | None) for text in part.values())
 
 
+@pytest.mark.guarantees("any-bytes")
 @given(st.data())
 def test_any_stream_is_valid_events_or_an_error_of_ours(data: st.DataObject) -> None:
     protocol: ProtocolName = data.draw(st.sampled_from(PROTOCOLS))
@@ -81,6 +83,7 @@ def test_any_stream_is_valid_events_or_an_error_of_ours(data: st.DataObject) -> 
     assert_valid(fold(outcome.items))
 
 
+@pytest.mark.guarantees("any-bytes")
 @given(st.data())
 def test_any_whole_answer_is_a_valid_response_or_an_error_of_ours(data: st.DataObject) -> None:
     protocol: ProtocolName = data.draw(st.sampled_from(PROTOCOLS))
@@ -90,6 +93,7 @@ def test_any_whole_answer_is_a_valid_response_or_an_error_of_ours(data: st.DataO
         assert len(response.tool_calls) <= len(response.content)
 
 
+@pytest.mark.guarantees("any-bytes", "odd-error-bodies")
 @given(st.sampled_from([400, 401, 402, 403, 404, 408, 429, 451, 500, 529]), _ANYTHING | st.binary(max_size=20))
 def test_any_refusal_is_an_error_of_ours(status: int, body: Any) -> None:
     text = body.decode("utf-8", "replace") if isinstance(body, bytes) else json.dumps(body)

@@ -218,6 +218,7 @@ def test_a_deadline_ends_the_waiting(line: Gate) -> None:
 # ------------------------------------------------------------------------------------------------------ standing still
 
 
+@pytest.mark.guarantees("never-stuck")
 @pytest.mark.usefixtures("hurry")
 def test_when_nothing_moves_the_first_in_line_goes_ahead_and_the_others_after_it(
     line: Gate, caplog: pytest.LogCaptureFixture
@@ -361,6 +362,7 @@ def test_a_plan_has_a_limit_and_other_servers_have_none(fields: dict[str, Any], 
     assert Settings(**fields).concurrency == limit
 
 
+@pytest.mark.guarantees("forks")
 @pytest.mark.usefixtures("forgotten")
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="Windows cannot fork")
 def test_a_forked_child_starts_with_an_open_gate() -> None:

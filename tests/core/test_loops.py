@@ -36,6 +36,7 @@ async def ask(client: AsyncClient, complaints: list[dict[str, Any]]) -> str:
     return whole.text
 
 
+@pytest.mark.guarantees("many-loops")
 @pytest.mark.usefixtures("async_transport")
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_one_client_works_in_one_loop_after_the_other_and_leaves_nothing(plan: Sandbox, protocol: Any) -> None:
@@ -45,6 +46,7 @@ def test_one_client_works_in_one_loop_after_the_other_and_leaves_nothing(plan: S
     assert complaints == []
 
 
+@pytest.mark.guarantees("many-loops")
 @pytest.mark.usefixtures("async_transport")
 def test_one_client_works_in_the_loops_of_two_threads_at_once(plan: Sandbox) -> None:
     client, complaints, answers = AsyncClient(settings_for(plan)), list[dict[str, Any]](), list[str]()
@@ -71,6 +73,7 @@ def test_pools_of_closed_loops_are_forgotten(plan: Sandbox) -> None:
     assert sum(loop.is_closed() for loop in transport._async) <= 1
 
 
+@pytest.mark.guarantees("many-loops")
 @pytest.mark.usefixtures("async_transport")
 def test_a_loop_that_ends_amid_a_stream_leaves_nothing(plan: Sandbox) -> None:
     client, complaints = AsyncClient(settings_for(plan)), list[dict[str, Any]]()
@@ -99,6 +102,7 @@ def test_a_loop_that_is_not_asyncio_runs_own(plan: Sandbox) -> None:
     gc.collect()
 
 
+@pytest.mark.guarantees("copies-and-pickles")
 @pytest.mark.parametrize("cls", [Client, AsyncClient])
 def test_a_client_can_be_copied_and_sent_to_another_process(cls: Any, plan: Sandbox) -> None:
     client = cls(settings_for(plan), protocol="anthropic")
@@ -109,6 +113,7 @@ def test_a_client_can_be_copied_and_sent_to_another_process(cls: Any, plan: Sand
         assert (answer if cls is Client else asyncio.run(answer)).text
 
 
+@pytest.mark.guarantees("nothing-blocks")
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 async def test_nothing_blocks_the_loop(plan: Sandbox, protocol: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STEP_API_KEY", plan.api_key)
@@ -119,6 +124,7 @@ async def test_nothing_blocks_the_loop(plan: Sandbox, protocol: Any, monkeypatch
         assert fold([event async for event in client.stream(REQUEST)]).text
 
 
+@pytest.mark.guarantees("nothing-blocks")
 async def test_certificates_are_read_in_another_thread(plan: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     readers: list[int] = []
     read = httpx.create_ssl_context
@@ -154,6 +160,7 @@ if child:
 """
 
 
+@pytest.mark.guarantees("forks")
 @pytest.mark.interpreter
 def test_a_child_that_is_forked_after_use_has_connections_of_its_own() -> None:
     def serve(server: RawServer, connection: socket.socket, number: int) -> None:
@@ -180,12 +187,14 @@ print(sorted(heavy & {name.partition(".")[0] for name in sys.modules}), "steppla
 """
 
 
+@pytest.mark.guarantees("quick-import")
 @pytest.mark.interpreter
 def test_importing_the_core_imports_nothing_it_does_not_need() -> None:
     done = subprocess.run([sys.executable, "-c", IMPORTED], capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout == "[] False\n"
 
 
+@pytest.mark.guarantees("silent-end")
 @pytest.mark.interpreter
 def test_a_process_that_ends_with_open_connections_says_nothing(plan: Sandbox) -> None:
     code = FORKED.partition("child = ")[0] + "next(client.stream(request)); print('done', end='')"

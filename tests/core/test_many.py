@@ -80,6 +80,7 @@ def answer_all_in_threads(
         return list(threads.map(answer, prompts))
 
 
+@pytest.mark.guarantees("all-answered")
 @ON_BOTH
 @WHOLE_AND_STREAMED
 def test_more_prompts_than_the_plan_takes_are_all_answered_once(
@@ -96,6 +97,7 @@ def test_more_prompts_than_the_plan_takes_are_all_answered_once(
     assert all(prompt in text for prompt, text in zip(prompts, texts, strict=True))
 
 
+@pytest.mark.guarantees("all-answered")
 async def test_sync_and_async_calls_of_both_protocols_share_the_line() -> None:
     prompts = [f"Prompt {number}." for number in range(20)]
     with Sandbox([SLOW] * 80, max_concurrency=8) as plan:
@@ -113,6 +115,7 @@ async def test_sync_and_async_calls_of_both_protocols_share_the_line() -> None:
     assert {text for some in texts for text in some} == {"Slow."}
 
 
+@pytest.mark.guarantees("limit-learned")
 def test_a_limit_below_ours_is_learned_once_and_nothing_is_lost(way: Way) -> None:
     prompts = [f"Prompt {number}." for number in range(40)]
     with Sandbox([SLOW] * 80, max_concurrency=3) as plan:
@@ -151,6 +154,7 @@ asyncio.run(main())
 """
 
 
+@pytest.mark.guarantees("all-answered")
 @pytest.mark.interpreter
 def test_two_processes_of_one_account_are_all_answered() -> None:
     with Sandbox([replace(SLOW, fault=Fault(delay=0.2))] * 80, max_concurrency=10) as plan:
@@ -206,6 +210,7 @@ def test_other_throttles_count_as_retries(asker: Asker, plan: Sandbox, text: str
     assert len(plan.requests) == 2
 
 
+@pytest.mark.guarantees("quota-ends-the-line")
 def test_a_used_up_quota_calls_off_what_waits_in_line(way: Way) -> None:
     def answer(settings: Settings) -> list[Any]:
         if way == "async":
@@ -247,6 +252,7 @@ def test_a_stream_holds_its_slot_until_it_ends(plan: Sandbox, way: Way, streamed
     assert time.monotonic() - before >= 0.25
 
 
+@pytest.mark.guarantees("never-stuck")
 @pytest.mark.parametrize("ending", ["closed", "collected", "raised"])
 def test_a_stream_that_is_left_gives_its_slot_back(plan: Sandbox, ending: str) -> None:
     client = Client(settings_for(plan, max_concurrency=1))
@@ -263,6 +269,7 @@ def test_a_stream_that_is_left_gives_its_slot_back(plan: Sandbox, ending: str) -
     assert client.send(ask()).text
 
 
+@pytest.mark.guarantees("never-stuck")
 @pytest.mark.parametrize("ending", ["closed", "collected", "raised"])
 async def test_an_async_stream_that_is_left_gives_its_slot_back(plan: Sandbox, ending: str) -> None:
     client = AsyncClient(settings_for(plan, max_concurrency=1))
@@ -314,6 +321,7 @@ async def test_a_cancelled_call_leaves_the_line(plan: Sandbox) -> None:
     assert len(plan.requests) == 3
 
 
+@pytest.mark.guarantees("never-stuck")
 def test_calling_within_a_stream_cannot_stop_for_good(plan: Sandbox, way: Way, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gate, "STANDSTILL", 0.2)
     settings = settings_for(plan, max_concurrency=1)

@@ -15,6 +15,7 @@ FOUND = {"city": "北京", "days": 3}
 TEXT = json.dumps(FOUND, ensure_ascii=False)
 
 
+@pytest.mark.guarantees("object-found")
 @pytest.mark.parametrize(
     "text",
     [

@@ -41,6 +41,7 @@ def test_a_name_is_itself_if_it_is_legal_and_a_readable_alias_if_not(name: str, 
     assert re.fullmatch(alias, wire_name(name))
 
 
+@pytest.mark.guarantees("foreign-ids")
 @given(st.text())
 def test_every_name_and_id_becomes_legal_and_always_the_same(text: str) -> None:
     assert LEGAL_NAME.fullmatch(wire_name(text))
@@ -51,6 +52,7 @@ def test_every_name_and_id_becomes_legal_and_always_the_same(text: str) -> None:
     assert wire_id(wire_id(text)) == wire_id(text)
 
 
+@pytest.mark.guarantees("illegal-names")
 @given(st.sets(st.text(), max_size=20))
 def test_distinct_names_stay_distinct_and_are_given_back(names: set[str]) -> None:
     aliases = {wire_name(name): name for name in names}
@@ -64,6 +66,7 @@ def test_halves_of_surrogate_pairs_have_names_too() -> None:
     assert LEGAL_ID.fullmatch(wire_id("\ud83d"))
 
 
+@pytest.mark.guarantees("foreign-ids")
 @pytest.mark.parametrize("id", ["call_1", "chatcmpl-tool-87f58e549286210a", "a" * 256])
 def test_a_legal_id_is_not_touched(id: str) -> None:
     assert wire_id(id) == id
@@ -84,6 +87,7 @@ def test_a_conversation_in_order_is_not_touched() -> None:
     assert pair_tool_results(messages) == messages
 
 
+@pytest.mark.guarantees("results-in-order")
 def test_results_come_right_after_their_calls_in_the_order_of_the_calls() -> None:
     messages = [
         HI,
@@ -100,6 +104,7 @@ def test_results_come_right_after_their_calls_in_the_order_of_the_calls() -> Non
     ]
 
 
+@pytest.mark.guarantees("results-in-order")
 def test_words_beside_results_follow_them() -> None:
     messages = [HI, Message.assistant(call("a")), Message.user("Here:", result("a"), "Well?")]
     assert pair_tool_results(messages)[2:] == [Message.user(result("a")), Message.user("Here:", "Well?")]
@@ -111,6 +116,7 @@ def test_an_id_may_be_used_again_in_a_later_turn() -> None:
     assert pair_tool_results([HI, *turn, *again]) == [HI, *turn, *again]
 
 
+@pytest.mark.guarantees("same-ids-twice")
 def test_parallel_calls_with_one_id_get_distinct_ids_and_their_results_in_order() -> None:
     messages = [
         HI,
@@ -156,12 +162,14 @@ def test_mending_is_logged_once_with_all_that_was_mended(caplog: pytest.LogCaptu
     assert not caplog.records
 
 
+@pytest.mark.guarantees("unpaired-calls")
 def test_calls_without_a_result_are_named_with_the_fix() -> None:
     messages = [HI, Message.assistant(call("a"), call("b"), call("c")), Message.user(result("b"))]
     with pytest.raises(InvalidRequestError, match=r"no result: a, c\..*repair_history=True"):
         pair_tool_results(messages)
 
 
+@pytest.mark.guarantees("unpaired-calls")
 def test_results_without_a_call_are_named_with_the_fix() -> None:
     with pytest.raises(InvalidRequestError, match=r"no call: a, b\..*repair_history=True"):
         pair_tool_results([HI, Message.user(result("a"), result("b"))])
@@ -222,6 +230,7 @@ _BLOCKS = st.one_of(
 )
 
 
+@pytest.mark.guarantees("unpaired-calls")
 @given(
     st.lists(
         st.builds(Message, st.sampled_from(["user", "assistant"]), st.lists(_BLOCKS, max_size=3).map(tuple)), max_size=8

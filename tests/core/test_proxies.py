@@ -41,6 +41,7 @@ def elsewhere(**fields: Any) -> Settings:
     return Settings(api_key=SecretStr("sk-x"), base_url="http://plan.invalid", max_retries=0, **fields)
 
 
+@pytest.mark.guarantees("proxies")
 def test_a_proxy_of_the_settings_is_used(way: Way) -> None:
     with raw_server(serve) as server:
         settings = elsewhere(proxy=f"http://127.0.0.1:{server.port}")
@@ -49,6 +50,7 @@ def test_a_proxy_of_the_settings_is_used(way: Way) -> None:
     assert server.requests[0].startswith(b"POST http://plan.invalid/v1/chat/completions HTTP/1.1")
 
 
+@pytest.mark.guarantees("proxies")
 def test_a_proxy_of_the_environment_is_used(way: Way, monkeypatch: pytest.MonkeyPatch) -> None:
     with raw_server(serve) as server:
         monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{server.port}")
@@ -57,6 +59,7 @@ def test_a_proxy_of_the_environment_is_used(way: Way, monkeypatch: pytest.Monkey
     assert server.requests[0].startswith(b"POST http://plan.invalid/")
 
 
+@pytest.mark.guarantees("proxies", "no-password")
 @pytest.mark.parametrize(
     ("variable", "url"),
     [
@@ -95,6 +98,7 @@ def test_a_file_of_authorities_that_is_none_is_named(way: Way, verify: str) -> N
         Asker(way, elsewhere(verify=verify)).send(REQUEST)
 
 
+@pytest.mark.guarantees("quick-construction")
 def test_there_is_one_tls_context_for_each_setting(monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[Any] = []
     make = httpx.create_ssl_context
@@ -116,6 +120,7 @@ def test_there_is_one_tls_context_for_each_setting(monkeypatch: pytest.MonkeyPat
     assert made == [{"verify": True}, {"verify": False}]
 
 
+@pytest.mark.guarantees("quick-construction")
 def test_a_second_client_and_a_second_pool_cost_next_to_nothing() -> None:
     async def in_a_new_loop() -> float:
         before = time.process_time()

@@ -39,12 +39,14 @@ def test_what_may_pass_is_tried_again(status: int) -> None:
     assert LONGEST.delay(refused(status), 0) == 0.5
 
 
+@pytest.mark.guarantees("no-vain-retry")
 @pytest.mark.parametrize("status", [301, 400, 401, 402, 403, 404, 405, 410, 413, 422, 451])
 def test_what_will_not_pass_is_not_tried_again(status: int) -> None:
     assert not refused(status).is_retryable
     assert LONGEST.delay(refused(status), 0) is None
 
 
+@pytest.mark.guarantees("no-vain-retry")
 def test_a_429_that_says_the_quota_is_used_up_is_not_tried_again() -> None:
     body = '{"error": {"type": "quota_exceeded", "message": "You exceeded your current quota"}}'
     assert LONGEST.delay(refused(429, body), 0) is None
@@ -101,6 +103,7 @@ def test_a_policy_with_a_number_out_of_range_is_refused(name: str, value: Any) -
         RetryPolicy(**{name: value})
 
 
+@pytest.mark.guarantees("retry-after")
 def test_the_wait_is_spread() -> None:
     shortest = RetryPolicy(max_retries=10, spread=lambda low, high: low)
     assert [shortest.delay(refused(500), attempt) for attempt in (0, 1, 9)] == [0.25, 0.5, 4]
@@ -120,6 +123,7 @@ def test_what_the_server_asks_for_is_kept_to_unless_it_is_too_long(asked: float,
     assert LONGEST.delay(refused(429, retry_after=asked), 3) == wait
 
 
+@pytest.mark.guarantees("retry-after")
 @pytest.mark.parametrize(
     ("headers", "wait"),
     [
@@ -180,12 +184,14 @@ def test_the_exchange_waits_as_the_policy_says_and_asks_again() -> None:
     assert [response.text for response in outcome.items] == ["Hi."]
 
 
+@pytest.mark.guarantees("retry-after")
 @pytest.mark.parametrize("value", ["nan", "inf", "1e999", "soon", "Fri, 31 Dec 99999 23:59:59 GMT", "-inf"])
 def test_a_retry_after_that_is_no_time_leaves_the_backoff_as_it_is(value: str) -> None:
     outcome = send("openai", [Reply(status=429, headers={"retry-after": value})] * 3, replace(LONGEST, max_retries=2))
     assert outcome.sleeps == [0.5, 1.0]
 
 
+@pytest.mark.guarantees("retry-after")
 @pytest.mark.parametrize("asked", ["6", "3600", "1e300", "Fri, 31 Dec 9999 23:59:59 GMT"])
 def test_no_wait_is_longer_than_the_calls_timeout(asked: str) -> None:
     policy = LONGEST.within(5)
@@ -212,6 +218,7 @@ def test_a_request_that_took_ten_minutes_is_not_sent_again(monkeypatch: pytest.M
     assert RetryPolicy(longest_attempt=math.inf).delay(APITimeoutError("x"), 0, elapsed=600.0) is not None
 
 
+@pytest.mark.guarantees("n-plus-one")
 @pytest.mark.parametrize("most", [0, 1, 3])
 def test_n_retries_are_at_most_n_and_one_requests_and_the_last_error_is_raised(most: int) -> None:
     replies = [Reply(status=500 + at) for at in range(most + 1)]

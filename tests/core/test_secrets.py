@@ -6,6 +6,7 @@ import pickle
 import socket
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 from urllib.parse import quote
 
@@ -32,6 +33,7 @@ CANARY = "sk-canary-0123456789"
 REQUEST = Request(messages=(Message.user("Hello"),))
 
 
+@pytest.mark.guarantees("key-not-shown", "no-key-in-frames")
 @pytest.mark.parametrize(
     "fault",
     [
@@ -51,7 +53,8 @@ def test_no_error_and_no_log_shows_the_key(
 ) -> None:
     caplog.set_level(logging.DEBUG)
     with Sandbox([Turn(text="Some words of an answer.", fault=fault)] * 3, api_key=CANARY) as plan:
-        settings = settings_for(plan, timeout=0.2, stream_timeout=0.2, max_retries=1)
+        seconds = 10 if fault.stall_after is None else 0.5
+        settings = settings_for(plan, timeout=seconds, stream_timeout=seconds, max_retries=1)
         with pytest.raises(StepPlanError) as caught:
             Asker(way, settings, protocol).whole_or_streamed(REQUEST, streamed=streamed)
         assert plan.requests[0].headers["authorization"] == f"Bearer {CANARY}"
@@ -62,6 +65,7 @@ def test_no_error_and_no_log_shows_the_key(
     assert caplog.records
 
 
+@pytest.mark.guarantees("key-not-shown")
 def test_a_key_of_the_environment_is_not_shown_either(way: Way, plan: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STEP_API_KEY", CANARY)
     with pytest.raises(AuthenticationError, match="The key came from STEP_API_KEY") as caught:
@@ -75,6 +79,7 @@ def test_a_wrong_key_is_named_by_its_source_and_not_shown(plan: Sandbox, way: Wa
     assert CANARY not in everything_about(caught.value)
 
 
+@pytest.mark.guarantees("key-not-shown")
 def test_nothing_that_can_be_looked_at_shows_a_secret() -> None:
     settings = Settings(
         api_key=SecretStr(CANARY),
@@ -110,6 +115,7 @@ REFUSED: dict[str, Callable[[], Request]] = {
 }
 
 
+@pytest.mark.guarantees("no-key-in-frames")
 @pytest.mark.parametrize("make", REFUSED.values(), ids=REFUSED)
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 @pytest.mark.parametrize("streamed", [False, True])
@@ -124,6 +130,31 @@ def test_a_request_that_is_refused_here_leaves_no_key_in_any_frame(
     assert plan.requests == []
 
 
+@pytest.mark.guarantees("no-key-in-frames")
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"temperature": 9},
+        {"extra_headers": {"authorization": CANARY, "x y": "a"}},
+        {"extra_headers": {"authorization": f"{CANARY}\n{CANARY}"}},
+        {"extra_headers": {"content-length": CANARY}},
+        {"extra_headers": [CANARY]},
+        {"tool_choice": "required"},
+        {"model": "step-3.5-flash", "reasoning_effort": "medium"},
+        {"extra_body": deep},
+    ],
+)
+def test_a_request_that_cannot_be_made_leaves_no_secret_header_in_any_frame(wrong: dict[str, Any]) -> None:
+    given = {"messages": REQUEST.messages, "extra_headers": {"authorization": CANARY}, **wrong}
+    makers: list[Callable[..., Request]] = [Request, partial(replace, REQUEST)]
+    for make in makers:
+        with pytest.raises(InvalidRequestError) as caught:
+            make(**given)
+        assert CANARY not in str(caught.value)
+        assert not variables_with(CANARY, caught.value)
+
+
+@pytest.mark.guarantees("illegal-headers")
 @pytest.mark.parametrize(
     "name", ["", " ", "x team", "x:team", "x\nteam", "x\r\nInjected: 1", "Ключ", "x\x00", "(x)", 'x"', "x,y", "x\u200b"]
 )
@@ -134,6 +165,7 @@ def test_an_illegal_header_name_is_refused_where_it_is_given(name: str) -> None:
         replace(REQUEST, extra_headers={name: CANARY})
 
 
+@pytest.mark.guarantees("illegal-headers")
 def test_a_header_that_was_put_into_the_name_is_not_shown() -> None:
     for name in (f"Authorization: Bearer {CANARY}", f"Bearer {CANARY}"):
         with pytest.raises(InvalidRequestError, match=r"illegal after '(Authorization|Bearer)'") as caught:
@@ -162,6 +194,7 @@ WRONG: list[dict[str, Any]] = [
 ]
 
 
+@pytest.mark.guarantees("no-key-in-frames")
 @pytest.mark.parametrize("wrong", WRONG)
 def test_settings_that_are_refused_leave_no_secret_in_any_frame(wrong: dict[str, Any]) -> None:
     given = {"api_key": CANARY, "headers": {"x-key": CANARY}, "proxy": f"http://me:{CANARY}@proxy", **wrong}
@@ -174,6 +207,7 @@ def test_settings_that_are_refused_leave_no_secret_in_any_frame(wrong: dict[str,
     assert caught.value.__context__ is None
 
 
+@pytest.mark.guarantees("no-key-in-frames")
 @pytest.mark.parametrize(
     ("name", "value"),
     [
@@ -240,6 +274,7 @@ def echoes(key: str) -> dict[str, bytes]:
     }
 
 
+@pytest.mark.guarantees("echoed-key")
 @pytest.mark.parametrize("name", echoes(CANARY))
 @pytest.mark.parametrize("key", [CANARY, ODD_KEY], ids=["plain", "odd"])
 def test_a_key_that_the_server_repeats_does_not_get_into_the_error(
@@ -262,6 +297,7 @@ def test_a_key_that_the_server_repeats_does_not_get_into_the_error(
     assert not variables_with(key, error)
 
 
+@pytest.mark.guarantees("echoed-key")
 def test_all_else_that_the_server_sent_stays_in_the_error(way: Way) -> None:
     reply = response(error_of(ECHO.format(CANARY)), status="401 Unauthorized")
     with raw_server(answering(reply)) as server, pytest.raises(AuthenticationError) as caught:

@@ -49,6 +49,7 @@ def body(**fields: Any) -> dict[str, Any]:
     return PROTOCOLS["openai"].encode(Request(messages=HELLO, **fields), stream=False)
 
 
+@pytest.mark.guarantees("stepfuns-tools")
 @pytest.mark.parametrize(("tool", "wire"), ON_THE_WIRE)
 def test_it_is_sent_as_documented(tool: ServerTool, wire: dict[str, Any]) -> None:
     assert body(tools=(tool,)) == {"model": "step-3.7-flash", "messages": body()["messages"], "tools": [wire]}
@@ -163,6 +164,7 @@ def test_ids_are_distinct() -> None:
     assert one.id != two.id
 
 
+@pytest.mark.guarantees("stepfuns-tools")
 @pytest.mark.parametrize("streamed", [True, False])
 def test_functions_beside_a_search_are_the_callers(streamed: bool) -> None:
     function = {"id": "call_1", "type": "function", "function": {"name": "now", "arguments": "{}"}}

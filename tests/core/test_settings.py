@@ -16,12 +16,14 @@ from tests.support.clients import Asker, Way, settings_for
 OPTIONS = [*(field.name for field in fields(Settings)), "max_retries"]
 
 
+@pytest.mark.guarantees("none-is-default")
 @pytest.mark.parametrize("name", OPTIONS)
 def test_none_means_the_default_for_every_option(name: str) -> None:
     given: dict[str, Any] = {name: None}
     assert Settings(**given) == Settings()
 
 
+@pytest.mark.guarantees("separate-timeouts")
 def test_the_defaults() -> None:
     settings = Settings()
     assert (settings.connect_timeout, settings.timeout, settings.stream_timeout) == (10.0, 600.0, 120.0)
@@ -68,6 +70,7 @@ def test_a_key_that_only_contains_the_word_bearer_is_left_as_it_is() -> None:
         assert Settings(api_key=key).key() == key
 
 
+@pytest.mark.guarantees("pasted-keys")
 @pytest.mark.parametrize(
     ("key", "fault"),
     [
@@ -112,6 +115,7 @@ def test_without_a_key_the_error_says_how_to_try_without_one() -> None:
         Settings().key()
 
 
+@pytest.mark.guarantees("other-vendors-variables")
 def test_other_vendors_variables_are_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL", "OPENAI_API_BASE", "ANTHROPIC_API_KEY", "ANTHROPIC_BASE_URL"):
         monkeypatch.setenv(name, "https://elsewhere.example.com/v1")

@@ -38,6 +38,7 @@ def sent(pieces: Iterable[bytes]) -> list[ServerSentEvent]:
     return [event for piece in pieces for event in decoder.feed(piece)]
 
 
+@pytest.mark.guarantees("any-slicing")
 @EVERY_STREAM_AND_FAILURE
 def test_split_anywhere_the_server_sent_events_are_the_same(answer: Answer) -> None:
     # What follows sees whole server-sent events only, so slicing cannot reach it.
@@ -47,6 +48,7 @@ def test_split_anywhere_the_server_sent_events_are_the_same(answer: Answer) -> N
         assert sent([data[:offset], data[offset:]]) == whole
 
 
+@pytest.mark.guarantees("any-slicing")
 @EVERY_STREAM
 def test_byte_by_byte_the_events_are_the_same(answer: Answer) -> None:
     data = answer.data
@@ -54,6 +56,7 @@ def test_byte_by_byte_the_events_are_the_same(answer: Answer) -> None:
     assert decode(pieces, answer.protocol) == decode([data], answer.protocol)
 
 
+@pytest.mark.guarantees("any-slicing")
 @given(st.sampled_from(STREAMS), st.data())
 def test_in_pieces_of_any_size_the_events_are_the_same(answer: Answer, draw: st.DataObject) -> None:
     data = answer.data
@@ -62,6 +65,7 @@ def test_in_pieces_of_any_size_the_events_are_the_same(answer: Answer, draw: st.
     assert decode(pieces, answer.protocol) == decode([data], answer.protocol)
 
 
+@pytest.mark.guarantees("cut-stream")
 @EVERY_STREAM
 def test_a_connection_that_breaks_anywhere_is_an_error_with_what_had_arrived(answer: Answer) -> None:
     data = answer.data
@@ -84,6 +88,7 @@ def test_a_connection_that_breaks_anywhere_is_an_error_with_what_had_arrived(ans
             assert broken.partial is None
 
 
+@pytest.mark.guarantees("cut-stream", "clean-end")
 @EVERY_STREAM
 def test_a_body_that_ends_anywhere_is_an_answer_if_it_gave_a_finish_reason(answer: Answer) -> None:
     data = answer.data

@@ -38,6 +38,7 @@ def test_an_argument_given_under_two_names_is_refused_unless_one_of_them_is_none
         assert read(given) == {"max_tokens": 4}
 
 
+@pytest.mark.guarantees("unknown-arguments")
 @pytest.mark.parametrize(
     ("name", "meant"),
     [
@@ -63,6 +64,7 @@ def test_a_name_unlike_any_other_is_named_without_a_guess_and_several_are_all_na
         read({"zzzzzzzz": 1, "max_token": 1})
 
 
+@pytest.mark.guarantees("unknown-arguments")
 @pytest.mark.parametrize(
     ("name", "value", "said"),
     [

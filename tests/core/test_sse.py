@@ -14,6 +14,7 @@ def decode(*pieces: bytes) -> list[tuple[str, str]]:
     return [(event.event, event.data.decode()) for piece in pieces for event in decoder.feed(piece)]
 
 
+@pytest.mark.guarantees("line-ends", "keep-alive-noise")
 @pytest.mark.parametrize(
     ("data", "events"),
     [
@@ -62,6 +63,7 @@ def test_empty_pieces_change_nothing(pieces: list[bytes]) -> None:
     assert decode(*(piece for given in pieces for piece in (b"", given, b""))) == expected
 
 
+@pytest.mark.guarantees("linear-sse")
 @pytest.mark.parametrize("size", [64, 4096])
 @pytest.mark.parametrize("line_end", [b"\n", b"\r\n"])
 @pytest.mark.parametrize("lines", [1, 8])
@@ -93,6 +95,7 @@ def test_a_line_feed_after_the_next_pieces_carriage_return_is_not_swallowed() ->
 _LINES = st.sampled_from([b"data: a", b"data: b\xe4\xbd\xa0", b"data", b"event: e", b": c", b"", b"", b"id: 7"])
 
 
+@pytest.mark.guarantees("any-slicing")
 @given(st.lists(st.tuples(_LINES, st.sampled_from([b"\n", b"\r\n", b"\r"])), max_size=12), st.data())
 def test_any_slicing_of_any_lines_gives_the_same_events(lines: list[tuple[bytes, bytes]], draw: st.DataObject) -> None:
     data = b"".join(line + end for line, end in lines)

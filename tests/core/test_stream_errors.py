@@ -41,6 +41,7 @@ def good(protocol: ProtocolName) -> bytes:
     return next(answer.data for answer in COMPOSED if answer.path.name == f"text.{protocol}.sse")
 
 
+@pytest.mark.guarantees("error-in-stream")
 @EVERY_FAILURE
 def test_the_error_is_of_the_class_that_the_file_is_named_for(answer: Answer) -> None:
     outcome = stream(answer.protocol, [Reply([answer.data])])
@@ -52,6 +53,7 @@ def test_the_error_is_of_the_class_that_the_file_is_named_for(answer: Answer) ->
     assert outcome.error.partial.finish_reason is None
 
 
+@pytest.mark.guarantees("overload-in-stream")
 @EVERY_FAILURE
 def test_after_a_part_was_handed_on_nothing_is_asked_for_again(answer: Answer) -> None:
     outcome = stream(answer.protocol, [Reply([answer.data])], PATIENT)
@@ -59,6 +61,7 @@ def test_after_a_part_was_handed_on_nothing_is_asked_for_again(answer: Answer) -
     assert outcome.sleeps == []
 
 
+@pytest.mark.guarantees("error-in-stream")
 @EVERY_FAILURE
 def test_the_servers_words_are_kept(answer: Answer) -> None:
     error = stream(answer.protocol, [Reply([answer.data], headers={"x-trace-id": "t-1"})]).error
@@ -72,6 +75,7 @@ def test_the_servers_words_are_kept(answer: Answer) -> None:
         assert not error.is_retryable
 
 
+@pytest.mark.guarantees("overload-in-stream")
 @ON_BOTH
 def test_overload_before_the_first_content_is_tried_again(protocol: ProtocolName) -> None:
     start, *_ = frames(good(protocol))
@@ -82,6 +86,7 @@ def test_overload_before_the_first_content_is_tried_again(protocol: ProtocolName
     assert [type(event) for event in outcome.items].count(MessageStart) == 1
 
 
+@pytest.mark.guarantees("overload-in-stream")
 @ON_BOTH
 def test_overload_is_the_same_error_as_status_529(protocol: ProtocolName) -> None:
     inside = stream(protocol, [Reply([OVERLOADED])]).error
@@ -122,6 +127,7 @@ def test_what_follows_the_end_is_not_read(protocol: ProtocolName) -> None:
     assert fold(outcome.items).text == "Hello there."
 
 
+@pytest.mark.guarantees("error-in-stream")
 @ON_BOTH
 def test_what_came_before_an_error_in_the_same_bytes_is_handed_on_first(protocol: ProtocolName) -> None:
     outcome = stream(protocol, [Reply([b"".join(frames(good(protocol))[:3]) + OVERLOADED])])
@@ -151,6 +157,7 @@ PING = b'event: ping\ndata: {"type":"ping"}\n\n'
 COMMENT = b": ping\n\n"
 
 
+@pytest.mark.guarantees("stalled-stream")
 @ON_BOTH
 @pytest.mark.parametrize("ping", [PING, COMMENT])
 def test_pings_do_not_keep_a_stream_alive(protocol: ProtocolName, ping: bytes, clock: Callable[[float], None]) -> None:
@@ -188,6 +195,7 @@ def test_a_whole_answer_instead_of_a_stream_is_refused_and_kept(protocol: Protoc
     assert error.body["usage"]
 
 
+@pytest.mark.guarantees("odd-error-bodies")
 @ON_BOTH
 @pytest.mark.parametrize("ask", [stream, send])
 def test_a_web_page_instead_of_an_answer_is_shown(protocol: ProtocolName, ask: Ask) -> None:
@@ -197,6 +205,7 @@ def test_a_web_page_instead_of_an_answer_is_shown(protocol: ProtocolName, ask: A
     assert error.body == "<html>Log in</html>"
 
 
+@pytest.mark.guarantees("errors-with-200")
 @ON_BOTH
 @pytest.mark.parametrize("ask", [stream, send])
 def test_an_error_in_an_answer_whose_status_says_yes_is_an_error(protocol: ProtocolName, ask: Ask) -> None:
@@ -208,6 +217,7 @@ def test_an_error_in_an_answer_whose_status_says_yes_is_an_error(protocol: Proto
     assert error.status_code == 451
 
 
+@pytest.mark.guarantees("odd-error-bodies")
 @pytest.mark.parametrize(
     ("protocol", "body"),
     [
@@ -229,6 +239,7 @@ def test_an_answer_of_no_known_shape_is_an_error_that_holds_it(protocol: Protoco
     assert error.body == (json.loads(body) if body.endswith(b"}") else body.decode())
 
 
+@pytest.mark.guarantees("whole-deadline")
 def test_a_whole_answer_that_drips_past_its_time_is_given_up(clock: Callable[[float], None]) -> None:
     error = send("openai", [Reply(slowly([b" "] * 100, clock, 1.0))]).error
     assert isinstance(error, APITimeoutError)

@@ -3,6 +3,7 @@
 import itertools
 import json
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -40,6 +41,7 @@ def valid(text: str) -> str:
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
+@pytest.mark.guarantees("any-slicing")
 @given(st.lists(_UNITS), st.data())
 def test_text_and_reasoning_are_the_same_in_any_slicing(units: list[str], data: st.DataObject) -> None:
     text = "".join(units)
@@ -50,6 +52,7 @@ def test_text_and_reasoning_are_the_same_in_any_slicing(units: list[str], data: 
         assert response.text + response.reasoning == valid(text)
 
 
+@pytest.mark.guarantees("any-slicing")
 @given(st.lists(_ESCAPES), st.data())
 def test_arguments_are_the_same_in_any_slicing(escapes: list[str], data: st.DataObject) -> None:
     text = f'{{"a": "{"".join(escapes)}"}}'

@@ -64,6 +64,7 @@ def whole(protocol: ProtocolName, words: str, request: Request = SPLITTING) -> l
 CALL = ("ToolCall", "")
 
 
+@pytest.mark.guarantees("think-tags")
 @pytest.mark.parametrize("protocol", NAMES)
 @pytest.mark.parametrize("words", CASES)
 def test_the_words_are_split_alike_whole_and_in_pieces_of_any_size(protocol: ProtocolName, words: str) -> None:
@@ -74,6 +75,7 @@ def test_the_words_are_split_alike_whole_and_in_pieces_of_any_size(protocol: Pro
     assert streamed(protocol, list(words)) == [*expected, CALL]
 
 
+@pytest.mark.guarantees("think-tags")
 @given(st.lists(st.sampled_from(["<think>", "</think>", "<", "think>", "</th", " ", "\n", "a", "词"])), st.data())
 def test_whole_and_streamed_agree_on_any_words(parts: list[str], data: st.DataObject) -> None:
     words = "".join(parts)
@@ -82,6 +84,7 @@ def test_whole_and_streamed_agree_on_any_words(parts: list[str], data: st.DataOb
         assert streamed(protocol, [words[:at], words[at:]]) == [*whole(protocol, words), CALL]
 
 
+@pytest.mark.guarantees("think-tags")
 @pytest.mark.parametrize("protocol", NAMES)
 def test_without_the_option_no_word_is_touched(protocol: ProtocolName) -> None:
     plain = replace(SPLITTING, think_tags=False)

@@ -113,6 +113,7 @@ def test_a_retrieval_without_a_vector_store_is_refused() -> None:
         to_tool({"type": "retrieval", "function": {"name": "manual"}})
 
 
+@pytest.mark.guarantees("server-tools-refused")
 @pytest.mark.parametrize(
     "kind",
     [
@@ -157,6 +158,7 @@ def test_what_is_no_list_of_tools_is_refused(given: Any) -> None:
         to_tools(given, to_tool)
 
 
+@pytest.mark.guarantees("strict-only-if-asked")
 def test_a_strict_schema_is_closed_at_every_depth_and_others_stay_as_they_are() -> None:
     schema: dict[str, Any] = {
         "type": "object",

@@ -66,6 +66,7 @@ class NotANumber:
         return "sk-canary"
 
 
+@pytest.mark.guarantees("wrong-types")
 @pytest.mark.parametrize(
     ("name", "wrong", "expected"),
     [
@@ -145,6 +146,7 @@ def test_a_tool_or_a_schema_of_wrong_types_is_refused_where_it_is_made(
     assert said in str(caught.value)
 
 
+@pytest.mark.guarantees("effort")
 @pytest.mark.parametrize("model", [name for name, known in MODELS.items() if known.reasoning_efforts])
 def test_an_effort_that_a_known_model_refuses_is_refused_with_those_it_accepts(model: str) -> None:
     accepted = MODELS[model].reasoning_efforts
@@ -181,6 +183,7 @@ def test_the_facts_of_the_newest_models() -> None:
     assert router.max_output_tokens == 250_000
 
 
+@pytest.mark.guarantees("any-model-name")
 def test_of_an_unknown_model_nothing_is_known_and_nothing_refused() -> None:
     request = Request(messages=HI, model="step-9", reasoning_effort="extreme")
     assert request.model == "step-9"
@@ -220,6 +223,7 @@ def test_a_response_is_read_by_kind_and_becomes_a_turn() -> None:
     assert Usage(3, 4).total_tokens == 7
 
 
+@pytest.mark.guarantees("calls-without-arguments")
 @pytest.mark.parametrize("arguments", ["", " ", "null", "{}", " {} "])
 def test_no_arguments_are_an_empty_object(arguments: str) -> None:
     assert parse_arguments(arguments) == {}
@@ -248,6 +252,7 @@ def test_numbers_that_json_cannot_express_make_a_call_that_must_not_be_run(argum
     assert call.error
 
 
+@pytest.mark.guarantees("lenient-arguments")
 @pytest.mark.parametrize(
     ("arguments", "read"),
     [
@@ -272,6 +277,7 @@ def test_tool_calls_are_parsed_once(monkeypatch: pytest.MonkeyPatch) -> None:
     assert repr(response) == repr(Response((ToolCall("1", "f", '{"a": 1}'),), "tool_calls"))
 
 
+@pytest.mark.guarantees("cut-off-call")
 @pytest.mark.parametrize("reason", ["length", "content_filter", None, "other"])
 @pytest.mark.parametrize("arguments", ["", '{"city": "Pa'])
 def test_the_last_call_of_an_answer_that_was_cut_off_must_not_be_run(reason: str | None, arguments: str) -> None:
@@ -304,7 +310,15 @@ def test_a_call_whose_arguments_are_whole_may_be_run_even_if_the_answer_was_cut_
         ("x", {}),
         ('{"a": "b\nc', {"a": "b\nc"}),
         ('{"a": "b\\ud83d", "c": "d', {"a": "b\ufffd", "c": "d"}),
+        ('{"a": "b\\', {"a": "b"}),
+        ('{"a": "b\\u', {"a": "b"}),
         ('{"a": "b\\ud8', {"a": "b"}),
+        ('{"a": "b\\ud83d', {"a": "b"}),
+        ('{"a": "b\\ud83d\\ude', {"a": "b"}),
+        ('{"a": "b\\\\', {"a": "b\\"}),
+        ('{"a": "b\\\\\\', {"a": "b\\"}),
+        ('{"a": "b\\\\u00', {"a": "b\\u00"}),
+        ('{"a": ["x", "y\\u00e', {"a": ["x", "y"]}),
         ('{"a": 1e999, "b": "c', {}),
     ],
 )

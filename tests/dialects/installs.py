@@ -3,6 +3,7 @@
 The cache is `~/.cache/stepplan-live`, or where STEPPLAN_LIVE_CACHE says. Nothing goes into the project or the system.
 """
 
+import os
 import shutil
 import subprocess
 import sys
@@ -23,15 +24,21 @@ def python_package(name: str, *requirements: str) -> Path:
     return programs
 
 
-def npm_package(name: str, *packages: str) -> Path:
-    """The folder of modules of an npm prefix that holds these packages; made if it is not there."""
+def npm_package(name: str, *packages: str, node: Path | None = None) -> Path:
+    """The folder of modules of an npm prefix that holds these packages; made if it is not there.
+
+    `node` is the folder of a Node.js other than the machine's, for packages that install with no other.
+    """
     folder = cache().folder / "npm" / _label(name, packages)
     if not (folder / "done").exists():
         if shutil.which("npm") is None:
             raise RuntimeError("npm is needed: install Node.js 20 or newer.")
         folder.mkdir(parents=True, exist_ok=True)
-        quiet = ("--silent", "--no-audit", "--no-fund", "--update-notifier=false")
-        subprocess.run(["npm", "install", *quiet, "--prefix", folder, *packages], check=True, cwd=folder)
+        quiet = ("--loglevel=error", "--no-audit", "--no-fund", "--update-notifier=false")
+        environment = os.environ | ({"PATH": f"{node}{os.pathsep}{os.environ['PATH']}"} if node else {})
+        subprocess.run(
+            ["npm", "install", *quiet, "--prefix", folder, *packages], check=True, cwd=folder, env=environment
+        )
         (folder / "done").touch()
     return folder / "node_modules"
 

@@ -26,6 +26,7 @@ SCRIPT = (
 )
 
 
+@pytest.mark.guarantees("langchain-agents")
 @pytest.mark.parametrize("asynchronous", [False, True])
 async def test_an_agent_calls_tools_and_answers(model: ChatStepPlan, plan: Sandbox, asynchronous: bool) -> None:
     plan.script(*SCRIPT)
@@ -54,6 +55,7 @@ async def test_an_agents_tokens_stream(model: ChatStepPlan, plan: Sandbox, async
     assert sum(bool(piece.text) for piece in pieces) > 1
 
 
+@pytest.mark.guarantees("langchain-agents")
 def test_the_reasoning_goes_back_with_the_results(model: ChatStepPlan, plan: Sandbox) -> None:
     plan.script(*SCRIPT)
     question = ask("weather in Paris and Rome?")
@@ -70,6 +72,7 @@ def test_the_reasoning_goes_back_with_the_results(model: ChatStepPlan, plan: San
         assert [block["tool_use_id"] for block in answers["content"]] == ["a", "b"]
 
 
+@pytest.mark.guarantees("langchain-agents")
 @pytest.mark.parametrize("mode", ["values", "updates", "messages", "custom", "debug"])
 async def test_every_streaming_mode_of_a_graph_runs(model: ChatStepPlan, plan: Sandbox, mode: str) -> None:
     plan.script(*SCRIPT, *SCRIPT)

@@ -28,6 +28,7 @@ TURN = Turn(
 )
 
 
+@pytest.mark.guarantees("langchain-content-is-text", "reasoning-arrives")
 @pytest.mark.parametrize("way", WAYS)
 async def test_reasoning_text_calls_and_usage_arrive(way: Way, model: ChatStepPlan, plan: Sandbox) -> None:
     plan.script(TURN)
@@ -48,6 +49,7 @@ async def test_reasoning_text_calls_and_usage_arrive(way: Way, model: ChatStepPl
     assert message.usage_metadata.get("input_token_details") == {"cache_read": 5}
 
 
+@pytest.mark.guarantees("same-every-way")
 async def test_every_way_gives_the_same_message(model_for: Models, plan: Sandbox, protocol: ProtocolName) -> None:
     model = model_for(protocol).bind_tools([get_weather])
     seen: list[dict[str, Any]] = []
@@ -66,6 +68,7 @@ def without_signature(message: dict[str, Any]) -> dict[str, Any]:
     return message
 
 
+@pytest.mark.guarantees("usage-always", "finish-and-model-once", "stream-options")
 @pytest.mark.parametrize("counted", [True, False])
 def test_no_metadata_is_repeated_in_a_stream(
     model_for: Models, plan: Sandbox, protocol: ProtocolName, counted: bool

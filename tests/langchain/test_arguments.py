@@ -15,6 +15,7 @@ from stepplan.sandbox import Sandbox
 from tests.support.ways.langchain import Models, body_of
 
 
+@pytest.mark.guarantees("unknown-arguments")
 @pytest.mark.parametrize(
     ("given", "meant"),
     [
@@ -71,6 +72,7 @@ def test_no_error_about_an_argument_shows_the_key() -> None:
         assert "sk-canary" not in repr(caught.value)
 
 
+@pytest.mark.guarantees("pasted-keys")
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [
@@ -99,11 +101,13 @@ def test_the_callers_arguments_are_not_changed() -> None:
     assert given == {"model_name": "a", "model_kwargs": {"b": 1}}
 
 
+@pytest.mark.guarantees("only-what-was-set")
 def test_only_what_was_set_is_on_the_wire(model: ChatStepPlan) -> None:
     always = {"model", "messages"} | ({"max_tokens"} if model.protocol == "anthropic" else set())
     assert body_of(model, "hi").keys() == always
 
 
+@pytest.mark.guarantees("zero-takes-effect")
 def test_zero_and_false_take_effect(model_for: Models) -> None:
     body = body_of(model_for("openai", temperature=0, frequency_penalty=0), "hi")
     assert (body["temperature"], body["frequency_penalty"]) == (0, 0)
@@ -116,6 +120,7 @@ def test_zero_and_false_take_effect(model_for: Models) -> None:
             body_of(model_for("openai"), "hi", **cast("dict[str, Any]", {field: 0}))
 
 
+@pytest.mark.guarantees("extra-body")
 def test_what_a_call_says_wins_over_the_field(model_for: Models) -> None:
     model = model_for("openai", temperature=1, stop=["a"], reasoning_effort="low", extra_body={"x": 1, "y": 1})
     body = body_of(model, "hi", temperature=0, stop=["b"], reasoning_effort="high", extra_body={"y": 2})
@@ -133,11 +138,13 @@ def test_stop_is_one_or_several_and_ends_the_answer(model_for: Models, model: Ch
     assert "asked" not in str(model_for(model.protocol, stop="asked").invoke("hi").content)
 
 
+@pytest.mark.guarantees("effort")
 def test_effort_is_each_protocols_own_field(model_for: Models) -> None:
     assert body_of(model_for("openai", reasoning_effort="high"), "hi")["reasoning_effort"] == "high"
     assert body_of(model_for("anthropic", reasoning_effort="high"), "hi")["output_config"] == {"effort": "high"}
 
 
+@pytest.mark.guarantees("headers")
 def test_headers_go_to_headers_only(model_for: Models, plan: Sandbox, model: ChatStepPlan) -> None:
     model = model_for(model.protocol, default_headers={"X-One": "1", "X-TWO": "1", "User-Agent": "mine"})
     model.invoke("hi", extra_headers={"x-two": "2"})
@@ -147,6 +154,7 @@ def test_headers_go_to_headers_only(model_for: Models, plan: Sandbox, model: Cha
     assert "default_headers" not in request.body
 
 
+@pytest.mark.guarantees("proxies")
 def test_every_setting_of_connections_reaches_the_core() -> None:
     given: dict[str, Any] = {
         "region": "china",
@@ -174,6 +182,7 @@ def test_the_environment_is_read_when_a_model_is_used(plan: Sandbox, monkeypatch
             assert model.api_key is None, "a model holds no key that it was not given, so none is dumped or pickled"
 
 
+@pytest.mark.guarantees("proxies")
 def test_a_proxy_of_the_environment_that_cannot_be_used_is_named_at_the_first_call(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -183,11 +192,13 @@ def test_a_proxy_of_the_environment_that_cannot_be_used_is_named_at_the_first_ca
         model.invoke("hi")
 
 
+@pytest.mark.guarantees("only-what-was-set")
 def test_the_messages_protocol_gets_no_field_that_is_not_listed(model_for: Models, plan: Sandbox) -> None:
     model_for("anthropic", temperature=0, top_p=0.5, top_k=5, stop=["x"], reasoning_effort="low").invoke("hi")
     assert plan.requests[-1].unlisted == ()
 
 
+@pytest.mark.guarantees("own-client")
 async def test_clients_of_ones_own_are_used_and_left_open(model_for: Models, plan: Sandbox) -> None:
     seen: list[str] = []
 
@@ -210,6 +221,7 @@ async def test_clients_of_ones_own_are_used_and_left_open(model_for: Models, pla
     assert seen == ["sync", "sync", "async", "async"]
 
 
+@pytest.mark.guarantees("other-vendors-variables")
 def test_other_vendors_variables_change_nothing(
     model_for: Models, plan: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -224,6 +236,7 @@ def test_a_model_can_be_made_without_a_key_and_says_so_when_it_is_used() -> None
         ChatStepPlan().invoke("hi")
 
 
+@pytest.mark.guarantees("quick-construction")
 def test_making_a_model_takes_microseconds() -> None:
     """The best of several, so that a busy machine does not count: 25 us where nothing else runs."""
     ChatStepPlan()

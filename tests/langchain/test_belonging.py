@@ -28,6 +28,7 @@ from tests.support.ways.langchain import Models
 # ------------------------------------------------------------------------------------------------------------- profile
 
 
+@pytest.mark.guarantees("langchain-profile")
 def test_every_known_model_has_a_profile_that_says_what_the_core_knows(protocol: ProtocolName) -> None:
     for name, known in MODELS.items():
         profile: dict[str, Any] = {**(ChatStepPlan(model=name, protocol=protocol).profile or {})}
@@ -48,6 +49,7 @@ def test_our_profiles_have_no_key_that_core_does_not_know(protocol: ProtocolName
         _warn_unknown_profile_keys(profile)
 
 
+@pytest.mark.guarantees("langchain-profile")
 def test_a_profile_of_ones_own_is_kept_and_checked() -> None:
     assert ChatStepPlan(profile={"max_input_tokens": 9}).profile == {"max_input_tokens": 9}
     invented: Any = {"invented": 9}
@@ -55,6 +57,7 @@ def test_a_profile_of_ones_own_is_kept_and_checked() -> None:
         ChatStepPlan(profile=invented)
 
 
+@pytest.mark.guarantees("any-model-name")
 def test_profiles_are_copies_and_unknown_models_have_none() -> None:
     one, other = ChatStepPlan(), ChatStepPlan()
     assert one.profile is not None
@@ -66,6 +69,7 @@ def test_profiles_are_copies_and_unknown_models_have_none() -> None:
 # ------------------------------------------------------------------------------------------------------------- tracing
 
 
+@pytest.mark.guarantees("langchain-tracing")
 def test_traces_name_provider_model_and_settings() -> None:
     model = ChatStepPlan(temperature=0, max_tokens=7, stop="END")
     assert model._get_ls_params() == {
@@ -91,6 +95,7 @@ class Starts(BaseCallbackHandler):
         self.seen.append({"serialized": serialized, **kwargs})
 
 
+@pytest.mark.guarantees("key-not-shown", "langchain-tracing")
 def test_traces_hold_the_parameters_and_no_secret(model_for: Models, plan: Sandbox) -> None:
     canary, handler = "sk-canary-0123456789", Starts()
     model = model_for("openai", api_key=plan.api_key, temperature=0, default_headers={"X-Secret": canary})
@@ -103,6 +108,7 @@ def test_traces_hold_the_parameters_and_no_secret(model_for: Models, plan: Sandb
     assert plan.api_key not in str(seen)
 
 
+@pytest.mark.guarantees("langchain-tracing")
 def test_usage_handlers_count_by_model(model: ChatStepPlan, plan: Sandbox) -> None:
     handler = UsageMetadataCallbackHandler()
     plan.script(Turn(text="a", usage=Usage(5, 2)), Turn(text="b", usage=Usage(6, 3)))
@@ -115,6 +121,7 @@ def test_usage_handlers_count_by_model(model: ChatStepPlan, plan: Sandbox) -> No
 # ----------------------------------------------------------------------------------------------- cache, limits, chains
 
 
+@pytest.mark.guarantees("langchain-cache")
 def test_a_cached_answer_costs_no_request_and_a_changed_parameter_does(model_for: Models, plan: Sandbox) -> None:
     cache = InMemoryCache()
     plan.script(Turn(reasoning="Hm.", text="Cached."), Turn(text="Other."))
@@ -126,6 +133,7 @@ def test_a_cached_answer_costs_no_request_and_a_changed_parameter_does(model_for
     assert len(plan.requests) == 2
 
 
+@pytest.mark.guarantees("langchain-cache")
 def test_a_rate_limiter_is_asked_before_each_request(model_for: Models) -> None:
     limiter = InMemoryRateLimiter(requests_per_second=10, check_every_n_seconds=0.01, max_bucket_size=1)
     model = model_for("openai", rate_limiter=limiter)
@@ -135,6 +143,7 @@ def test_a_rate_limiter_is_asked_before_each_request(model_for: Models) -> None:
     assert time.monotonic() - began > 0.2
 
 
+@pytest.mark.guarantees("langchain-streaming-flag")
 @pytest.mark.parametrize(
     ("fields", "tools", "streamed"),
     [
@@ -158,11 +167,13 @@ def test_stream_streams_unless_it_is_turned_off(
     assert plan.requests[-1].body.get("stream", False) is streamed
 
 
+@pytest.mark.guarantees("langchain-streaming-flag")
 def test_streaming_makes_invoke_stream(model_for: Models, plan: Sandbox) -> None:
     assert model_for("openai", streaming=True).invoke("hi").content
     assert plan.requests[-1].body["stream"] is True
 
 
+@pytest.mark.guarantees("langchain-content-is-text")
 async def test_chains_run_whole_streamed_batched_and_async(model: ChatStepPlan) -> None:
     chain = ChatPromptTemplate.from_messages([("human", "Say {word}")]) | model | StrOutputParser()
     answer = chain.invoke({"word": "hello"})
@@ -197,6 +208,7 @@ def test_importing_registers_nothing() -> None:
     assert "stepplan" not in chat_models._BUILTIN_PROVIDERS
 
 
+@pytest.mark.guarantees("langchain-init")
 @pytest.mark.usefixtures("registered")
 def test_a_registered_model_is_made_from_a_string(plan: Sandbox, protocol: ProtocolName) -> None:
     model = init_chat_model(
@@ -207,6 +219,7 @@ def test_a_registered_model_is_made_from_a_string(plan: Sandbox, protocol: Proto
     assert model.invoke("hi").content
 
 
+@pytest.mark.guarantees("langchain-init")
 @pytest.mark.usefixtures("registered")
 def test_a_configurable_model_is_chosen_by_a_string(plan: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STEP_API_KEY", plan.api_key)

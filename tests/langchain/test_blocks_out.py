@@ -50,6 +50,7 @@ def total(chunks: list[AIMessageChunk]) -> AIMessageChunk:
     return reduce(operator.add, chunks)
 
 
+@pytest.mark.guarantees("one-block-each")
 @pytest.mark.parametrize("v1", [False, True])
 def test_every_piece_shows_its_own_block(v1: bool) -> None:
     kinds = [[block["type"] for block in piece.content_blocks] for piece in pieces(v1)]
@@ -57,6 +58,7 @@ def test_every_piece_shows_its_own_block(v1: bool) -> None:
     assert kinds == [[], ["reasoning"], ["reasoning"], ["text"], ["text"], *[call] * 5, []]
 
 
+@pytest.mark.guarantees("one-block-each")
 @pytest.mark.parametrize("v1", [False, True])
 def test_the_blocks_of_pieces_merge_into_one_each(v1: bool) -> None:
     """As LangChain merges blocks of pieces: by their index."""
@@ -113,6 +115,7 @@ def test_ids_model_and_finish_are_said_once() -> None:
     assert message.usage_metadata == {"input_tokens": 3, "output_tokens": 4, "total_tokens": 7}
 
 
+@pytest.mark.guarantees("usage-details")
 def test_details_of_usage_are_in_langchains_words() -> None:
     usage = Usage(30, 20, cache_read_tokens=5, cache_creation_tokens=6, reasoning_tokens=7)
     message = to_ai_message(fold([MessageStart(), Finish("stop", usage)]), v1=False)

@@ -46,6 +46,7 @@ BROKEN = (
 )
 
 
+@pytest.mark.guarantees("broken-call-invalid", "cut-off-call")
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("version", ["v0", "v1"])
 @pytest.mark.parametrize("case", BROKEN)
@@ -86,6 +87,7 @@ async def test_a_broken_call_stays_at_its_position(way: Way, version: str, model
             assert [block.id for block in sent if isinstance(block, CoreToolCall)] == [call.id for call in calls]
 
 
+@pytest.mark.guarantees("calls-without-arguments")
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("arguments", ["", "{}", "null", " "])
 async def test_a_call_without_arguments_is_a_call(way: Way, arguments: str, model: ChatStepPlan, plan: Sandbox) -> None:
@@ -95,6 +97,7 @@ async def test_a_call_without_arguments_is_a_call(way: Way, arguments: str, mode
     assert not message.invalid_tool_calls
 
 
+@pytest.mark.guarantees("broken-call-invalid")
 @pytest.mark.parametrize("way", WAYS)
 async def test_a_broken_call_is_logged_once(
     way: Way, model: ChatStepPlan, plan: Sandbox, caplog: pytest.LogCaptureFixture
@@ -106,6 +109,7 @@ async def test_a_broken_call_is_logged_once(
     assert "max_tokens" in record.getMessage()
 
 
+@pytest.mark.guarantees("broken-call-invalid")
 @pytest.mark.filterwarnings("ignore:.*is in beta")
 @pytest.mark.parametrize("way", [*WAYS, v3])
 async def test_a_broken_call_raises_if_that_is_asked_for(
@@ -135,6 +139,7 @@ LEAK = "<tool_call>\n<function=look>\n<parameter=place>\nParis\n</parameter>\n</
 LEAKS = [Turn(text=LEAK), Turn(reasoning=f"I look. {LEAK}", text="Well.")]
 
 
+@pytest.mark.guarantees("leaked-call")
 @pytest.mark.filterwarnings("ignore:.*is in beta")
 @pytest.mark.parametrize("way", [*WAYS, v3])
 @pytest.mark.parametrize("turn", LEAKS, ids=["in the words", "in the reasoning"])
@@ -149,6 +154,7 @@ async def test_a_call_that_the_server_left_in_the_words_is_flagged_and_logged(
     assert "<tool_call>" in record.getMessage()
 
 
+@pytest.mark.guarantees("leaked-call")
 @pytest.mark.parametrize("way", WAYS)
 async def test_words_about_calls_are_no_leak_where_no_tool_is_bound_or_one_was_called(
     way: Way, model_for: Models, plan: Sandbox, protocol: ProtocolName
@@ -162,6 +168,7 @@ async def test_words_about_calls_are_no_leak_where_no_tool_is_bound_or_one_was_c
         await way(model.bind_tools([look]), "go")
 
 
+@pytest.mark.guarantees("broken-call-invalid", "cut-off-call")
 @pytest.mark.parametrize("streaming", [False, True])
 def test_an_agent_does_not_run_a_broken_call(model_for: Models, plan: Sandbox, streaming: bool) -> None:
     for protocol in ("openai", "anthropic"):
@@ -191,6 +198,7 @@ def test_tracers_see_a_broken_call_as_broken(model: ChatStepPlan, plan: Sandbox)
     assert [call["id"] for call in message.invalid_tool_calls] == ["a"]
 
 
+@pytest.mark.guarantees("broken-call-talked-on")
 @pytest.mark.parametrize("way", WAYS)
 async def test_a_broken_call_does_not_spoil_the_conversation(way: Way, model: ChatStepPlan, plan: Sandbox) -> None:
     plan.script(Turn(text="I look.", tool_calls=[ToolCall("look", '{"place": "Pa', "a")], finish_reason="length"))
@@ -199,6 +207,7 @@ async def test_a_broken_call_does_not_spoil_the_conversation(way: Way, model: Ch
     assert model.invoke([HumanMessage("go"), said, HumanMessage("go on")]).content
 
 
+@pytest.mark.guarantees("broken-call-talked-on")
 def test_a_broken_call_that_was_answered_goes_back_as_a_call(model: ChatStepPlan, plan: Sandbox) -> None:
     plan.script(Turn(tool_calls=[ToolCall("look", '{"place": "Pa', "a")], finish_reason="length"))
     said = model.invoke("go")

@@ -34,6 +34,7 @@ def turns(turn: int, protocol: ProtocolName) -> list[Turn]:
     return [Turn(reasoning=f"Looking {turn}.", text="Let me see.", tool_calls=looks), said]
 
 
+@pytest.mark.guarantees("reasoning-goes-back")
 @pytest.mark.interpreter
 def test_sixty_turns_go_on_in_a_new_process_over_the_other_protocol(
     model_for: Models, plan: Sandbox, protocol: ProtocolName, tmp_path: Path

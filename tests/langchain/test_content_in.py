@@ -85,12 +85,14 @@ def image_on_the_wire(protocol: ProtocolName, url: str) -> dict[str, Any]:
     return {"type": "image", "source": {"type": "url", "url": url}}
 
 
+@pytest.mark.guarantees("images-everywhere")
 @pytest.mark.parametrize(("block", "url"), IMAGES)
 def test_every_spelling_of_an_image_arrives(model: ChatStepPlan, block: dict[str, Any], url: str) -> None:
     [turn] = body_of(model, [HumanMessage([{"type": "text", "text": "look"}, block])])["messages"]
     assert turn["content"] == [{"type": "text", "text": "look"}, image_on_the_wire(model.protocol, url)]
 
 
+@pytest.mark.guarantees("images-everywhere")
 @pytest.mark.parametrize(("block", "url"), IMAGES)
 def test_every_spelling_of_an_image_arrives_in_a_tool_result(
     model: ChatStepPlan, block: dict[str, Any], url: str
@@ -110,6 +112,7 @@ def test_every_spelling_of_an_image_arrives_in_a_tool_result(
         assert turns[1:] == [{"role": "user", "content": [result]}]
 
 
+@pytest.mark.guarantees("images-everywhere")
 @pytest.mark.parametrize(("block", "url"), IMAGES)
 def test_every_spelling_of_an_image_arrives_in_a_result_that_is_a_block(
     model: ChatStepPlan, block: dict[str, Any], url: str
@@ -138,6 +141,7 @@ def test_a_tool_message_in_the_shape_of_messages_loses_nothing(model: ChatStepPl
         assert sent["is_error"] is True
 
 
+@pytest.mark.guarantees("refused-content")
 def test_a_picture_for_a_model_that_takes_none_is_refused_with_those_that_do(model: ChatStepPlan) -> None:
     with pytest.raises(InvalidRequestError, match=r"step-3\.5-flash does not accept images.*step-3\.7-flash"):
         body_of(model, [HumanMessage([IMAGES[0][0]])], model="step-3.5-flash")
@@ -161,6 +165,7 @@ def test_marks_for_a_cache_are_never_sent(model: ChatStepPlan) -> None:
     assert all(words in str(body) for words in ("Be brief.", "go", "I look.", "seen", URL))
 
 
+@pytest.mark.guarantees("videos")
 @pytest.mark.parametrize(("block", "url"), VIDEOS)
 def test_every_spelling_of_a_video_arrives_where_it_can(model: ChatStepPlan, block: dict[str, Any], url: str) -> None:
     messages = [HumanMessage([block])]
@@ -172,6 +177,7 @@ def test_every_spelling_of_a_video_arrives_where_it_can(model: ChatStepPlan, blo
         assert turn["content"] == [{"type": "video_url", "video_url": {"url": url}}]
 
 
+@pytest.mark.guarantees("roles-and-strings")
 @pytest.mark.parametrize("block", TEXTS)
 @pytest.mark.parametrize("kind", [HumanMessage, SystemMessage])
 def test_every_spelling_of_text_arrives_as_a_string(
@@ -186,6 +192,7 @@ def test_every_spelling_of_text_arrives_as_a_string(
         assert body["messages"][0]["content"] == [{"type": "text", "text": "words"}, {"type": "text", "text": "and?"}]
 
 
+@pytest.mark.guarantees("refused-content")
 @pytest.mark.parametrize(("block", "named"), REFUSED)
 def test_what_no_protocol_takes_is_refused_before_sending(
     model: ChatStepPlan, block: dict[str, Any], named: str

@@ -112,6 +112,7 @@ CALLS: list[tuple[Callable[[AIMessage], None], list[Any]]] = [
 ]
 
 
+@pytest.mark.guarantees("edited-answers")
 @V1
 @MADE
 @pytest.mark.parametrize(("edit", "expected"), CALLS)
@@ -160,6 +161,7 @@ def test_the_arguments_of_a_broken_call_can_be_edited_too(made: Made, v1: bool) 
     assert turn.content == (Text("I pay."), ToolCall("a", "pay", '{"amount": 5'), BROKEN[2])
 
 
+@pytest.mark.guarantees("edited-answers")
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("version", ["v0", "v1"])
 async def test_what_was_approved_is_what_the_model_sees(
@@ -187,6 +189,7 @@ async def test_what_was_approved_is_what_the_model_sees(
 # ------------------------------------------------------------------------------------------------- text and reasoning
 
 
+@pytest.mark.guarantees("edited-answers")
 @MADE
 @pytest.mark.parametrize("text", ["Something else.", "Other text, len.", ""])
 def test_edited_text_is_sent_and_the_signed_reasoning_stays(made: Made, text: str) -> None:
@@ -218,6 +221,7 @@ def test_edited_reasoning_is_sent_without_the_signature_of_the_old_one(made: Mad
     ]
 
 
+@pytest.mark.guarantees("edited-answers")
 @MADE
 @pytest.mark.parametrize("blocks", [BLOCKS, PLAIN])
 def test_removed_reasoning_is_gone(made: Made, blocks: tuple[Block, ...]) -> None:
@@ -241,6 +245,17 @@ def test_a_stored_layout_that_was_damaged_is_not_used(made: Made, damaged: Any) 
     assert sent(message) == [Reasoning("First this."), text, AS_MADE[3], AS_MADE[5]]
 
 
+@MADE
+@pytest.mark.parametrize("damaged", [5, b"sig", ["sig"], {"sig": {}}])
+def test_a_stored_signature_that_is_no_text_is_not_sent(made: Made, damaged: Any) -> None:
+    plain, standard = made(BLOCKS, False), made(BLOCKS, True)
+    for block in (*plain.additional_kwargs["stepplan_blocks"], *cast("list[Any]", standard.content)):
+        for holder in (block, block.get("extras", {})):
+            holder.update({"signature": damaged} if "signature" in holder else {})
+    for message in (plain, standard):
+        assert sent(message)[0] == Reasoning("First this.")
+
+
 def test_a_text_added_to_a_message_of_calls_goes_before_them() -> None:
     message = whole((Reasoning("Hm.", "sig"), PAY), False)
     message.content = "I pay."
@@ -252,6 +267,7 @@ def edit_block(message: AIMessage, kind: str, **fields: Any) -> None:
     blocks[0].update(fields)
 
 
+@pytest.mark.guarantees("edited-answers")
 @MADE
 def test_an_edited_text_block_is_sent(made: Made) -> None:
     message = made(BLOCKS, True)
@@ -266,6 +282,7 @@ def test_an_edited_reasoning_block_is_sent_without_the_signature_of_the_old_one(
     assert sent(message) == [Reasoning("Then that."), *AS_MADE[1:]]
 
 
+@pytest.mark.guarantees("edited-answers")
 @MADE
 def test_a_removed_block_is_gone(made: Made) -> None:
     message = made(BLOCKS, True)

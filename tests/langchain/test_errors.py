@@ -48,6 +48,7 @@ REFUSALS = (
 )
 
 
+@pytest.mark.guarantees("error-classes", "context-overflow")
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("refusal", REFUSALS, ids=lambda refusal: refusal.ours)
 async def test_a_refusal_is_an_error_of_both_families(
@@ -74,6 +75,7 @@ async def failure(way: Way, model: ChatStepPlan) -> Exception:
     return caught.value
 
 
+@pytest.mark.guarantees("error-classes")
 def test_every_error_of_the_core_has_a_class_of_both_families() -> None:
     for name in stepplan.__all__:
         core: Any = getattr(stepplan, name)
@@ -102,6 +104,7 @@ def test_a_status_without_a_class_of_its_own_keeps_its_word_on_retrying(model: C
     assert getattr(pickle.loads(pickle.dumps(caught.value)), "is_retryable", None) is True
 
 
+@pytest.mark.guarantees("error-details")
 @pytest.mark.parametrize("stream", [False, True])
 def test_an_error_pickles_with_all_it_knows(model: ChatStepPlan, plan: Sandbox, stream: bool) -> None:
     plan.script(Turn(fault=Fault(status=429, headers={"Retry-After": "7"})))
@@ -114,6 +117,7 @@ def test_an_error_pickles_with_all_it_knows(model: ChatStepPlan, plan: Sandbox, 
     assert str(error) == str(caught.value)
 
 
+@pytest.mark.guarantees("cut-stream")
 async def test_a_broken_stream_gives_what_had_arrived(model: ChatStepPlan, plan: Sandbox) -> None:
     plan.script(Turn(text="Some words that came.", fault=Fault(error_after=4)))
     pieces: list[str] = []
@@ -131,6 +135,7 @@ async def test_a_broken_stream_gives_what_had_arrived(model: ChatStepPlan, plan:
 CUT = {"openai": 900, "anthropic": 700}
 
 
+@pytest.mark.guarantees("cut-stream")
 @pytest.mark.parametrize("way", [way for way in WAYS if "stream" in way.__name__])
 async def test_a_stream_without_its_end_is_an_error_that_holds_what_had_arrived(
     way: Way, model: ChatStepPlan, plan: Sandbox
@@ -144,6 +149,7 @@ async def test_a_stream_without_its_end_is_an_error_that_holds_what_had_arrived(
     assert caught.value.partial.finish_reason is None
 
 
+@pytest.mark.guarantees("key-not-shown")
 @pytest.mark.parametrize("way", WAYS)
 async def test_no_error_shows_the_key(way: Way, model_for: Models, plan: Sandbox) -> None:
     canary = "sk-canary-0123456789"
@@ -173,6 +179,7 @@ class Traced(BaseCallbackHandler):
             self.metadata += [generation.message.response_metadata for generation in generations]
 
 
+@pytest.mark.guarantees("error-details")
 def test_a_trace_holds_the_body_of_a_refusal(model: ChatStepPlan, plan: Sandbox) -> None:
     handler = Traced()
     plan.script(Turn(fault=Fault(status=400, body=OVERFLOW)))
@@ -198,6 +205,7 @@ def test_what_is_wrong_before_sending_is_an_error_of_both_families(model: ChatSt
     assert not plan.requests
 
 
+@pytest.mark.guarantees("no-vain-retry")
 @pytest.mark.parametrize(("status", "requests"), [(402, 1), (401, 1), (500, 3)])
 def test_retrying_middleware_heeds_what_may_help(
     model: ChatStepPlan, plan: Sandbox, status: int, requests: int

@@ -119,6 +119,7 @@ def answer_with(provider: str, blocks: list[dict[str, Any]], kind: type[AIMessag
 SENT = Message("assistant", (Text("Let me "), Text("look."), Call("call_1", "look", '{"place": "北京"}')))
 
 
+@pytest.mark.guarantees("foreign-histories")
 @pytest.mark.parametrize("kind", [AIMessage, AIMessageChunk])
 @pytest.mark.parametrize(("provider", "blocks"), CASES)
 def test_what_a_vendors_server_ran_is_left_out(
@@ -138,6 +139,7 @@ def test_it_is_left_out_of_a_message_whose_metadata_was_lost_too(provider: str, 
         assert to_messages([answer]) == (SENT,)
 
 
+@pytest.mark.guarantees("foreign-histories")
 @pytest.mark.parametrize("way", WAYS)
 async def test_a_conversation_goes_on_after_all_of_them(way: Way, model: ChatStepPlan, plan: Sandbox) -> None:
     history: list[BaseMessage] = []
@@ -191,6 +193,7 @@ WRITTEN: list[dict[str, Any]] = [
 ]
 
 
+@pytest.mark.guarantees("other-scripts")
 @pytest.mark.parametrize("block", WRITTEN)
 @pytest.mark.parametrize("provider", ["openai", "anthropic", None])
 def test_chinese_arguments_of_foreign_calls_stay_readable(
@@ -240,6 +243,7 @@ def test_a_broken_call_does_not_take_the_result_of_a_good_one_with_its_id() -> N
 # ------------------------------------------------------------------------------------------------------- the provider
 
 
+@pytest.mark.guarantees("foreign-histories")
 def test_reasoning_is_replayed_only_from_answers_that_carry_our_name() -> None:
     for provider, replayed in (("stepplan", 1), ("openai", 0), (None, 0)):
         metadata = {"finish_reason": "stop"} | ({"model_provider": provider} if provider else {})
@@ -253,6 +257,7 @@ async def test_every_answer_carries_the_provider(way: Way, model: ChatStepPlan) 
     assert {chunk.response_metadata["model_provider"] for chunk in model.stream("hi")} == {"stepplan"}
 
 
+@pytest.mark.guarantees("same-ids-twice")
 @pytest.mark.parametrize("id", ["call_1", "", None])
 @pytest.mark.parametrize("as_content", [False, True])
 def test_parallel_calls_with_one_id_are_two_calls_with_their_results_in_order(

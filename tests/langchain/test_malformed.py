@@ -105,6 +105,7 @@ def assert_named(caught: pytest.ExceptionInfo[InvalidRequestError], position: st
     assert isinstance(caught.value, stepplan.InvalidRequestError)
 
 
+@pytest.mark.guarantees("malformed-blocks")
 @pytest.mark.parametrize(("block", "said"), MALFORMED)
 @pytest.mark.parametrize("kind", [HumanMessage, SystemMessage])
 def test_a_malformed_block_is_named(model: ChatStepPlan, kind: type[BaseMessage], block: Any, said: str) -> None:
@@ -113,6 +114,7 @@ def test_a_malformed_block_is_named(model: ChatStepPlan, kind: type[BaseMessage]
     assert_named(caught, "messages[1].content[1]", said)
 
 
+@pytest.mark.guarantees("malformed-blocks")
 @pytest.mark.parametrize("way", WAYS)
 async def test_it_is_named_in_every_way(way: Way, model: ChatStepPlan, plan: Sandbox) -> None:
     for block, said in MALFORMED:
@@ -124,6 +126,7 @@ async def test_it_is_named_in_every_way(way: Way, model: ChatStepPlan, plan: San
     assert not plan.requests
 
 
+@pytest.mark.guarantees("malformed-blocks")
 @pytest.mark.parametrize(
     ("content", "said"),
     [
@@ -211,6 +214,7 @@ BLOCKS = st.builds(
 )
 
 
+@pytest.mark.guarantees("malformed-blocks")
 @settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(BLOCKS, max_size=3))
 def test_no_content_ends_in_another_error(content: list[Any]) -> None:

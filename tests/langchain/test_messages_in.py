@@ -92,6 +92,7 @@ FOREIGN: dict[str, AIMessage] = {
 }
 
 
+@pytest.mark.guarantees("foreign-histories")
 @pytest.mark.parametrize("message", FOREIGN.values(), ids=FOREIGN.keys())
 def test_an_answer_of_another_model_keeps_its_text_and_calls_and_loses_its_reasoning(
     model: ChatStepPlan, message: AIMessage
@@ -118,6 +119,7 @@ def test_an_answer_of_another_model_keeps_its_text_and_calls_and_loses_its_reaso
         assert result["content"] == [{"type": "tool_result", "tool_use_id": "call_1", "content": "sunny"}]
 
 
+@pytest.mark.guarantees("system-messages")
 def test_several_and_late_system_messages_are_kept_in_order(model: ChatStepPlan) -> None:
     body = body_of(model, [SystemMessage("one"), SystemMessage("two"), HumanMessage("hi"), SystemMessage("three")])
     if model.protocol == "openai":
@@ -132,6 +134,7 @@ def test_several_and_late_system_messages_are_kept_in_order(model: ChatStepPlan)
         assert body["messages"] == [{"role": "user", "content": "hi"}]
 
 
+@pytest.mark.guarantees("roles-and-strings")
 def test_neighbours_of_one_role_go_in_one_turn_where_roles_must_alternate(model: ChatStepPlan) -> None:
     body = body_of(model, [HumanMessage("a"), HumanMessage("b"), AIMessage("c"), AIMessage("d"), HumanMessage("e")])
     roles = [turn["role"] for turn in body["messages"]]
@@ -141,6 +144,7 @@ def test_neighbours_of_one_role_go_in_one_turn_where_roles_must_alternate(model:
         assert roles == ["user", "assistant", "user"]
 
 
+@pytest.mark.guarantees("results-in-order")
 def test_results_out_of_order_are_put_behind_their_calls(model: ChatStepPlan) -> None:
     calls = [ToolCall(type="tool_call", id=id, name="look", args={}) for id in ("a", "b")]
     history = [
@@ -157,6 +161,7 @@ def test_results_out_of_order_are_put_behind_their_calls(model: ChatStepPlan) ->
         assert [block.get("tool_use_id") for block in turns[2]["content"]] == ["a", "b", None]
 
 
+@pytest.mark.guarantees("unpaired-calls")
 def test_a_call_without_result_is_named_or_repaired(model: ChatStepPlan) -> None:
     history = [HumanMessage("go"), AIMessage("", tool_calls=[CALL]), HumanMessage("never mind")]
     with pytest.raises(InvalidRequestError, match=r"call_1.*repair_history=True"):
@@ -165,6 +170,7 @@ def test_a_call_without_result_is_named_or_repaired(model: ChatStepPlan) -> None
     assert "interrupted" in json.dumps(turns[2])
 
 
+@pytest.mark.guarantees("unpaired-calls")
 def test_a_result_without_call_is_named_or_kept_as_text(model: ChatStepPlan) -> None:
     history = [HumanMessage("go"), ToolMessage("sunny", tool_call_id="lost")]
     with pytest.raises(InvalidRequestError, match=r"lost.*repair_history=True"):
@@ -172,6 +178,7 @@ def test_a_result_without_call_is_named_or_kept_as_text(model: ChatStepPlan) -> 
     assert "sunny" in json.dumps(body_of(model, history, repair_history=True)["messages"])
 
 
+@pytest.mark.guarantees("illegal-names", "foreign-ids")
 def test_ids_and_names_the_api_refuses_travel_under_aliases(model: ChatStepPlan) -> None:
     id, name = "call:1/ü", "mcp.server/look up"
     call = ToolCall(type="tool_call", id=id, name=name, args={})
@@ -194,6 +201,7 @@ def test_calls_without_an_id_stay_apart(model: ChatStepPlan) -> None:
     assert '"listen"' in wire
 
 
+@pytest.mark.guarantees("empty-text")
 @pytest.mark.parametrize("empty", ["", [], [{"type": "text", "text": ""}], [{"type": "text", "text": None}]])
 def test_an_empty_turn_is_sent_in_no_refused_shape(model: ChatStepPlan, empty: Any) -> None:
     turns = body_of(model, [HumanMessage("a"), AIMessage(empty), HumanMessage("b")])["messages"]
@@ -229,6 +237,7 @@ def test_a_picture_in_an_answer_is_refused_by_name(model: ChatStepPlan) -> None:
         body_of(model, [HumanMessage("draw"), drawn, HumanMessage("again")])
 
 
+@pytest.mark.guarantees("other-scripts", "lone-surrogates")
 @pytest.mark.parametrize("protocol", ["openai", "anthropic"])
 def test_chinese_is_sent_as_it_is_and_halves_of_pairs_are_joined_or_replaced(protocol: ProtocolName) -> None:
     """In words, arguments, results and schemas; escapes would cost tokens and put models off."""

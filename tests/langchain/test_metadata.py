@@ -38,6 +38,7 @@ class Callbacks(BaseCallbackHandler):
         self.chunks.append(chunk)
 
 
+@pytest.mark.guarantees("finish-and-model-once")
 @pytest.mark.parametrize("asynchronous", [False, True])
 async def test_a_whole_answer_has_its_finish_reason_model_id_and_counts(
     model: ChatStepPlan, plan: Sandbox, asynchronous: bool
@@ -58,6 +59,7 @@ async def test_a_whole_answer_has_its_finish_reason_model_id_and_counts(
     assert message.response_metadata["token_usage"] == COUNTS
 
 
+@pytest.mark.guarantees("finish-and-model-once")
 @pytest.mark.parametrize("asynchronous", [False, True])
 async def test_the_last_chunk_has_the_finish_reason(model: ChatStepPlan, plan: Sandbox, asynchronous: bool) -> None:
     plan.script(TURN)
@@ -73,6 +75,7 @@ async def test_the_last_chunk_has_the_finish_reason(model: ChatStepPlan, plan: S
     assert generation.generation_info == {"finish_reason": "stop"}
 
 
+@pytest.mark.guarantees("usage-always", "finish-and-model-once")
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("version", ["v0", "v1"])
 async def test_metadata_is_the_same_in_every_way_and_nothing_is_doubled(
@@ -97,6 +100,7 @@ async def test_metadata_is_the_same_in_every_way_and_nothing_is_doubled(
 COUNTED = CoreUsage(20, 30, cache_read_tokens=5, reasoning_tokens=7)
 
 
+@pytest.mark.guarantees("usage-details")
 def test_details_are_counted_as_chat_openais_are() -> None:
     details = {"prompt_tokens_details": {"cached_tokens": 5}, "completion_tokens_details": {"reasoning_tokens": 7}}
     for usage, more in ((COUNTED, details), (CoreUsage(20, 30), {})):
@@ -104,6 +108,7 @@ def test_details_are_counted_as_chat_openais_are() -> None:
         assert result.llm_output == {"token_usage": {**COUNTS, **more}}
 
 
+@pytest.mark.guarantees("usage-missing")
 def test_a_server_that_counts_nothing_leaves_the_counts_out() -> None:
     answer = Response((Text("Yes."),), "stop", id="a", model="m")
     assert to_result(answer, v1=False).llm_output == {"id": "a", "model_name": "m"}
@@ -189,6 +194,7 @@ class Place(BaseModel):
     name: str
 
 
+@pytest.mark.guarantees("refusal-is-refusal")
 @pytest.mark.filterwarnings("ignore:Messages does not document tool_choice")
 @pytest.mark.parametrize("asynchronous", [False, True])
 @pytest.mark.parametrize("text", ["I cannot.", '{"name": "Paris"}'])

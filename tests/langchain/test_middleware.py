@@ -45,6 +45,7 @@ AS_CALL = Turn(reasoning="I know.", tool_calls=[ToolCall("Report", {"city": "Par
 PARIS = Report(city="Paris", sunny=True)
 
 
+@pytest.mark.guarantees("forced-choice", "langchain-agents")
 def test_a_bare_schema_takes_the_way_that_the_protocol_has(model: ChatStepPlan, plan: Sandbox) -> None:
     plan.script(CALL, AS_TEXT if model.protocol == "openai" else AS_CALL)
     agent = create_agent(model, tools=[get_weather], response_format=Report)
@@ -82,12 +83,14 @@ def test_the_provider_strategy_on_messages_says_what_to_do(model_for: Models, pl
         agent.invoke(ask("weather?"))
 
 
+@pytest.mark.guarantees("langchain-agents")
 def test_retrying_middleware_ends_in_an_answer(model: ChatStepPlan, plan: Sandbox) -> None:
     plan.script(Turn(text="At last.", fault=Fault(status=503)))
     agent = create_agent(model, tools=[], middleware=[ModelRetryMiddleware(initial_delay=0.0, jitter=False)])
     assert messages_of(agent.invoke(ask("hi")))[-1].content == "At last."
 
 
+@pytest.mark.guarantees("langchain-agents")
 def test_fallback_middleware_takes_another_model(model_for: Models, plan: Sandbox) -> None:
     plan.script(Turn(text="From Messages.", fault=Fault(status=402)))
     agent = create_agent(model_for("openai"), tools=[], middleware=[ModelFallbackMiddleware(model_for("anthropic"))])
@@ -114,6 +117,7 @@ def test_summarization_goes_by_the_tokens_that_the_plan_reports(model: ChatStepP
     assert messages[-1].content == "Yes."
 
 
+@pytest.mark.guarantees("context-overflow")
 def test_a_summary_that_overflows_is_asked_for_again_and_shorter(model: ChatStepPlan, plan: Sandbox) -> None:
     overflow = {"error": {"type": "invalid_request_error", "message": "The maximum context length is 256000."}}
     middleware = SummarizationMiddleware(model, trigger=("messages", 3), keep=("messages", 1))
@@ -151,6 +155,7 @@ DECISIONS: list[tuple[dict[str, Any], str]] = [
 ]
 
 
+@pytest.mark.guarantees("langchain-agents")
 @pytest.mark.parametrize("version", ["v0", "v1"])
 @pytest.mark.parametrize(("decision", "seen"), DECISIONS)
 def test_a_person_may_decide_on_a_call(

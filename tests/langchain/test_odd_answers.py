@@ -29,6 +29,7 @@ def sse(*frames: dict[str, Any]) -> bytes:
 # ---------------------------------------------------------------------------------------------------- marks of calls
 
 
+@pytest.mark.guarantees("calls-stay-apart")
 @pytest.mark.parametrize("shape", SHAPES)
 def test_calls_stay_apart_however_a_server_marks_their_pieces(shape: str) -> None:
     """Servers leave out or repeat indexes, ids and names; chunks and v3 events add up to the calls that were meant."""
@@ -90,6 +91,7 @@ NULL_DETAILS: dict[str, Any] = {
 }
 
 
+@pytest.mark.guarantees("usage-missing", "null-content")
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("nothing", [ABSENT, NULL, BLANK, NULL_DETAILS], ids=["absent", "null", "blank", "details"])
 @pytest.mark.parametrize("protocol", ["openai", "anthropic"])
@@ -129,6 +131,7 @@ def streamed(blocks: list[dict[str, Any]]) -> bytes:
     return sse(*frames, {"type": "message_delta", "delta": {"stop_reason": "tool_use"}}, {"type": "message_stop"})
 
 
+@pytest.mark.guarantees("block-for-block", "signatures")
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("version", ["v0", "v1"])
 async def test_what_messages_sent_goes_back_to_it_block_for_block(way: Way, version: str) -> None:
@@ -164,6 +167,7 @@ def frames_with_an_error(protocol: ProtocolName, place: int, shape: str) -> byte
     return sse(*frames)
 
 
+@pytest.mark.guarantees("error-in-stream")
 @pytest.mark.parametrize("way", [way for way in WAYS if way.__name__ in STREAMED])
 @pytest.mark.parametrize("shape", ["bare", "text", "choices", "event"])
 @pytest.mark.parametrize("place", [0, 1, 3], ids=["first", "middle", "last"])
@@ -196,6 +200,7 @@ def words(protocol: ProtocolName, streamed: bool, text: str) -> dict[str, Any] |
     )
 
 
+@pytest.mark.guarantees("think-tags")
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("protocol", ["openai", "anthropic"])
 async def test_think_tags_are_words_unless_they_are_asked_to_be_reasoning(way: Way, protocol: ProtocolName) -> None:

@@ -23,6 +23,7 @@ def events_of(answer: Answer) -> list[Event]:
     return decode([answer.data], answer.protocol)
 
 
+@pytest.mark.guarantees("same-every-way", "one-block-each")
 @EVERY_STREAM
 @pytest.mark.parametrize("v1", [False, True])
 def test_the_chunks_add_up_to_the_whole_answer(answer: Answer, v1: bool) -> None:
@@ -34,6 +35,7 @@ def test_the_chunks_add_up_to_the_whole_answer(answer: Answer, v1: bool) -> None
     assert len(set(ids)) == len(ids)
 
 
+@pytest.mark.guarantees("same-every-way", "langchain-v3")
 @EVERY_STREAM
 def test_the_v3_events_are_valid_and_say_the_same(answer: Answer) -> None:
     events = events_of(answer)
@@ -54,6 +56,7 @@ def reasoning(message: Any) -> str:
     return "".join(block["reasoning"] for block in message.content_blocks if block["type"] == "reasoning")
 
 
+@pytest.mark.guarantees("block-for-block")
 @EVERY_STREAM
 def test_the_message_goes_back_as_the_answer_it_was(answer: Answer) -> None:
     response = fold(events_of(answer))

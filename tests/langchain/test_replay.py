@@ -114,6 +114,7 @@ MADE: list[Callable[[bool], AIMessage]] = [whole, summed, in_pairs]
 KEPT: list[Callable[[AIMessage], BaseMessage]] = [untouched, as_json, through_load, through_checkpoint, through_pickle]
 
 
+@pytest.mark.guarantees("reasoning-goes-back")
 @pytest.mark.filterwarnings("ignore:The function `load` is in beta")
 @pytest.mark.parametrize("v1", [False, True])
 @pytest.mark.parametrize("made", MADE)
@@ -148,6 +149,7 @@ async def converse(way: Way, first: ChatStepPlan, second: ChatStepPlan, plan: Sa
     return cast("list[dict[str, Any]]", plan.requests[-1].body["messages"])
 
 
+@pytest.mark.guarantees("reasoning-goes-back")
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("version", ["v0", "v1"])
 @pytest.mark.parametrize("begun_on", ["openai", "anthropic"])
@@ -164,6 +166,7 @@ async def test_reasoning_goes_back_over_either_protocol(
     assert ("signature" in said["content"][0]) == (begun_on == "anthropic")
 
 
+@pytest.mark.guarantees("replay-off")
 async def test_replay_can_be_turned_off(model_for: Models, protocol: ProtocolName, plan: Sandbox) -> None:
     quiet = model_for(protocol, replay_reasoning=False)
     sent = await converse(WAYS[0], quiet, quiet, plan)
@@ -171,6 +174,7 @@ async def test_replay_can_be_turned_off(model_for: Models, protocol: ProtocolNam
     assert "Looking." in json.dumps(sent)
 
 
+@pytest.mark.guarantees("broken-off-reasoning")
 @pytest.mark.parametrize("v1", [False, True])
 def test_reasoning_of_an_answer_that_broke_off_does_not_go_back(v1: bool) -> None:
     chunks = Chunks(v1=v1)
@@ -178,6 +182,7 @@ def test_reasoning_of_an_answer_that_broke_off_does_not_go_back(v1: bool) -> Non
     assert to_messages([broken]) == (Message("assistant", (Text("Half"),)),)
 
 
+@pytest.mark.guarantees("edited-answers")
 def test_edited_words_go_back_as_edited() -> None:
     message = whole(False)
     message.content = "Something else."
@@ -186,6 +191,7 @@ def test_edited_words_go_back_as_edited() -> None:
     assert [block.id for block in turn.content if isinstance(block, ToolCall)] == ["call_1", "call_2"]
 
 
+@pytest.mark.guarantees("edited-answers")
 @pytest.mark.parametrize("v1", [False, True])
 def test_edited_calls_go_back_as_edited(v1: bool) -> None:
     message = whole(v1)

@@ -35,6 +35,7 @@ def begun(plan: Sandbox) -> None:
         time.sleep(0.01)
 
 
+@pytest.mark.guarantees("many-loops")
 def test_one_model_works_in_one_loop_after_another_and_in_threads(model: ChatStepPlan) -> None:
     complaints: list[Any] = []
 
@@ -56,6 +57,7 @@ def test_one_model_works_in_one_loop_after_another_and_in_threads(model: ChatSte
     assert complaints == []
 
 
+@pytest.mark.guarantees("abandoned-streams")
 def test_a_stream_that_is_left_closes_its_connection(model: ChatStepPlan, plan: Sandbox) -> None:
     plan.script(Turn(text="a " * 50, fault=Fault(delay=0.05)))
     for _ in model.stream("hi"):
@@ -63,6 +65,7 @@ def test_a_stream_that_is_left_closes_its_connection(model: ChatStepPlan, plan: 
     assert settle(plan) == 0
 
 
+@pytest.mark.guarantees("abandoned-streams")
 async def test_an_async_stream_that_is_left_closes_its_connection(model: ChatStepPlan, plan: Sandbox) -> None:
     plan.script(Turn(text="a " * 50, fault=Fault(delay=0.05)))
     stream = model.astream("hi")
@@ -73,6 +76,7 @@ async def test_an_async_stream_that_is_left_closes_its_connection(model: ChatSte
     assert await asyncio.to_thread(settle, plan) == 0
 
 
+@pytest.mark.guarantees("cancelling")
 @pytest.mark.parametrize("streamed", [False, True])
 async def test_cancelling_closes_the_connection_at_once(model: ChatStepPlan, plan: Sandbox, streamed: bool) -> None:
     plan.script(Turn(text="a b c", fault=Fault(stall_after=2)))
@@ -90,6 +94,7 @@ async def test_cancelling_closes_the_connection_at_once(model: ChatStepPlan, pla
     assert len(plan.requests) == 1
 
 
+@pytest.mark.guarantees("n-plus-one")
 @pytest.mark.parametrize("retries", [0, 1, 2])
 def test_requests_are_as_many_as_was_said(model_for: Models, plan: Sandbox, retries: int) -> None:
     plan.script(Turn(fault=Fault(status=503, times=9, headers={"Retry-After": "0"})))
@@ -98,6 +103,7 @@ def test_requests_are_as_many_as_was_said(model_for: Models, plan: Sandbox, retr
     assert len(plan.requests) == retries + 1
 
 
+@pytest.mark.guarantees("overload-in-stream")
 def test_a_stream_is_asked_for_again_only_before_its_first_chunk(model_for: Models, plan: Sandbox) -> None:
     for protocol in ("openai", "anthropic"):
         model = model_for(protocol, max_retries=2)
@@ -128,6 +134,7 @@ asyncio.run(main())
 """
 
 
+@pytest.mark.guarantees("nothing-blocks")
 @pytest.mark.interpreter
 def test_nothing_blocks_the_event_loop_from_the_first_call_on(protocol: ProtocolName, plan: Sandbox) -> None:
     """Not even reading the certificates, or a late import: in a process that has only imported the package."""
@@ -149,6 +156,7 @@ else:
 """
 
 
+@pytest.mark.guarantees("forks")
 @pytest.mark.interpreter
 def test_a_model_works_in_a_child_that_is_forked_after_use(protocol: ProtocolName, plan: Sandbox) -> None:
     assert run(FORKED, protocol, plan.base_url, plan.api_key) == ""
@@ -167,6 +175,7 @@ print(*(late & {"stepplan", "langchain_stepplan", "pydantic", "ssl", "certifi"})
 """
 
 
+@pytest.mark.guarantees("forks")
 @pytest.mark.interpreter
 def test_no_module_of_ours_is_imported_late(protocol: ProtocolName, plan: Sandbox) -> None:
     """A module that is first imported after a fork, or in an event loop, can hang or block there."""
@@ -181,6 +190,7 @@ def run(program: str, *arguments: str) -> str:
     return ended.stdout
 
 
+@pytest.mark.guarantees("shared-connections")
 @pytest.mark.parametrize("asynchronous", [False, True])
 def test_two_hundred_equal_models_use_one_connection(asynchronous: bool) -> None:
     body = b'{"choices": [{"message": {"content": "Yes."}, "finish_reason": "stop"}]}'
@@ -207,6 +217,7 @@ def test_two_hundred_equal_models_use_one_connection(asynchronous: bool) -> None
     assert server.connections == 1
 
 
+@pytest.mark.guarantees("key-not-shown")
 def test_logs_hold_no_key(model_for: Models, plan: Sandbox, caplog: pytest.LogCaptureFixture) -> None:
     canary = "sk-canary-0123456789"
     with caplog.at_level(logging.DEBUG):
@@ -229,12 +240,14 @@ print(sorted(strange & set(sys.modules)), ours < core / 5)
 """
 
 
+@pytest.mark.guarantees("quick-import")
 @pytest.mark.interpreter
 def test_importing_brings_no_vendor_and_no_other_framework_and_takes_a_fraction_of_langchains_own_time() -> None:
     """About 60 ms where LangChain takes 900."""
     assert run(IMPORTED) == "[] True\n"
 
 
+@pytest.mark.guarantees("throttle-weathered")
 def test_a_batch_larger_than_the_plan_allows_is_retried_until_it_is_done(plan: Sandbox, model_for: Models) -> None:
     model = model_for("openai", max_retries=10)
     answers = model.batch(["hi"] * 20, config={"max_concurrency": 20})

@@ -34,6 +34,7 @@ def dumped_model(protocol: ProtocolName) -> ChatStepPlan:
     )
 
 
+@pytest.mark.guarantees("langchain-dump-load")
 @pytest.mark.filterwarnings("ignore:The function `load` is in beta")
 def test_a_dump_comes_back_as_an_equal_model(protocol: ProtocolName, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STEP_API_KEY", CANARY)
@@ -46,6 +47,7 @@ def test_a_dump_comes_back_as_an_equal_model(protocol: ProtocolName, monkeypatch
     assert loaded.api_key == model.api_key
 
 
+@pytest.mark.guarantees("key-not-shown", "langchain-dump-load")
 def test_the_key_and_the_headers_are_in_no_dump_and_no_repr() -> None:
     model = dumped_model("openai")
     shown = [
@@ -87,6 +89,7 @@ MADE: dict[str, Callable[[ChatStepPlan], Runnable[Any, Any]]] = {
 }
 
 
+@pytest.mark.guarantees("copies-and-pickles")
 @pytest.mark.filterwarnings("ignore:Messages does not document tool_choice")
 @pytest.mark.parametrize("made", MADE.values(), ids=MADE)
 @pytest.mark.parametrize("copied", COPIES)
@@ -100,6 +103,7 @@ def test_a_copy_works_even_after_use(
     assert copied(model) == model
 
 
+@pytest.mark.guarantees("copies-and-pickles")
 @pytest.mark.interpreter
 def test_a_model_works_in_other_processes(model: ChatStepPlan) -> None:
     answer = model.invoke("hi")

@@ -35,6 +35,7 @@ def without_index(blocks: Any) -> list[dict[str, Any]]:
     return [{key: value for key, value in block.items() if key != "index"} for block in blocks]
 
 
+@pytest.mark.guarantees("stepfuns-tools")
 @pytest.mark.parametrize("offered", [SEARCH, WebSearch("News.")])
 def test_it_is_sent_beside_functions(chat: ChatStepPlan, plan: Sandbox, offered: Any) -> None:
     chat.bind_tools([offered, get_weather]).invoke("Hello")
@@ -50,6 +51,7 @@ def test_it_may_be_bare(chat: ChatStepPlan, plan: Sandbox) -> None:
     assert sent["function"]["description"]
 
 
+@pytest.mark.guarantees("stepfuns-tools")
 @pytest.mark.parametrize("v1", [False, True])
 @pytest.mark.parametrize("way", [*WAYS, v3])
 async def test_query_and_results_are_in_the_answer(way: Way, v1: bool, model_for: Models, plan: Sandbox) -> None:
@@ -97,6 +99,7 @@ async def test_a_call_beside_a_search_is_run_once(way: Way, chat: ChatStepPlan, 
     assert without_index(answer.content_blocks)[:2] == [CALLED, RESULT]
 
 
+@pytest.mark.guarantees("stepfuns-tools")
 def test_an_agent_runs_functions_only(chat: ChatStepPlan, plan: Sandbox) -> None:
     agent = create_agent(chat, tools=[SEARCH, get_weather])
     question = "Search the web, and get the weather in Paris."

@@ -95,6 +95,7 @@ class StandardSuite(ChatModelIntegrationTests):
         return total(list(model.stream("hi"))) if stream else model.invoke("hi")
 
 
+@pytest.mark.guarantees("standard-suite")
 class TestChatCompletions(StandardSuite):
     protocol = "openai"
 
@@ -114,6 +115,7 @@ class TestChatCompletions(StandardSuite):
         return {"invoke": ["cache_read_input", "reasoning_output"], "stream": ["cache_read_input", "reasoning_output"]}
 
 
+@pytest.mark.guarantees("standard-suite")
 @pytest.mark.filterwarnings("ignore:Messages does not document tool_choice")
 class TestMessages(StandardSuite):
     protocol = "anthropic"
@@ -146,6 +148,7 @@ WIRE_TESTS = {
 }
 
 
+@pytest.mark.guarantees("standard-suite")
 @pytest.mark.parametrize("suite", [TestChatCompletions, TestMessages])
 def test_every_capability_that_is_claimed_has_a_test_of_what_goes_over_the_wire(suite: type[StandardSuite]) -> None:
     claims = suite()

@@ -10,6 +10,7 @@ from typing_extensions import override
 from langchain_stepplan import ChatStepPlan
 
 
+@pytest.mark.guarantees("standard-suite")
 class TestChatCompletions(ChatModelUnitTests):
     @property
     @override
@@ -39,6 +40,7 @@ class TestChatCompletions(ChatModelUnitTests):
         super().test_serdes(model, snapshot)
 
 
+@pytest.mark.guarantees("standard-suite")
 class TestMessages(TestChatCompletions):
     @property
     @override

@@ -86,6 +86,7 @@ METHODS = (
 RUNS = ("invoke", "ainvoke", "stream", "astream")
 
 
+@pytest.mark.guarantees("schemas-and-methods")
 @pytest.mark.parametrize("by", METHODS)
 @pytest.mark.parametrize("schema", SCHEMAS)
 @pytest.mark.parametrize("run", RUNS)
@@ -140,6 +141,7 @@ def test_json_mode_asks_for_any_object(model_for: Models, plan: Sandbox) -> None
     assert plan.requests[-1].body["response_format"] == {"type": "json_object"}
 
 
+@pytest.mark.guarantees("strict-only-if-asked")
 def test_strict_is_sent_with_a_json_schema_when_asked_for(model_for: Models, plan: Sandbox) -> None:
     plan.script(answer("json_schema", "Trip"))
     model_for("openai").with_structured_output(Trip, strict=True).invoke("go")
@@ -148,6 +150,7 @@ def test_strict_is_sent_with_a_json_schema_when_asked_for(model_for: Models, pla
     assert asked["schema"]["additionalProperties"] is False
 
 
+@pytest.mark.guarantees("method-stand-in")
 @pytest.mark.parametrize("method", ["json_schema", "json_mode"])
 @pytest.mark.parametrize("run", RUNS)
 async def test_a_method_of_response_formats_is_done_by_a_tool_over_messages_with_one_warning_that_names_it(
@@ -168,6 +171,7 @@ def test_json_mode_without_a_schema_is_refused_over_messages_where_it_is_asked_f
         model_for("anthropic").with_structured_output(None, method="json_mode")
 
 
+@pytest.mark.guarantees("why-no-object")
 @pytest.mark.parametrize("by", METHODS)
 @pytest.mark.parametrize("run", RUNS)
 async def test_an_answer_that_was_cut_off_says_max_tokens(model_for: Models, plan: Sandbox, by: By, run: str) -> None:
@@ -199,6 +203,7 @@ def test_a_refusal_is_a_refusal(model: ChatStepPlan, plan: Sandbox) -> None:
         model.with_structured_output(Trip).invoke("go")
 
 
+@pytest.mark.guarantees("include-raw")
 def test_include_raw_gives_the_message_and_never_raises(model: ChatStepPlan, plan: Sandbox) -> None:
     method = "json_schema" if model.protocol == "openai" else "function_calling"
     structured = model.with_structured_output(Trip, include_raw=True)
@@ -213,6 +218,7 @@ def test_include_raw_gives_the_message_and_never_raises(model: ChatStepPlan, pla
     assert bad["raw"].response_metadata["finish_reason"] == "length"
 
 
+@pytest.mark.guarantees("partial-objects")
 @pytest.mark.parametrize("by", METHODS)
 @pytest.mark.parametrize("schema", [TripDict, JSON_SCHEMA])
 def test_dicts_fill_in_while_they_stream(model_for: Models, plan: Sandbox, by: By, schema: Any) -> None:
@@ -239,6 +245,7 @@ class Leg(BaseModel):
     then: "Leg | None" = None
 
 
+@pytest.mark.guarantees("nested-schemas")
 def test_nested_and_recursive_classes(model: ChatStepPlan, plan: Sandbox) -> None:
     class Journey(BaseModel):
         """A journey."""

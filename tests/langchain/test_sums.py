@@ -202,6 +202,7 @@ def assert_only_the_good_call_runs(message: BaseMessage, arguments: str) -> None
     assert "'pay'" in str(arguments_and_reason(broken)[1])
 
 
+@pytest.mark.guarantees("cut-off-call")
 @pytest.mark.parametrize("v1", [False, True])
 @pytest.mark.parametrize("arguments", BROKEN)
 @pytest.mark.parametrize("add", SUMS)
@@ -209,6 +210,7 @@ def test_a_broken_call_is_invalid_in_every_sum(add: Callable[..., BaseMessage], 
     assert_only_the_good_call_runs(add(chunks_of(arguments, v1=v1)), arguments)
 
 
+@pytest.mark.guarantees("cut-off-call")
 @pytest.mark.parametrize("v1", [False, True])
 @pytest.mark.parametrize("use", USES)
 @pytest.mark.parametrize("add", SUMS)
@@ -218,6 +220,7 @@ def test_a_broken_call_stays_invalid_whatever_is_done_with_the_sum(
     assert_only_the_good_call_runs(use(add(chunks_of(CUT, v1=v1))), CUT)
 
 
+@pytest.mark.guarantees("cut-off-call")
 @given(
     st.recursive(
         st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
@@ -240,6 +243,7 @@ def test_a_whole_call_is_valid_in_every_sum(add: Callable[..., BaseMessage], arg
     assert not message.invalid_tool_calls
 
 
+@pytest.mark.guarantees("calls-without-arguments")
 @pytest.mark.parametrize("arguments", ["null", " null", "  ", "\n"])
 def test_a_call_without_arguments_is_valid_in_every_sum(arguments: str) -> None:
     """Core takes blanks and null for broken JSON, in one delta or in several."""
@@ -256,6 +260,7 @@ def test_a_call_without_arguments_is_valid_in_every_sum(arguments: str) -> None:
 CUT_OFF = Turn(text="I pay.", tool_calls=[ToolCall("pay", CUT, "bad")], finish_reason="length")
 
 
+@pytest.mark.guarantees("cut-off-call")
 @pytest.mark.parametrize("version", ["v0", "v1"])
 async def test_streamed_calls_that_were_cut_off_are_invalid_over_both_protocols(
     model_for: Models, plan: Sandbox, version: str
@@ -269,6 +274,7 @@ async def test_streamed_calls_that_were_cut_off_are_invalid_over_both_protocols(
             assert [call["id"] for call in message.invalid_tool_calls] == ["bad"]
 
 
+@pytest.mark.guarantees("cut-off-call")
 @pytest.mark.parametrize("asynchronous", [False, True])
 async def test_an_agent_whose_chunks_are_added_up_runs_no_broken_call(
     model: ChatStepPlan, plan: Sandbox, asynchronous: bool
@@ -290,6 +296,7 @@ async def test_an_agent_whose_chunks_are_added_up_runs_no_broken_call(
     assert messages_of(agent.invoke(ask("and now?"), config))[-1].content == "Sorry."
 
 
+@pytest.mark.guarantees("broken-call-talked-on")
 def test_the_answer_to_a_broken_call_goes_back_with_the_arguments_as_they_were_written(
     model: ChatStepPlan, plan: Sandbox
 ) -> None:
@@ -306,6 +313,7 @@ def test_the_answer_to_a_broken_call_goes_back_with_the_arguments_as_they_were_w
 # ----------------------------------------------------------------------------------------------------- whose they are
 
 
+@pytest.mark.guarantees("langchain-own-chunks")
 @pytest.mark.parametrize("version", ["v0", "v1"])
 async def test_chunks_are_of_langchains_own_class(model_for: Models, plan: Sandbox, version: str) -> None:
     """Streamlit compares the full name of the class, many programs its short one, LangGraph's serializer both."""
@@ -324,6 +332,7 @@ async def test_chunks_are_of_langchains_own_class(model_for: Models, plan: Sandb
         assert type(from_the_left(cast("list[AIMessageChunk]", seen[: len(seen) // 2]))) is AIMessageChunk
 
 
+@pytest.mark.guarantees("langchain-own-chunks")
 def test_chunks_in_a_graphs_stream_are_of_langchains_own_class(model: ChatStepPlan, plan: Sandbox) -> None:
     plan.script(Turn(reasoning="Hm.", text="Yes."))
     parts = [part for part, _ in create_agent(model, tools=[]).stream(ask("go"), stream_mode="messages")]

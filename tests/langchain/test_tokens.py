@@ -35,6 +35,7 @@ TOOL: dict[str, Any] = {
 SAMPLES = json.loads((Path(__file__).parent / "token_samples.json").read_text("utf-8"))["samples"]
 
 
+@pytest.mark.guarantees("langchain-token-estimate")
 @pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: sample["name"])
 def test_an_estimate_is_within_thirty_percent_of_two_tokenizers(sample: dict[str, Any]) -> None:
     average = (sample["deepseek"] + sample["mistral"]) / 2
@@ -79,6 +80,7 @@ def test_ones_own_tokenizer_is_used() -> None:
         MODEL.get_token_ids("four")
 
 
+@pytest.mark.guarantees("langchain-token-estimate")
 @pytest.mark.interpreter
 def test_estimates_import_no_tokenizer() -> None:
     program = (
@@ -89,6 +91,7 @@ def test_estimates_import_no_tokenizer() -> None:
     assert (ended.returncode, ended.stdout) == (0, "1\n"), ended.stderr
 
 
+@pytest.mark.guarantees("langchain-token-estimate")
 async def test_the_plan_counts_exactly(model: ChatStepPlan, plan: Sandbox) -> None:
     messages = [SystemMessage("Be brief."), HumanMessage("hello")]
     counted = model.count_tokens(messages, tools=[TOOL])

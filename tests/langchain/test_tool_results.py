@@ -132,6 +132,7 @@ def result_on_the_wire(model: ChatStepPlan, content: Any) -> str:
     return str(result["content"])
 
 
+@pytest.mark.guarantees("tool-results-never-end-a-run")
 @pytest.mark.parametrize(("block", "text"), DESCRIBED.values(), ids=DESCRIBED)
 def test_what_no_protocol_takes_is_described(
     model: ChatStepPlan, block: dict[str, Any], text: str, caplog: pytest.LogCaptureFixture
@@ -152,6 +153,7 @@ def test_it_is_described_in_a_result_that_is_a_block_and_wrapped(
     assert (turn if model.protocol == "openai" else turn["content"][0])["content"] == text
 
 
+@pytest.mark.guarantees("tool-results-never-end-a-run")
 @pytest.mark.parametrize("content", ODD.values(), ids=ODD)
 def test_no_content_of_a_result_ends_a_run(model: ChatStepPlan, content: Any) -> None:
     result_on_the_wire(model, content)
@@ -171,12 +173,14 @@ def test_what_the_model_takes_is_not_logged(model: ChatStepPlan, caplog: pytest.
     assert not caplog.records
 
 
+@pytest.mark.guarantees("tool-results-never-end-a-run")
 @pytest.mark.parametrize("block", [block for block, _ in DESCRIBED.values() if block.get("type") != "image"])
 def test_what_a_person_wrote_is_refused(model: ChatStepPlan, block: dict[str, Any]) -> None:
     with pytest.raises(InvalidRequestError, match=r"messages\[0\]\.content\[1\]"):
         model.invoke([HumanMessage(["look", block])])
 
 
+@pytest.mark.guarantees("tool-results-never-end-a-run")
 @pytest.mark.parametrize("way", WAYS)
 async def test_an_agents_thread_goes_on_after_such_a_result(way: Way, model: ChatStepPlan, plan: Sandbox) -> None:
     kinds = {"document", "file", "json", "search_result"}  # LangGraph itself makes text of what it does not know

@@ -132,6 +132,7 @@ class Node(BaseModel):
     parent: "Node | None" = None
 
 
+@pytest.mark.guarantees("nested-schemas")
 def test_nested_and_recursive_schemas_keep_references_that_resolve(model: ChatStepPlan) -> None:
     class Tree(BaseModel):
         """Plant a tree."""
@@ -210,6 +211,7 @@ def test_every_way_of_choosing_is_understood_on_chat_completions(model_for: Mode
     assert ("tools" in body) == (meaning != "none")
 
 
+@pytest.mark.guarantees("forced-choice")
 @pytest.mark.parametrize(("choice", "meaning"), CHOICES)
 def test_every_way_of_choosing_is_understood_on_messages(
     model_for: Models, choice: Any, meaning: str, recwarn: pytest.WarningsRecorder
@@ -243,6 +245,7 @@ def test_a_choice_that_names_no_tool_is_refused_when_it_is_bound(model: ChatStep
         model.bind_tools([decorated], tool_choice=choice)
 
 
+@pytest.mark.guarantees("strict-only-if-asked")
 def test_strict_and_parallel_calls_are_sent_only_when_asked_for(model: ChatStepPlan) -> None:
     plain = bound_body(model, [decorated])
     asked = bound_body(model, [decorated], strict=True, parallel_tool_calls=False)
@@ -265,6 +268,7 @@ def test_no_tools_are_no_field(model: ChatStepPlan) -> None:
     assert "tools" not in bound_body(model, [])
 
 
+@pytest.mark.guarantees("server-tools-refused")
 def test_a_tool_that_a_server_runs_is_refused_by_name(model: ChatStepPlan) -> None:
     with pytest.raises(InvalidRequestError, match=r"web_search_preview.*extra_body"):
         model.bind_tools([{"type": "web_search_preview"}])

@@ -52,6 +52,7 @@ async def events_of(model: Runnable[Any, Any], asynchronous: bool) -> tuple[list
     return [cast("dict[str, Any]", event) for event in stream], stream.output
 
 
+@pytest.mark.guarantees("langchain-v3")
 @pytest.mark.parametrize("asynchronous", [False, True])
 async def test_the_events_are_valid_and_add_up_to_the_answer(
     model: ChatStepPlan, plan: Sandbox, asynchronous: bool
@@ -88,6 +89,7 @@ async def test_the_model_is_named_at_the_start_and_each_block_finishes_before_th
 START, FINISH = "content-block-start", "content-block-finish"
 
 
+@pytest.mark.guarantees("langchain-v3")
 async def test_a_call_that_was_cut_off_finishes_as_invalid(model: ChatStepPlan, plan: Sandbox) -> None:
     plan.script(Turn(tool_calls=[ToolCall("look", '{"place": "Pa', "a")], finish_reason="length"))
     events, message = await events_of(model, asynchronous=False)
@@ -141,6 +143,7 @@ DELTAS: list[tuple[TextDelta | ReasoningDelta | ToolCallDelta, dict[str, Any]]] 
 ]
 
 
+@pytest.mark.guarantees("langchain-v3")
 @pytest.mark.parametrize("protocol", ["openai", "anthropic"])
 def test_every_delta_is_sent_on_when_it_comes(protocol: ProtocolName) -> None:
     source = V3Events(protocol)

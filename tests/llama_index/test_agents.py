@@ -28,6 +28,7 @@ def multiply(a: int, b: int) -> int:
     return a * b
 
 
+@pytest.mark.guarantees("llama-index-agents")
 @pytest.mark.parametrize("streaming", [True, False])
 async def test_a_react_agent_reads_its_steps_from_the_text(llm: StepPlan, plan: Sandbox, streaming: bool) -> None:
     plan.script(
@@ -68,6 +69,7 @@ class Interpreter:
         return output.getvalue()
 
 
+@pytest.mark.guarantees("llama-index-agents")
 @pytest.mark.parametrize("streaming", [True, False])
 async def test_a_code_act_agent_runs_the_code_in_the_text(llm: StepPlan, plan: Sandbox, streaming: bool) -> None:
     plan.script(
@@ -96,6 +98,7 @@ def workflow(llm: StepPlan, kind: type[FunctionAgent | CodeActAgent]) -> AgentWo
     return AgentWorkflow(agents=[desk, maths], root_agent="desk")
 
 
+@pytest.mark.guarantees("llama-index-agents")
 @pytest.mark.parametrize("kind", [FunctionAgent, CodeActAgent])
 async def test_one_agent_hands_off_to_another(
     llm: StepPlan, plan: Sandbox, kind: type[FunctionAgent | CodeActAgent]

@@ -49,6 +49,7 @@ def image(protocol: str, url: str) -> dict[str, Any]:
     return {"type": "image", "source": {"type": "url", "url": url}}
 
 
+@pytest.mark.guarantees("images-everywhere")
 @pytest.mark.parametrize("source", ["bytes", "stream", "path", "data URL"])
 def test_an_image_is_sent_inline_whatever_it_was_made_from(
     llm: StepPlan, plan: Sandbox, tmp_path: Path, source: str
@@ -91,6 +92,7 @@ def test_an_empty_image_block_is_refused(llm: StepPlan, plan: Sandbox) -> None:
         sent(llm, plan, ImageBlock())
 
 
+@pytest.mark.guarantees("videos")
 @pytest.mark.parametrize("source", ["bytes", "stream", "path", "url"])
 def test_a_video_goes_over_chat_completions_only(llm: StepPlan, plan: Sandbox, tmp_path: Path, source: str) -> None:
     path = tmp_path / "a.mp4"
@@ -115,12 +117,14 @@ def test_a_video_goes_over_chat_completions_only(llm: StepPlan, plan: Sandbox, t
     assert part == {"type": "video_url", "video_url": {"url": url}}
 
 
+@pytest.mark.guarantees("refused-content")
 def test_a_model_without_pictures_says_which_take_them(llm: StepPlan, plan: Sandbox) -> None:
     llm.model = "step-3.5-flash"
     with pytest.raises(InvalidRequestError, match=r"does not accept images\. These models do: step-3\.7-flash"):
         sent(llm, plan, ImageBlock(image=PNG))
 
 
+@pytest.mark.guarantees("refused-content")
 def test_audio_is_refused_with_a_way_out(llm: StepPlan, plan: Sandbox) -> None:
     with pytest.raises(InvalidRequestError, match="takes audio, on either protocol; send a transcript"):
         sent(llm, plan, AudioBlock(audio=b"RIFF", format="wav"))
@@ -145,6 +149,7 @@ def test_a_document_without_a_title_is_its_text(llm: StepPlan, plan: Sandbox) ->
     assert sent(llm, plan, DocumentBlock(data=b"plain words")) == "plain words"
 
 
+@pytest.mark.guarantees("refused-content")
 @pytest.mark.parametrize(
     ("block", "said"),
     [
@@ -176,6 +181,7 @@ def test_marks_without_content_are_left_out(llm: StepPlan, plan: Sandbox) -> Non
     assert content == "Hello"
 
 
+@pytest.mark.guarantees("foreign-histories")
 def test_a_mixed_history_of_another_provider_can_be_sent(llm: StepPlan, plan: Sandbox) -> None:
     cited = CitationBlock(cited_content=TextBlock(text="x"), source="s", title="t", additional_location_info={})
     llm.chat(
@@ -203,6 +209,7 @@ def test_a_tool_call_outside_of_an_assistant_message_is_refused(llm: StepPlan, p
         sent(llm, plan, ToolCallBlock(tool_name="a"))
 
 
+@pytest.mark.guarantees("images-everywhere")
 def test_images_in_tool_results_reach_the_model(llm: StepPlan, plan: Sandbox) -> None:
     llm.chat(
         [
@@ -228,6 +235,7 @@ def test_images_in_tool_results_reach_the_model(llm: StepPlan, plan: Sandbox) ->
         assert result["content"] == [{"type": "text", "text": "seen\nT (S):"}, image("anthropic", PNG_URL)]
 
 
+@pytest.mark.guarantees("nothing-blocks")
 @pytest.mark.parametrize("source", ["path", "open file"])
 async def test_files_are_read_outside_of_the_event_loop(
     llm: StepPlan, plan: Sandbox, tmp_path: Path, source: str

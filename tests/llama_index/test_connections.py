@@ -41,6 +41,7 @@ def media_type(way: Way) -> str:
     return "text/event-stream" if way in STREAMS else "application/json"
 
 
+@pytest.mark.guarantees("proxies")
 @pytest.mark.parametrize("way", WAYS)
 async def test_a_proxy_is_used(protocol: ProtocolName, way: Way) -> None:
     def serve(server: RawServer, connection: socket.socket, _: int) -> None:
@@ -54,6 +55,7 @@ async def test_a_proxy_is_used(protocol: ProtocolName, way: Way) -> None:
     assert proxy.requests[0].startswith(b"POST http://plan.invalid/v1/")
 
 
+@pytest.mark.guarantees("proxies")
 @pytest.mark.parametrize("way", WAYS)
 async def test_a_proxy_that_cannot_be_used_is_named_without_its_password(protocol: ProtocolName, way: Way) -> None:
     llm = elsewhere(protocol, proxy="gopher://me:secret@127.0.0.1:70")
@@ -91,6 +93,7 @@ async def test_certificates_may_be_left_unchecked(
     assert asked == [{"verify": False}]
 
 
+@pytest.mark.guarantees("own-client")
 @pytest.mark.parametrize("way", WAYS)
 async def test_a_transport_may_be_given_in_a_client(protocol: ProtocolName, way: Way) -> None:
     headers = {"content-type": media_type(way)}
@@ -121,6 +124,7 @@ def answer_all(server: RawServer, connection: socket.socket, _: int) -> None:
         connection.sendall(response(text("openai", "chat"), "application/json"))
 
 
+@pytest.mark.guarantees("shared-connections")
 def test_two_hundred_models_share_one_connection() -> None:
     with raw_server(answer_all) as server:
         fields: dict[str, Any] = {"api_key": "sk-x", "base_url": f"http://127.0.0.1:{server.port}"}
@@ -131,6 +135,7 @@ def test_two_hundred_models_share_one_connection() -> None:
     assert server.connections == 1
 
 
+@pytest.mark.guarantees("shared-connections")
 async def test_two_hundred_models_share_one_connection_of_the_event_loop() -> None:
     with raw_server(answer_all) as server:
         fields: dict[str, Any] = {"api_key": "sk-x", "base_url": f"http://127.0.0.1:{server.port}"}

@@ -21,6 +21,7 @@ CUT_OFF = Turn(text="I pay.", tool_calls=[ToolCall("pay", '{"to": "bob", "amount
 
 
 # A whole answer on Messages has the arguments as an object, so they cannot end in the middle.
+@pytest.mark.guarantees("broken-call-invalid", "cut-off-call")
 @pytest.mark.parametrize(("protocol", "way"), [*product(["openai"], WAYS), *product(["anthropic"], STREAMS)])
 async def test_a_call_that_was_cut_off_is_kept_but_not_to_be_run(
     llm: StepPlan, plan: Sandbox, way: Way, caplog: pytest.LogCaptureFixture
@@ -41,6 +42,7 @@ async def test_a_call_that_was_cut_off_is_kept_but_not_to_be_run(
     json.dumps(answer.message.additional_kwargs)
 
 
+@pytest.mark.guarantees("cut-off-call")
 @agents_use_old_pydantic
 async def test_an_agent_does_not_pay_25_when_2500_was_cut_off(llm: StepPlan, plan: Sandbox) -> None:
     paid: list[int] = []
@@ -57,6 +59,7 @@ async def test_an_agent_does_not_pay_25_when_2500_was_cut_off(llm: StepPlan, pla
     assert str(answer) == "I pay."
 
 
+@pytest.mark.guarantees("cut-off-call")
 @pytest.mark.parametrize("way", WAYS)
 async def test_a_call_that_was_cut_off_before_its_arguments_is_not_run(llm: StepPlan, plan: Sandbox, way: Way) -> None:
     plan.script(Turn(tool_calls=[ToolCall("delete_all", "", "1")], finish_reason="length"))
@@ -67,6 +70,7 @@ async def test_a_call_that_was_cut_off_before_its_arguments_is_not_run(llm: Step
     assert "no arguments arrived" in kept["error"]
 
 
+@pytest.mark.guarantees("cut-off-call")
 @pytest.mark.parametrize("way", STREAMS)
 async def test_whole_calls_before_the_one_that_was_cut_off_are_run(llm: StepPlan, plan: Sandbox, way: Way) -> None:
     calls = [ToolCall("pay", '{"amount": 1}', "1"), ToolCall("pay", '{"amount": 2', "2")]
@@ -77,6 +81,7 @@ async def test_whole_calls_before_the_one_that_was_cut_off_are_run(llm: StepPlan
     assert [call["id"] for call in answer.message.additional_kwargs["invalid_tool_calls"]] == ["2"]
 
 
+@pytest.mark.guarantees("broken-call-invalid")
 @pytest.mark.parametrize("arguments", ["{'amount': 1}", "[1]", '"25"', '{"amount": 25,,}'])
 async def test_broken_arguments_are_not_mended(llm: StepPlan, plan: Sandbox, arguments: str) -> None:
     plan.script(Turn(tool_calls=[ToolCall("pay", arguments, "1")]))
@@ -95,6 +100,7 @@ def look(city: str) -> str:
 LOOK = FunctionTool.from_defaults(look)
 
 
+@pytest.mark.guarantees("broken-call-invalid")
 @pytest.mark.parametrize("way", STREAMS)
 @pytest.mark.parametrize(("finish_reason", "again"), [("length", False), (None, True)])
 async def test_a_call_that_cannot_be_run_raises_if_so_chosen(
@@ -110,6 +116,7 @@ async def test_a_call_that_cannot_be_run_raises_if_so_chosen(
     assert caught.value.partial.text == "I pay."
 
 
+@pytest.mark.guarantees("leaked-call")
 @pytest.mark.parametrize("thinking", [True, False])
 @pytest.mark.parametrize("way", WAYS)
 async def test_a_call_that_the_server_left_in_the_words_is_flagged_and_logged(
@@ -133,6 +140,7 @@ async def test_a_call_that_the_server_left_in_the_words_is_flagged_and_logged(
         await ask(llm, way, "Look.", tools=[LOOK])
 
 
+@pytest.mark.guarantees("broken-call-talked-on")
 async def test_an_answer_with_a_call_that_was_cut_off_can_be_talked_on_about(llm: StepPlan, plan: Sandbox) -> None:
     plan.script(CUT_OFF)
     answer = (await ask(llm, "stream_chat", "Pay."))[-1].message

@@ -55,6 +55,7 @@ async def sent_after(
     return sent_answer(plan)
 
 
+@pytest.mark.guarantees("edited-answers")
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize(
     "edited",
@@ -89,6 +90,7 @@ async def test_arguments_edited_as_text_and_a_changed_name_are_sent(llm: StepPla
     assert sent.calls == [("a", "refund", {"to": "eve"}), BOB]
 
 
+@pytest.mark.guarantees("edited-answers")
 @pytest.mark.parametrize("way", WAYS)
 async def test_a_call_that_was_taken_out_is_not_sent(llm: StepPlan, plan: Sandbox, way: Way) -> None:
     sent = await sent_after(lambda message: without(message, "a"), llm, plan, way, results="b")
@@ -115,6 +117,7 @@ async def test_a_call_that_was_put_in_is_sent(llm: StepPlan, plan: Sandbox, way:
     assert sent.calls == [ANN, BOB, ("c", "pay", {"to": "eve"})]
 
 
+@pytest.mark.guarantees("edited-answers")
 @pytest.mark.parametrize("way", WAYS)
 async def test_edited_text_is_sent(llm: StepPlan, plan: Sandbox, way: Way) -> None:
     def edit(message: ChatMessage) -> None:
@@ -134,6 +137,7 @@ async def test_text_that_was_taken_out_is_not_sent(llm: StepPlan, plan: Sandbox,
     assert (sent.text, sent.calls) == ("", [ANN, BOB])
 
 
+@pytest.mark.guarantees("edited-answers")
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("edited", ["One payment.", "Two payments?", "", None])
 async def test_edited_thinking_is_sent_without_the_signature_of_the_old(
@@ -149,6 +153,19 @@ async def test_edited_thinking_is_sent_without_the_signature_of_the_old(
     assert "signature" not in str(plan.requests[-1].body)
 
 
+@pytest.mark.parametrize("damaged", [5, ["sig"], {"sig": {}}])
+async def test_a_stored_signature_that_is_no_text_is_not_sent(llm: StepPlan, plan: Sandbox, damaged: Any) -> None:
+    def damage(message: ChatMessage) -> None:
+        [block] = [block for block in message.blocks if isinstance(block, ThinkingBlock)]
+        block.additional_information |= {"signature": damaged}
+
+    sent = await sent_after(damage, llm, plan, "chat")
+
+    assert len(sent.thinking) == 1
+    assert "signature" not in str(plan.requests[-1].body)
+
+
+@pytest.mark.guarantees("edited-answers")
 @pytest.mark.parametrize("way", WAYS)
 async def test_thinking_that_was_taken_out_is_not_sent(llm: StepPlan, plan: Sandbox, way: Way) -> None:
     def edit(message: ChatMessage) -> None:

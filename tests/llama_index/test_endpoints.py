@@ -17,6 +17,7 @@ TURN = Turn(
 )
 
 
+@pytest.mark.guarantees("reasoning-arrives")
 @pytest.mark.parametrize("way", WAYS)
 async def test_an_answer_holds_thinking_first_then_text(llm: StepPlan, plan: Sandbox, way: Way) -> None:
     plan.script(TURN)
@@ -33,6 +34,7 @@ async def test_an_answer_holds_thinking_first_then_text(llm: StepPlan, plan: San
     assert set(request.unlisted) <= {"stream_options"}
 
 
+@pytest.mark.guarantees("usage-details", "finish-and-model-once", "llama-index-raw")
 @pytest.mark.parametrize("way", WAYS)
 async def test_raw_is_plain_data_in_the_shape_of_openai(llm: StepPlan, plan: Sandbox, way: Way) -> None:
     plan.script(TURN)
@@ -48,6 +50,7 @@ async def test_raw_is_plain_data_in_the_shape_of_openai(llm: StepPlan, plan: San
     assert raw["usage"]["prompt_tokens_details"] == {"cached_tokens": 8}
 
 
+@pytest.mark.guarantees("usage-always", "usage-details", "finish-and-model-once")
 @pytest.mark.parametrize("way", WAYS)
 async def test_counts_and_finish_reason_are_in_additional_kwargs(llm: StepPlan, plan: Sandbox, way: Way) -> None:
     plan.script(TURN)
@@ -59,6 +62,7 @@ async def test_counts_and_finish_reason_are_in_additional_kwargs(llm: StepPlan, 
     assert counts["total_tokens"] == counts["prompt_tokens"] + 12
 
 
+@pytest.mark.guarantees("llama-index-chunk-so-far", "llama-index-raw", "reasoning-arrives")
 @pytest.mark.parametrize("way", STREAMS)
 async def test_every_chunk_holds_the_message_so_far(llm: StepPlan, plan: Sandbox, way: Way) -> None:
     plan.script(
@@ -80,6 +84,7 @@ async def test_every_chunk_holds_the_message_so_far(llm: StepPlan, plan: Sandbox
     assert len(chunks) > 5
 
 
+@pytest.mark.guarantees("reasoning-arrives")
 @pytest.mark.parametrize("way", WAYS)
 async def test_thinking_delta_is_on_stream_chunks_only(llm: StepPlan, plan: Sandbox, way: Way) -> None:
     plan.script(TURN)
@@ -89,6 +94,7 @@ async def test_thinking_delta_is_on_stream_chunks_only(llm: StepPlan, plan: Sand
     assert "thinking_delta" not in response_kwargs(chunks[-1])
 
 
+@pytest.mark.guarantees("same-every-way")
 async def test_the_last_chunk_is_the_whole_answer(llm: StepPlan, plan: Sandbox) -> None:
     turn = Turn(reasoning="Both.", text="Looking.", tool_calls=[ToolCall("a", {"x": 1}, "1"), ToolCall("b", {}, "2")])
     plan.script(*[turn] * 4)
@@ -101,6 +107,7 @@ async def test_the_last_chunk_is_the_whole_answer(llm: StepPlan, plan: Sandbox) 
         assert response_kwargs(answer) == response_kwargs(answers[0])
 
 
+@pytest.mark.guarantees("llama-index-chunk-so-far")
 async def test_completions_are_the_text_of_the_answer(llm: StepPlan, plan: Sandbox) -> None:
     plan.script(*[TURN] * 4)
 

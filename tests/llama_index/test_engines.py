@@ -45,6 +45,7 @@ class Finding(BaseModel):
     certain: bool
 
 
+@pytest.mark.guarantees("llama-index-agents")
 @pytest.mark.parametrize("mode", [ResponseMode.COMPACT, ResponseMode.TREE_SUMMARIZE, ResponseMode.REFINE])
 async def test_a_query_can_be_answered_with_an_object(llm: StepPlan, mode: ResponseMode) -> None:
     engine = RetrieverQueryEngine.from_args(retriever(1), llm=llm, response_mode=mode, output_cls=Finding)
@@ -149,6 +150,7 @@ CHAT_ENGINES: dict[str, Make] = {
 }
 
 
+@pytest.mark.guarantees("llama-index-agents")
 @leaves_loops_open
 @agents_use_old_pydantic
 @pytest.mark.parametrize("make", CHAT_ENGINES.values(), ids=CHAT_ENGINES)

@@ -44,6 +44,7 @@ async def use(llm: StepPlan, endpoint: str) -> int:
     return len(list(answer)) if isinstance(answer, Generator) else 0
 
 
+@pytest.mark.guarantees("llama-index-events")
 @pytest.mark.parametrize("endpoint", ENDPOINTS)
 async def test_a_call_fires_its_events_once(
     plan: Sandbox, protocol: ProtocolName, recorder: Recorder, endpoint: str
@@ -60,6 +61,7 @@ async def test_a_call_fires_its_events_once(
     assert len(recorder.of(progress)) == chunks
 
 
+@pytest.mark.guarantees("key-not-shown")
 @pytest.mark.parametrize("endpoint", ENDPOINTS)
 async def test_every_event_can_be_written_down_and_holds_no_key(
     llm: StepPlan, plan: Sandbox, recorder: Recorder, endpoint: str
@@ -76,6 +78,7 @@ def _never(text: str) -> list[str]:
     return [text] * 10_000
 
 
+@pytest.mark.guarantees("usage-always", "llama-index-events")
 @pytest.mark.parametrize("endpoint", ENDPOINTS)
 async def test_token_counts_are_the_servers_own_and_counted_once(
     plan: Sandbox, protocol: ProtocolName, endpoint: str
@@ -88,6 +91,7 @@ async def test_token_counts_are_the_servers_own_and_counted_once(
     assert len(counter.llm_token_counts) == 1
 
 
+@pytest.mark.guarantees("llama-index-events")
 @pytest.mark.parametrize("endpoint", ENDPOINTS)
 async def test_a_failure_ends_the_event_with_the_exception(
     plan: Sandbox, protocol: ProtocolName, recorder: Recorder, endpoint: str

@@ -25,6 +25,7 @@ from tests.support.ways.llama_index import STREAMS, WAYS, Way, ask, make_llm
 HI = [ChatMessage("Hi")]
 
 
+@pytest.mark.guarantees("no-vain-retry")
 @pytest.mark.parametrize(
     ("status", "error"),
     [
@@ -48,6 +49,7 @@ async def test_what_retrying_cannot_mend_is_one_request(
     assert len(plan.requests) == 1
 
 
+@pytest.mark.guarantees("n-plus-one")
 @pytest.mark.parametrize("way", WAYS)
 async def test_a_throttled_request_is_sent_as_often_as_chosen(plan: Sandbox, llm: StepPlan, way: Way) -> None:
     llm.max_retries = 2
@@ -59,6 +61,7 @@ async def test_a_throttled_request_is_sent_as_often_as_chosen(plan: Sandbox, llm
     assert "rate" in str(caught.value).lower()
 
 
+@pytest.mark.guarantees("throttle-weathered")
 @pytest.mark.parametrize("way", WAYS)
 async def test_a_throttled_request_succeeds_in_the_end(plan: Sandbox, llm: StepPlan, way: Way) -> None:
     llm.max_retries = 1
@@ -67,6 +70,7 @@ async def test_a_throttled_request_succeeds_in_the_end(plan: Sandbox, llm: StepP
     assert (await ask(llm, way, HI))[-1].message.content == "Hello."
 
 
+@pytest.mark.guarantees("cut-stream")
 @pytest.mark.parametrize("way", STREAMS)
 @pytest.mark.parametrize("abrupt", [True, False])
 async def test_a_stream_that_just_ends_is_an_error_with_what_had_arrived(
@@ -90,6 +94,7 @@ async def until(condition: Callable[[], bool]) -> None:
     raise AssertionError("it did not come")
 
 
+@pytest.mark.guarantees("abandoned-streams")
 async def test_a_stream_that_is_left_is_closed(plan: Sandbox, llm: StepPlan) -> None:
     plan.script(*[Turn(text="Word. " * 200, fault=Fault(delay=0.01))] * 3)
     for _ in range(3):
@@ -100,6 +105,7 @@ async def test_a_stream_that_is_left_is_closed(plan: Sandbox, llm: StepPlan) -> 
     await until(lambda: not plan.open_requests)
 
 
+@pytest.mark.guarantees("abandoned-streams")
 async def test_an_async_stream_that_is_left_is_closed(plan: Sandbox, llm: StepPlan) -> None:
     plan.script(*[Turn(text="Word. " * 200, fault=Fault(delay=0.01))] * 6)
     for leave in (True, False) * 3:
@@ -112,6 +118,7 @@ async def test_an_async_stream_that_is_left_is_closed(plan: Sandbox, llm: StepPl
     await until(lambda: not plan.open_requests)
 
 
+@pytest.mark.guarantees("cancelling")
 async def test_a_cancelled_task_leaves_nothing_open(plan: Sandbox, llm: StepPlan) -> None:
     plan.script(Turn(text="Never comes.", fault=Fault(stall_after=1)))
 
@@ -129,6 +136,7 @@ async def test_a_cancelled_task_leaves_nothing_open(plan: Sandbox, llm: StepPlan
     assert len(plan.requests) == 1
 
 
+@pytest.mark.guarantees("wrong-key-advice")
 def test_a_wrong_key_says_where_it_came_from_and_not_what_it_is(plan: Sandbox) -> None:
     llm = make_llm(plan, "openai", api_key="sk-wrong-0123456789")
     with pytest.raises(AuthenticationError, match="api_key") as caught:
@@ -137,6 +145,7 @@ def test_a_wrong_key_says_where_it_came_from_and_not_what_it_is(plan: Sandbox) -
     assert "sk-wrong" not in repr(caught.value)
 
 
+@pytest.mark.guarantees("error-classes")
 @pytest.mark.parametrize("way", WAYS)
 async def test_every_error_is_one_of_ours(plan: Sandbox, llm: StepPlan, way: Way) -> None:
     plan.script(Turn(fault=Fault(reset=True)))

@@ -49,6 +49,7 @@ def pairs(plan: Sandbox, position: int = 0) -> list[tuple[Any, str]]:
     return [(arguments, results[id]) for id, _, arguments in sent.calls]
 
 
+@pytest.mark.guarantees("same-ids-twice")
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("id", ["look", "call_1", "", None])
 async def test_parallel_calls_with_one_id_or_none_get_the_results_in_order(
@@ -126,6 +127,7 @@ def test_a_call_in_the_kwargs_alone_is_sent_with_its_arguments_unescaped(
         assert wire["function"]["arguments"] == '{"city": "北京"}'
 
 
+@pytest.mark.guarantees("foreign-histories")
 @pytest.mark.parametrize(
     "kind", ["web_search_call", "mcp_call", "code_interpreter_call", "computer_call", "server_tool_use", "of_tomorrow"]
 )
@@ -161,6 +163,7 @@ MADE_BY_SERVERS: list[Any] = [
 ]
 
 
+@pytest.mark.guarantees("foreign-histories")
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("block", MADE_BY_SERVERS, ids=lambda block: type(block).__name__)
 async def test_what_a_server_made_is_left_out_and_the_rest_stays(
@@ -184,6 +187,7 @@ def test_content_that_is_left_out_is_named_in_the_log(llm: StepPlan, caplog: pyt
     ]
 
 
+@pytest.mark.guarantees("foreign-histories")
 def test_kwargs_of_other_providers_are_not_sent(llm: StepPlan, plan: Sandbox) -> None:
     message = answer(
         TextBlock(text="Hello."), built_in_tool_calls=[{"type": "web_search_call"}], thought_signatures=["s"], usage={}

@@ -39,6 +39,7 @@ ASK_BOTH = Turn(
 TELL = Turn(reasoning="I have both.", text="Sunny, and five.")
 
 
+@pytest.mark.guarantees("llama-index-agents")
 @pytest.mark.parametrize("streaming", [True, False])
 async def test_parallel_calls_are_run_and_answered_in_one_turn(llm: StepPlan, plan: Sandbox, streaming: bool) -> None:
     plan.script(ASK_BOTH, TELL)
@@ -61,6 +62,7 @@ async def test_parallel_calls_are_run_and_answered_in_one_turn(llm: StepPlan, pl
         assert [block["tool_use_id"] for block in last[2]["content"]] == ["w1", "a1"]
 
 
+@pytest.mark.guarantees("llama-index-agents")
 async def test_thinking_and_text_are_streamed_as_they_come(llm: StepPlan, plan: Sandbox) -> None:
     plan.script(ASK_BOTH, TELL)
     handler = run(FunctionAgent(tools=[get_weather, add], llm=llm), "Weather, and 2 + 3?")
@@ -140,6 +142,7 @@ async def forget(memory: Memory | ChatMemoryBuffer) -> None:
         await store._async_engine.dispose()
 
 
+@pytest.mark.guarantees("reasoning-goes-back")
 @pytest.mark.parametrize("kind", [Memory, ChatMemoryBuffer])
 async def test_a_conversation_goes_on_from_memory_thinking_and_all(
     llm: StepPlan, plan: Sandbox, kind: type[Memory | ChatMemoryBuffer]
@@ -168,6 +171,7 @@ async def test_a_conversation_goes_on_from_memory_thinking_and_all(
     assert kept[4].additional_kwargs == {}
 
 
+@pytest.mark.guarantees("llama-index-agents")
 @pytest.mark.filterwarnings("ignore:Skipping serialization of known unserializable key. memory")
 @pytest.mark.parametrize("serializer", [JsonSerializer(), PickleSerializer()])
 async def test_a_context_is_stored_and_resumed(llm: StepPlan, plan: Sandbox, serializer: JsonSerializer) -> None:

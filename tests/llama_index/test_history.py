@@ -45,6 +45,7 @@ def test_every_role_has_its_place(llm: StepPlan, plan: Sandbox, role: str, expec
         assert messages[1] == {"role": expected, "content": "Two"}
 
 
+@pytest.mark.guarantees("system-messages")
 @pytest.mark.parametrize("role", ["system", "developer"])
 def test_instructions_may_come_late(llm: StepPlan, plan: Sandbox, role: str) -> None:
     messages = sent(
@@ -65,12 +66,14 @@ def test_the_system_prompt_of_the_model_is_not_added_to_a_chat(plan: Sandbox, pr
     assert "Be brief." not in str(plan.requests[0].body)
 
 
+@pytest.mark.guarantees("empty-text")
 def test_empty_assistant_turns_are_left_out(llm: StepPlan, plan: Sandbox) -> None:
     messages = sent(llm, plan, [ChatMessage("Hi"), ChatMessage(role="assistant"), ChatMessage("Still there?")])
 
     assert "assistant" not in str(messages)
 
 
+@pytest.mark.guarantees("empty-text")
 def test_empty_text_beside_words_is_not_sent_on_messages(plan: Sandbox) -> None:
     llm = make_llm(plan, "anthropic")
     messages = sent(llm, plan, [ChatMessage(role="user", blocks=[TextBlock(text=""), TextBlock(text="Hi")])])
@@ -78,6 +81,7 @@ def test_empty_text_beside_words_is_not_sent_on_messages(plan: Sandbox) -> None:
     assert messages == [{"role": "user", "content": "Hi"}]
 
 
+@pytest.mark.guarantees("reasoning-goes-back", "block-for-block")
 @pytest.mark.parametrize("way", WAYS)
 async def test_an_answer_is_replayed_block_for_block(llm: StepPlan, plan: Sandbox, way: Way) -> None:
     plan.script(
@@ -105,6 +109,7 @@ async def test_an_answer_is_replayed_block_for_block(llm: StepPlan, plan: Sandbo
         assert tool_use == {"type": "tool_use", "id": "x1", "name": "look", "input": {"a": "é", "b": 1}}
 
 
+@pytest.mark.guarantees("broken-off-reasoning")
 @pytest.mark.parametrize("way", STREAMS)
 async def test_thinking_of_an_answer_that_broke_off_is_not_sent_back(llm: StepPlan, plan: Sandbox, way: Way) -> None:
     plan.script(Turn(reasoning="Half a thought, and no signature.", text="Half a word."))
@@ -117,6 +122,7 @@ async def test_thinking_of_an_answer_that_broke_off_is_not_sent_back(llm: StepPl
     assert messages[1] == {"role": "assistant", "content": "Half a word."}
 
 
+@pytest.mark.guarantees("other-scripts", "lone-surrogates")
 def test_halves_of_surrogate_pairs_are_joined_or_replaced(llm: StepPlan, plan: Sandbox) -> None:
     answer = ChatMessage(role="assistant", blocks=[call("1", "look", {"city": "\ud83c\udf0d \ud800"})])
     messages = sent(llm, plan, [ChatMessage("Hi"), answer, result("1", "ok")])
@@ -124,6 +130,7 @@ def test_halves_of_surrogate_pairs_are_joined_or_replaced(llm: StepPlan, plan: S
     assert "\U0001f30d \ufffd" in json.dumps(messages[1], ensure_ascii=False)
 
 
+@pytest.mark.guarantees("replay-off")
 def test_thinking_is_not_replayed_if_so_chosen(plan: Sandbox, protocol: ProtocolName) -> None:
     llm = make_llm(plan, protocol, replay_reasoning=False)
     plan.script(Turn(reasoning="Secret thoughts.", text="Hello."))
@@ -133,6 +140,7 @@ def test_thinking_is_not_replayed_if_so_chosen(plan: Sandbox, protocol: Protocol
     assert messages[1] == {"role": "assistant", "content": "Hello."}
 
 
+@pytest.mark.guarantees("foreign-histories")
 def test_thinking_of_another_provider_is_never_sent(llm: StepPlan, plan: Sandbox) -> None:
     theirs = ChatMessage(
         role="assistant",
@@ -142,6 +150,7 @@ def test_thinking_of_another_provider_is_never_sent(llm: StepPlan, plan: Sandbox
     assert sent(llm, plan, [ChatMessage("Hi"), theirs])[1] == {"role": "assistant", "content": "Hello."}
 
 
+@pytest.mark.guarantees("block-for-block")
 def test_an_answer_of_many_blocks_is_replayed_in_its_order() -> None:
     content = [
         {"type": "redacted_thinking", "data": "opaque"},
@@ -161,6 +170,7 @@ def test_an_answer_of_many_blocks_is_replayed_in_its_order() -> None:
     assert requests[1]["messages"][1]["content"] == content
 
 
+@pytest.mark.guarantees("edited-answers")
 def test_an_edited_answer_is_sent_as_edited(llm: StepPlan, plan: Sandbox) -> None:
     plan.script(Turn(tool_calls=[ToolCall("look", '{"city":  "Rome"}', "1")]))
     answer = llm.chat([ChatMessage("Hi")]).message
@@ -173,6 +183,7 @@ def test_an_edited_answer_is_sent_as_edited(llm: StepPlan, plan: Sandbox) -> Non
     assert "Rome" not in str(messages)
 
 
+@pytest.mark.guarantees("other-scripts")
 def test_arguments_in_other_scripts_are_not_escaped(plan: Sandbox) -> None:
     llm = make_llm(plan, "openai")
     answer = ChatMessage(role="assistant", blocks=[call("1", "look", {"city": "北京"})])
@@ -256,6 +267,7 @@ def test_a_directly_returned_result_is_an_ordinary_assistant_turn(llm: StepPlan,
     assert messages[3] == {"role": "assistant", "content": "42"}
 
 
+@pytest.mark.guarantees("unpaired-calls")
 def test_a_result_without_its_call_goes_as_text(llm: StepPlan, plan: Sandbox, caplog: pytest.LogCaptureFixture) -> None:
     messages = sent(llm, plan, [result("gone", "42"), ChatMessage("What was that?")])
 
@@ -267,6 +279,7 @@ def test_a_result_without_its_call_goes_as_text(llm: StepPlan, plan: Sandbox, ca
     assert "42" in str(messages)
 
 
+@pytest.mark.guarantees("unpaired-calls")
 def test_a_call_without_its_result_is_reported_as_interrupted(
     llm: StepPlan, plan: Sandbox, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -279,6 +292,7 @@ def test_a_call_without_its_result_is_reported_as_interrupted(
     ]
 
 
+@pytest.mark.guarantees("unpaired-calls")
 def test_a_call_without_its_result_is_refused_if_so_chosen(plan: Sandbox, protocol: ProtocolName) -> None:
     history = [ChatMessage("Hi"), ChatMessage(role="assistant", blocks=[call("1", "look", {})]), ChatMessage("So?")]
     llm = make_llm(plan, protocol, repair_history=False)

@@ -38,6 +38,7 @@ def nothing_is_complained_of(caplog: pytest.LogCaptureFixture) -> Any:
     assert [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR] == []
 
 
+@pytest.mark.guarantees("many-loops")
 def test_one_model_works_in_loops_one_after_the_other(llm: StepPlan) -> None:
     answers = [asyncio.run(use_all(llm)) for _ in range(3)]
 
@@ -45,6 +46,7 @@ def test_one_model_works_in_loops_one_after_the_other(llm: StepPlan) -> None:
     assert len(set(answers[0])) == 1
 
 
+@pytest.mark.guarantees("many-loops")
 def test_one_model_works_in_several_loops_at_once(llm: StepPlan) -> None:
     answers: list[list[str]] = []
     threads = [threading.Thread(target=lambda: answers.append(asyncio.run(use_all(llm)))) for _ in range(4)]
@@ -56,6 +58,7 @@ def test_one_model_works_in_several_loops_at_once(llm: StepPlan) -> None:
     assert answers == [answers[0]] * 4
 
 
+@pytest.mark.guarantees("many-loops")
 @leaves_loops_open
 async def test_sync_code_that_starts_loops_works_inside_a_running_one(llm: StepPlan) -> None:
     """As in a notebook or a web server: LlamaIndex starts a loop in a thread then."""
@@ -79,6 +82,7 @@ async def test_a_tree_is_summarized_again_and_again_inside_a_running_loop(
         assert "How is the weather?" in (answer if isinstance(answer, str) else "".join(answer))
 
 
+@pytest.mark.guarantees("many-loops")
 @pytest.mark.parametrize("leaving", ["kept", "dropped", "raised"])
 def test_a_loop_that_ends_in_the_middle_of_a_stream_ends_quietly(llm: StepPlan, plan: Sandbox, leaving: str) -> None:
     """Nested async generators complain then: the loop closes the inner one while the outer one does."""

@@ -117,6 +117,7 @@ IN_USER_MESSAGES: dict[str, tuple[Callable[[], Any], str]] = {
 }
 
 
+@pytest.mark.guarantees("malformed-blocks")
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize(("make", "sentence"), IN_USER_MESSAGES.values(), ids=IN_USER_MESSAGES)
 async def test_a_malformed_block_in_a_user_message_is_named(
@@ -131,6 +132,7 @@ async def test_a_malformed_block_in_a_user_message_is_named(
     assert plan.requests == []
 
 
+@pytest.mark.guarantees("malformed-blocks")
 @pytest.mark.parametrize("blocks", [None, "Hi", 3, {"text": "Hi"}])
 @pytest.mark.parametrize("role", MessageRole)
 async def test_blocks_that_are_no_list_are_named(llm: StepPlan, role: MessageRole, blocks: Any) -> None:
@@ -154,7 +156,7 @@ IN_ANSWERS: dict[str, tuple[Callable[[], Any], str]] = {
     ),
     "arguments 2,000 deep": (
         lambda: ToolCallBlock(tool_name="look", tool_kwargs=DEEP),
-        "ToolCallBlock 'look': its tool_kwargs cannot be written as JSON: maximum recursion",
+        "ToolCallBlock 'look': its tool_kwargs cannot be written as JSON: nested deeper than 200 levels",
     ),
     "a date": (
         lambda: ToolCallBlock(tool_name="look", tool_kwargs={"on": date(2026, 1, 1)}),
@@ -170,6 +172,7 @@ IN_ANSWERS: dict[str, tuple[Callable[[], Any], str]] = {
 }
 
 
+@pytest.mark.guarantees("malformed-blocks")
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize(("make", "sentence"), IN_ANSWERS.values(), ids=IN_ANSWERS)
 async def test_a_malformed_block_in_an_assistant_message_is_named(
@@ -183,6 +186,7 @@ async def test_a_malformed_block_in_an_assistant_message_is_named(
     assert plan.requests == []
 
 
+@pytest.mark.guarantees("broken-call-talked-on")
 @pytest.mark.parametrize("arguments", [None, [1], 3, "[1, 2", ""])
 def test_arguments_of_any_shape_are_sent_as_an_object(llm: StepPlan, plan: Sandbox, arguments: Any) -> None:
     block = with_fields(ToolCallBlock(tool_call_id="1", tool_name="look"), tool_kwargs=arguments)
@@ -192,6 +196,7 @@ def test_arguments_of_any_shape_are_sent_as_an_object(llm: StepPlan, plan: Sandb
     assert (id, name, isinstance(sent, dict)) == ("1", "look", True)
 
 
+@pytest.mark.guarantees("malformed-blocks")
 @pytest.mark.parametrize(
     ("kwargs", "sentence"),
     [

@@ -48,6 +48,7 @@ def test_it_needs_no_key_until_it_is_used(monkeypatch: pytest.MonkeyPatch, plan:
     assert llm.complete("Hi").text
 
 
+@pytest.mark.guarantees("any-model-name")
 def test_metadata_says_what_is_known_and_works_for_any_model() -> None:
     known = StepPlan().metadata
     unknown = StepPlan(model="step-99", max_tokens=100, context_window=1000, is_function_calling_model=False).metadata
@@ -107,6 +108,7 @@ def test_a_wrong_argument_is_refused_when_the_model_is_made(wrong: dict[str, Any
     assert said in str(caught.value)
 
 
+@pytest.mark.guarantees("key-not-shown")
 def test_the_key_shows_up_nowhere_but_in_a_pickle() -> None:
     llm = StepPlan(api_key=CANARY, default_headers={"authorization": CANARY})
 
@@ -124,6 +126,7 @@ def test_a_key_in_the_wrong_place_is_not_shown(field: str) -> None:
     assert CANARY not in str(caught.value)
 
 
+@pytest.mark.guarantees("llama-index-store")
 def test_it_is_stored_as_a_dict_and_made_from_it(monkeypatch: pytest.MonkeyPatch, plan: Sandbox) -> None:
     llm = StepPlan(
         model="step-3.5-flash",
@@ -145,6 +148,7 @@ def test_it_is_stored_as_a_dict_and_made_from_it(monkeypatch: pytest.MonkeyPatch
     assert again.complete("Hi").text
 
 
+@pytest.mark.guarantees("copies-and-pickles")
 def test_it_pickles_after_use_with_all_that_was_set(plan: Sandbox, protocol: ProtocolName) -> None:
     llm = make_llm(plan, protocol, max_tokens=77, default_headers={"x-team": "a"})
     llm.complete("Hi")
@@ -172,6 +176,7 @@ class City(BaseModel):
     name: str
 
 
+@pytest.mark.guarantees("copies-and-pickles")
 @forced_choice_is_asked_for
 @pytest.mark.parametrize("library", ["pickle", "cloudpickle"])
 def test_a_structured_model_pickles_too(plan: Sandbox, protocol: ProtocolName, library: str) -> None:
@@ -181,6 +186,7 @@ def test_a_structured_model_pickles_too(plan: Sandbox, protocol: ProtocolName, l
     assert isinstance(structured.complete("Where is 'Rome'?").raw, City)
 
 
+@pytest.mark.guarantees("copies-and-pickles")
 @pytest.mark.interpreter
 def test_a_pickle_works_in_another_process(plan: Sandbox) -> None:
     llm = make_llm(plan, "anthropic")
@@ -241,6 +247,7 @@ def test_it_serves_as_the_model_of_the_settings(monkeypatch: pytest.MonkeyPatch)
     assert llm.callback_manager.handlers == [handler]
 
 
+@pytest.mark.guarantees("subclasses")
 def test_a_subclass_may_add_fields() -> None:
     class Tuned(StepPlan):
         mood: str = "calm"

@@ -17,6 +17,7 @@ def body(plan: Sandbox) -> dict[str, Any]:
     return dict(plan.requests[-1].body)
 
 
+@pytest.mark.guarantees("only-what-was-set", "max-tokens-default")
 def test_nothing_is_sent_that_was_not_set(llm: StepPlan, plan: Sandbox) -> None:
     llm.chat(HI)
     required = {"max_tokens": 32768} if llm.protocol == "anthropic" else {}
@@ -28,6 +29,7 @@ def test_nothing_is_sent_that_was_not_set(llm: StepPlan, plan: Sandbox) -> None:
     }
 
 
+@pytest.mark.guarantees("effort", "zero-takes-effect")
 def test_every_option_reaches_its_field(plan: Sandbox, protocol: ProtocolName) -> None:
     fields: dict[str, Any] = {
         "model": "step-3.5-flash",
@@ -46,6 +48,7 @@ def test_every_option_reaches_its_field(plan: Sandbox, protocol: ProtocolName) -
     assert {name: body(plan).get(name) for name in expected} == expected
 
 
+@pytest.mark.guarantees("zero-takes-effect")
 def test_what_one_protocol_has_alone_is_refused_by_the_other(plan: Sandbox) -> None:
     make_llm(plan, "anthropic", top_k=0).chat(HI)
     assert body(plan)["top_k"] == 0
@@ -68,6 +71,7 @@ def test_the_call_wins_over_additional_kwargs_which_win_over_the_field(plan: San
     assert body(plan)["max_tokens"] == 500
 
 
+@pytest.mark.guarantees("extra-body", "headers")
 def test_extra_fields_and_headers_add_up(plan: Sandbox, protocol: ProtocolName) -> None:
     llm = make_llm(
         plan,
@@ -82,6 +86,7 @@ def test_extra_fields_and_headers_add_up(plan: Sandbox, protocol: ProtocolName) 
     assert (plan.requests[0].headers["x-a"], plan.requests[0].headers["x-b"]) == ("1", "2")
 
 
+@pytest.mark.guarantees("extra-body")
 def test_the_extra_body_wins_over_everything(plan: Sandbox, protocol: ProtocolName) -> None:
     make_llm(plan, protocol, max_tokens=10).chat(HI, extra_body={"max_tokens": 20})
 
@@ -94,6 +99,7 @@ def test_one_stop_sequence_may_be_given_alone(llm: StepPlan, plan: Sandbox) -> N
     assert ["END"] in body(plan).values()
 
 
+@pytest.mark.guarantees("unknown-arguments")
 def test_an_unknown_option_of_a_call_is_refused(llm: StepPlan, plan: Sandbox) -> None:
     with pytest.raises(InvalidRequestError, match=r"did you mean 'max_tokens'.*extra_body"):
         llm.chat(HI, max_token=3)
@@ -158,6 +164,7 @@ def test_a_timeout_may_be_set_for_one_call(plan: Sandbox, protocol: ProtocolName
         list(llm.stream_chat(HI, **options))
 
 
+@pytest.mark.guarantees("stream-options")
 @pytest.mark.parametrize("way", STREAMS)
 async def test_counts_are_asked_for_in_streams_unless_told_not_to(plan: Sandbox, way: Way) -> None:
     await ask(make_llm(plan, "openai"), way, HI)
@@ -168,6 +175,7 @@ async def test_counts_are_asked_for_in_streams_unless_told_not_to(plan: Sandbox,
     assert asked == [{"include_usage": True}, None, None]
 
 
+@pytest.mark.guarantees("think-tags")
 @pytest.mark.parametrize("way", WAYS)
 async def test_think_tags_are_words_unless_they_are_asked_to_be_thinking(
     llm: StepPlan, plan: Sandbox, way: Way
@@ -191,6 +199,7 @@ def test_a_region_is_a_host(region: Any, root: str) -> None:
     assert StepPlan(region=region).to_payload()["base_url"] == root
 
 
+@pytest.mark.guarantees("derived-when-asked")
 def test_a_model_that_is_changed_is_asked_as_changed(llm: StepPlan, plan: Sandbox) -> None:
     llm.model = "step-3.5-flash"
     llm.temperature = 1.5

@@ -35,6 +35,7 @@ print(sorted(added), sorted(foreign & {name.partition(".")[0] for name in sys.mo
 """
 
 
+@pytest.mark.guarantees("quick-import")
 @pytest.mark.interpreter
 def test_importing_it_adds_nothing_to_llama_index_and_httpx_but_itself() -> None:
     assert run_script(IMPORTED) == "['llama_index_stepplan', 'stepplan'] []\n"
@@ -58,6 +59,7 @@ asyncio.run(main())
 """
 
 
+@pytest.mark.guarantees("nothing-blocks")
 @pytest.mark.interpreter
 def test_nothing_blocks_the_event_loop_from_the_first_call_on(plan: Sandbox, protocol: ProtocolName) -> None:
     assert run_script(UNBLOCKED, protocol, plan.base_url, plan.api_key) == "done"
@@ -85,11 +87,13 @@ print("parent and child", end="")
 """
 
 
+@pytest.mark.guarantees("forks")
 @pytest.mark.interpreter
 def test_a_child_that_is_forked_after_use_can_use_it_too(plan: Sandbox, protocol: ProtocolName) -> None:
     assert run_script(FORKED, protocol, plan.base_url, plan.api_key) == "parent and child"
 
 
+@pytest.mark.guarantees("other-vendors-variables")
 def test_other_vendors_variables_change_nothing(llm: StepPlan, plan: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     llm.chat(HI)
     for vendor in ("OPENAI", "ANTHROPIC"):
@@ -101,6 +105,7 @@ def test_other_vendors_variables_change_nothing(llm: StepPlan, plan: Sandbox, mo
     assert (after.path, after.body, after.headers) == (before.path, before.body, before.headers)
 
 
+@pytest.mark.guarantees("stalled-stream")
 @pytest.mark.parametrize("way", STREAMS)
 async def test_a_stream_of_nothing_but_pings_is_given_up(plan: Sandbox, protocol: ProtocolName, way: Way) -> None:
     plan.script(Turn(text="Never comes.", fault=Fault(stall_after=1, pings=True, ping_interval=0.02)))
@@ -108,10 +113,12 @@ async def test_a_stream_of_nothing_but_pings_is_given_up(plan: Sandbox, protocol
         await ask(make_llm(plan, protocol, stream_timeout=0.3), way, HI)
 
 
+@pytest.mark.guarantees("stalled-stream", "separate-timeouts")
 def test_a_stream_is_given_up_as_it_comes_after_two_minutes() -> None:
     assert (StepPlan().stream_timeout, StepPlan().timeout, StepPlan().connect_timeout) == (120.0, 600.0, 10.0)
 
 
+@pytest.mark.guarantees("context-overflow")
 @pytest.mark.parametrize("way", WAYS)
 async def test_too_long_a_prompt_is_an_overflow_after_one_request(
     plan: Sandbox, protocol: ProtocolName, way: Way
@@ -124,6 +131,7 @@ async def test_too_long_a_prompt_is_an_overflow_after_one_request(
     assert len(plan.requests) == 1
 
 
+@pytest.mark.guarantees("hundreds-at-once")
 async def test_many_calls_at_once_all_succeed(llm: StepPlan) -> None:
     answers = await asyncio.gather(*(llm.acomplete(f"Question {number}") for number in range(150)))
 

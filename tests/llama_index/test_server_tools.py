@@ -31,6 +31,7 @@ def chat(plan: Sandbox) -> StepPlan:
     return make_llm(plan, "openai")
 
 
+@pytest.mark.guarantees("stepfuns-tools")
 @pytest.mark.parametrize("offered", [SEARCH, WebSearch("News.")])
 def test_it_is_sent_beside_functions(chat: StepPlan, plan: Sandbox, offered: Any) -> None:
     chat.chat([ChatMessage("Hello")], tools=[offered, WEATHER])
@@ -40,6 +41,7 @@ def test_it_is_sent_beside_functions(chat: StepPlan, plan: Sandbox, offered: Any
         assert len(request.body["tools"]) == 2
 
 
+@pytest.mark.guarantees("stepfuns-tools")
 @pytest.mark.parametrize("way", WAYS)
 async def test_query_and_sources_are_in_the_answer(way: Way, chat: StepPlan, plan: Sandbox) -> None:
     plan.script(ANSWER)
@@ -73,6 +75,7 @@ async def test_the_conversation_goes_on(way: Way, chat: StepPlan, plan: Sandbox)
     assert sent == {"role": "assistant", "content": "It rains.", "reasoning_content": "Hm."}
 
 
+@pytest.mark.guarantees("stepfuns-tools")
 @pytest.mark.parametrize("way", WAYS)
 async def test_a_call_beside_a_search_is_the_callers(way: Way, chat: StepPlan, plan: Sandbox) -> None:
     plan.script(Turn(server_tool_calls=[FOUND], tool_calls=[ToolCall("get_weather", {"city": "Paris"}, "call_1")]))

@@ -47,6 +47,7 @@ STREAMED: dict[str, list[dict[str, Any]]] = {
 }
 
 
+@pytest.mark.guarantees("calls-stay-apart")
 @pytest.mark.parametrize("chunks", STREAMED.values(), ids=STREAMED)
 def test_pieces_are_sorted_into_calls(chunks: list[dict[str, Any]]) -> None:
     with canned_stream([*chunks, pieces(finish="tool_calls")]) as client:
@@ -72,6 +73,7 @@ async def test_arguments_fill_in_as_they_arrive(llm: StepPlan, plan: Sandbox, wa
     assert calls_of(chunks[-1]) == [("1", "write", {"text": "once upon a time there was", "n": 1})]
 
 
+@pytest.mark.guarantees("llama-index-chunk-so-far")
 def test_an_earlier_chunk_does_not_change_later(llm: StepPlan, plan: Sandbox) -> None:
     plan.script(Turn(text="Both.", tool_calls=[ToolCall("a", {"x": "y" * 20}, "1"), ToolCall("b", {}, "2")]))
     chunks: list[ChatResponse] = []
@@ -83,6 +85,7 @@ def test_an_earlier_chunk_does_not_change_later(llm: StepPlan, plan: Sandbox) ->
     assert [chunk.model_dump_json() for chunk in chunks] == dumps
 
 
+@pytest.mark.guarantees("linear-calls")
 @pytest.mark.parametrize("length", [1_000, 10_000, 100_000])
 def test_what_is_parsed_while_arguments_arrive_is_linear(monkeypatch: pytest.MonkeyPatch, length: int) -> None:
     parsed = 0
@@ -108,6 +111,7 @@ def test_what_is_parsed_while_arguments_arrive_is_linear(monkeypatch: pytest.Mon
     assert calls_of(last) == [("1", "write", {"text": "x" * length})]
 
 
+@pytest.mark.guarantees("linear-calls")
 @pytest.mark.parametrize("count", [10, 100, 1_000])
 def test_what_is_built_while_calls_arrive_is_linear_in_their_number(
     monkeypatch: pytest.MonkeyPatch, count: int

@@ -85,6 +85,7 @@ async def predict(llm: StepPlan, way: PredictWay, cls: type[BaseModel] = Person,
             return [part async for part in parts]
 
 
+@pytest.mark.guarantees("schemas-and-methods", "llama-index-structured")
 @pytest.mark.parametrize("way", PREDICT_WAYS)
 async def test_nested_and_optional_objects_are_predicted(llm: StepPlan, plan: Sandbox, way: PredictWay) -> None:
     plan.script(answer(llm, BOB))
@@ -92,6 +93,7 @@ async def test_nested_and_optional_objects_are_predicted(llm: StepPlan, plan: Sa
     assert (await predict(llm, way))[-1] == Person.model_validate(BOB)
 
 
+@pytest.mark.guarantees("schemas-and-methods")
 @pytest.mark.parametrize("way", PREDICT_WAYS)
 async def test_the_object_is_forced_as_far_as_the_protocol_can(llm: StepPlan, plan: Sandbox, way: PredictWay) -> None:
     await predict(llm, way)
@@ -132,6 +134,7 @@ async def test_a_tool_can_be_chosen_on_either_protocol(plan: Sandbox, protocol: 
         assert plan.requests[0].body["tool_choice"] == {"type": "function", "function": {"name": "Person"}}
 
 
+@pytest.mark.guarantees("partial-objects")
 @pytest.mark.parametrize("way", ["streamed", "streamed async"])
 async def test_parts_fill_in_as_the_text_arrives(llm: StepPlan, plan: Sandbox, way: PredictWay) -> None:
     plan.script(answer(llm, BOB))
@@ -148,6 +151,7 @@ async def test_parts_fill_in_as_the_text_arrives(llm: StepPlan, plan: Sandbox, w
     assert parts[-1] == Person.model_validate(BOB)
 
 
+@pytest.mark.guarantees("object-found")
 @pytest.mark.parametrize("way", PREDICT_WAYS)
 async def test_text_beside_the_call_is_no_obstacle(plan: Sandbox, way: PredictWay) -> None:
     plan.script(Turn(text="Here he is:", tool_calls=[ToolCall("Person", BOB)]))
@@ -155,6 +159,7 @@ async def test_text_beside_the_call_is_no_obstacle(plan: Sandbox, way: PredictWa
     assert (await predict(make_llm(plan, "anthropic"), way))[-1] == Person.model_validate(BOB)
 
 
+@pytest.mark.guarantees("object-found")
 @pytest.mark.parametrize("way", PREDICT_WAYS)
 async def test_a_model_that_writes_the_object_down_instead_of_calling_has_answered(
     plan: Sandbox, way: PredictWay
@@ -164,6 +169,7 @@ async def test_a_model_that_writes_the_object_down_instead_of_calling_has_answer
     assert (await predict(make_llm(plan, "anthropic"), way))[-1] == Person.model_validate(BOB)
 
 
+@pytest.mark.guarantees("why-no-object")
 @pytest.mark.parametrize("way", PREDICT_WAYS)
 async def test_an_answer_that_was_cut_off_says_max_tokens(llm: StepPlan, plan: Sandbox, way: PredictWay) -> None:
     cut = (
@@ -178,6 +184,7 @@ async def test_an_answer_that_was_cut_off_says_max_tokens(llm: StepPlan, plan: S
     assert isinstance(caught.value, ValueError)
 
 
+@pytest.mark.guarantees("why-no-object")
 @pytest.mark.parametrize("way", PREDICT_WAYS)
 async def test_an_object_that_does_not_fit_says_where(llm: StepPlan, plan: Sandbox, way: PredictWay) -> None:
     plan.script(answer(llm, {"name": "Bob"}))
@@ -187,6 +194,7 @@ async def test_an_object_that_does_not_fit_says_where(llm: StepPlan, plan: Sandb
     assert "Bob" in caught.value.body
 
 
+@pytest.mark.guarantees("why-no-object")
 @pytest.mark.parametrize("way", PREDICT_WAYS)
 async def test_words_instead_of_an_object_are_shown(llm: StepPlan, plan: Sandbox, way: PredictWay) -> None:
     plan.script(Turn(text="I do not know him."))
@@ -200,6 +208,7 @@ async def test_broken_arguments_are_named_as_such(plan: Sandbox) -> None:
         await predict(make_llm(plan, "anthropic"), "streamed")
 
 
+@pytest.mark.guarantees("llama-index-structured")
 @pytest.mark.parametrize("way", PREDICT_WAYS)
 async def test_options_are_passed_on_and_choices_of_tools_left_aside(
     llm: StepPlan, plan: Sandbox, way: PredictWay
@@ -250,6 +259,7 @@ async def test_prediction_fires_its_events_once(llm: StepPlan, recorder: Recorde
     assert len(recorder.of(LLMStructuredPredictInProgressEvent)) == len(parts) - 1
 
 
+@pytest.mark.guarantees("strict-only-if-asked")
 def test_strict_schemas_are_asked_for_if_so_chosen(plan: Sandbox) -> None:
     llm = make_llm(plan, "openai", strict=True)
     llm.structured_predict(Person, PROMPT, who="Bob")
@@ -270,6 +280,7 @@ async def test_other_modes_are_left_to_llama_index(llm: StepPlan, plan: Sandbox,
     assert '"$defs"' in str(plan.requests[0].body["messages"])
 
 
+@pytest.mark.guarantees("llama-index-structured")
 @agents_use_old_pydantic
 async def test_a_structured_llm_answers_with_the_object(llm: StepPlan, plan: Sandbox) -> None:
     plan.script(*[answer(llm, BOB)] * 5)
@@ -301,6 +312,7 @@ def test_a_conversation_may_be_the_prompt(llm: StepPlan, plan: Sandbox) -> None:
     assert "Who is Bob?" in sent
 
 
+@pytest.mark.guarantees("llama-index-structured")
 @pytest.mark.parametrize("multiple", [False, True])
 async def test_llama_indexs_own_program_works_too_and_shows_parts(llm: StepPlan, plan: Sandbox, multiple: bool) -> None:
     calls = [ToolCall("Address", {"city": "Orlando"}), ToolCall("Address", {"city": "Rome", "zip": "00118"})]

@@ -74,6 +74,7 @@ NAMED: dict[str, tuple[Any, str]] = {
 }
 
 
+@pytest.mark.guarantees("tool-results-never-end-a-run")
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize(("block", "named"), NAMED.values(), ids=NAMED)
 async def test_a_block_that_cannot_be_sent_is_named_to_the_model_and_in_the_log(  # noqa: PLR0917
@@ -150,6 +151,7 @@ def test_a_model_that_takes_no_images_is_told_of_them(
     assert len(caplog.records) == 1
 
 
+@pytest.mark.guarantees("tool-results-never-end-a-run")
 @agents_use_old_pydantic
 @pytest.mark.parametrize(
     "returned",
@@ -172,6 +174,7 @@ async def test_an_agent_ends_whatever_its_tool_returned(llm: StepPlan, plan: San
     assert str(await run(agent, "Look.")) == "Done."
 
 
+@pytest.mark.guarantees("tool-results-never-end-a-run")
 @pytest.mark.parametrize(
     ("block", "name"),
     [(DocumentBlock(data=PDF, title="Bill"), "DocumentBlock 'Bill'"), (AudioBlock(audio=b"RIFF"), "AudioBlock")],

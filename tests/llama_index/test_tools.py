@@ -126,6 +126,7 @@ def test_the_choice_none_offers_no_tools(llm: StepPlan, plan: Sandbox) -> None:
     assert "tools" not in plan.requests[0].body
 
 
+@pytest.mark.guarantees("forced-choice")
 def test_a_forced_choice_that_can_only_be_asked_for_warns(plan: Sandbox, llm: StepPlan) -> None:
     if llm.protocol == "anthropic":
         with pytest.warns(StepPlanWarning, match="the system prompt asks for the tool call"):
@@ -168,6 +169,7 @@ async def test_parallel_calls_all_come_back(llm: StepPlan, plan: Sandbox, way: W
     assert "parallel_tool_calls" not in plan.requests[0].body
 
 
+@pytest.mark.guarantees("calls-without-arguments")
 @pytest.mark.parametrize(
     ("protocol", "arguments"),
     [("openai", ""), ("openai", "null"), ("openai", "{}"), ("openai", " "), ("anthropic", ""), ("anthropic", "{}")],
@@ -189,6 +191,7 @@ class Box(BaseModel, Generic[T]):
     content: T
 
 
+@pytest.mark.guarantees("illegal-names")
 @forced_choice_is_asked_for
 @pytest.mark.parametrize("name", ["Box[int]", "mcp.server/tool one", "天气", "x" * 80])
 @pytest.mark.parametrize("way", WAYS)
@@ -280,6 +283,7 @@ def plan_trip(start: Stop, others: list[Stop] | None = None) -> str:
     return f"{start.city} and {len(others or ())} more."
 
 
+@pytest.mark.guarantees("nested-schemas")
 def test_nested_and_recursive_arguments_have_schemas_whose_references_can_be_found(
     llm: StepPlan, plan: Sandbox
 ) -> None:
@@ -293,6 +297,7 @@ def test_nested_and_recursive_arguments_have_schemas_whose_references_can_be_fou
     assert "strict" not in str(plan.requests[0].body["tools"])
 
 
+@pytest.mark.guarantees("strict-only-if-asked")
 def test_strict_schemas_are_asked_for_where_the_protocol_has_them(llm: StepPlan, plan: Sandbox) -> None:
     llm.strict = True
     llm.chat_with_tools([TIME], user_msg="Time?")

@@ -41,6 +41,7 @@ def traced(tracer: str, plan: Sandbox) -> list[tuple[int, dict[str, Any]]]:
     return list(zip([20] * 4 + [28] * 4, spans, strict=True))
 
 
+@pytest.mark.guarantees("llama-index-events")
 @pytest.mark.interpreter
 def test_openinference_sees_all_of_it(plan: Sandbox) -> None:
     spans = traced("openinference.instrumentation.llama_index", plan)
@@ -63,6 +64,7 @@ def test_openinference_sees_all_of_it(plan: Sandbox) -> None:
         assert {name: span.get(name) for name in expected} == expected
 
 
+@pytest.mark.guarantees("llama-index-events")
 @pytest.mark.interpreter
 def test_openllmetry_sees_all_that_it_has_words_for(plan: Sandbox) -> None:
     """It has none for reasoning, and none for the number of its tokens."""

@@ -39,6 +39,7 @@ def logged(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [record.message for record in caplog.records if record.name == "stepplan"]
 
 
+@pytest.mark.guarantees("unpaired-calls")
 @pytest.mark.parametrize("streaming", [True, False])
 async def test_a_second_turn_after_a_direct_result_beside_a_parallel_call(
     llm: StepPlan, plan: Sandbox, streaming: bool, caplog: pytest.LogCaptureFixture
@@ -58,6 +59,7 @@ async def test_a_second_turn_after_a_direct_result_beside_a_parallel_call(
     assert logged(caplog) == [f"{INTERRUPTED}2."]
 
 
+@pytest.mark.guarantees("unpaired-calls")
 @pytest.mark.parametrize("streaming", [True, False])
 async def test_a_handoff_beside_a_parallel_call(
     llm: StepPlan, plan: Sandbox, streaming: bool, caplog: pytest.LogCaptureFixture
@@ -82,6 +84,7 @@ async def test_a_handoff_beside_a_parallel_call(
     assert len(plan.requests) == 4
 
 
+@pytest.mark.guarantees("unpaired-calls")
 async def test_a_memory_that_forgot_the_call(llm: StepPlan, plan: Sandbox, caplog: pytest.LogCaptureFixture) -> None:
     memory = ChatMemoryBuffer.from_defaults(
         chat_history=[ChatMessage("Look."), answer("1"), result("1", "Rome is fine."), ChatMessage("Thanks.")],

@@ -170,6 +170,7 @@ def test_a_document_in_a_tools_result_is_read(llm: StepPlan, plan: Sandbox) -> N
     assert "Report:\nAll is well." in str(plan.requests[0].body["messages"]).replace("\\n", "\n")
 
 
+@pytest.mark.guarantees("foreign-ids")
 @pytest.mark.parametrize("id", ["call.1:tool-2_", "x" * 300, "ünï"])
 def test_any_id_of_a_call_is_paired_with_its_result(llm: StepPlan, plan: Sandbox, id: str) -> None:
     """test_bedrock_converse_utils.py: …_skips_invalid_tool_call_blocks; here none is lost."""

@@ -92,6 +92,7 @@ def test_two_tools_are_called_in_one_turn(settings: Settings, protocol: Protocol
     assert all(parsed.arguments and parsed.arguments["city"] == "Paris" for parsed in answer.tool_calls)
 
 
+@pytest.mark.guarantees("same-every-way")
 @same_twice
 @both_protocols
 def test_the_stream_adds_up_to_the_whole_answer(settings: Settings, protocol: ProtocolName) -> None:
@@ -108,6 +109,7 @@ def _without_ids(answer: Response) -> Response:
     return replace(answer, id=None, content=content)
 
 
+@pytest.mark.guarantees("same-every-way")
 @same_twice
 def test_both_protocols_tell_the_same(settings: Settings) -> None:
     chat, messages = (ask("send", settings, protocol, _question("Name a planet.")) for protocol in PROTOCOLS)
@@ -119,6 +121,7 @@ def test_both_protocols_tell_the_same(settings: Settings) -> None:
     assert chat.usage == messages.usage
 
 
+@pytest.mark.guarantees("reasoning-goes-back")
 @both_protocols
 def test_earlier_turns_with_their_reasoning_are_taken_back(settings: Settings, protocol: ProtocolName) -> None:
     request = replace(

@@ -33,6 +33,7 @@ def strict(settings: Settings) -> Settings:
     return replace(settings, max_retries=0)
 
 
+@pytest.mark.guarantees("wrong-key-advice")
 def test_a_wrong_key_is_named_and_not_shown(strict: Settings, protocol: ProtocolName, way: Way) -> None:
     wrong = replace(strict, api_key=SecretStr("not-a-key-of-anyone"))
     with pytest.raises(AuthenticationError) as caught:
@@ -56,6 +57,7 @@ def test_what_the_server_cannot_read_is_refused(strict: Settings, protocol: Prot
     assert caught.value.response is not None
 
 
+@pytest.mark.guarantees("context-overflow")
 @pytest.mark.not_on_the_plan("its window is too large to fill in a test")
 def test_more_input_than_the_window_is_an_overflow(strict: Settings, protocol: ProtocolName, way: Way) -> None:
     with pytest.raises(ContextOverflowError):

@@ -57,11 +57,13 @@ def _secrets(text: str) -> list[str]:
     return _SECRETS.findall(text)
 
 
+@pytest.mark.guarantees("fixtures-without-keys")
 @pytest.mark.parametrize("path", RECORDED, ids=lambda path: path.name)
 def test_no_recording_holds_a_key(path: Path) -> None:
     assert not _secrets(path.read_text())
 
 
+@pytest.mark.guarantees("fixtures-without-keys")
 @pytest.mark.parametrize(
     "planted",
     [
@@ -93,6 +95,7 @@ def _interactions() -> Iterator[dict[str, Any]]:
         yield from load(path.read_text())["interactions"]
 
 
+@pytest.mark.guarantees("fixtures-without-keys")
 def test_only_the_allowed_headers_are_kept_and_no_host_is() -> None:
     for interaction in _interactions():
         request = interaction["request"]

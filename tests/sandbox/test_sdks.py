@@ -25,6 +25,7 @@ DIALECTS = pytest.mark.parametrize(
 )
 
 
+@pytest.mark.guarantees("sandbox-sdks")
 @DIALECTS
 def test_openai(dialect: Dialect) -> None:
     function = {"type": "function", "function": {"name": "get_weather", "parameters": CITY}}
@@ -46,6 +47,7 @@ def test_openai(dialect: Dialect) -> None:
             client.chat.completions.create(model="step-0", messages=QUESTION)
 
 
+@pytest.mark.guarantees("sandbox-sdks")
 @DIALECTS
 def test_anthropic(dialect: Dialect) -> None:
     tool = {"name": "get_weather", "input_schema": CITY}

@@ -89,6 +89,7 @@ async def sent(sample: str, turn: Turn, dialect: Dialect) -> str:
     return (await ask(Sandbox([turn], dialect=dialect), path, body_for(path, stream=sample.endswith(".sse")))).text
 
 
+@pytest.mark.guarantees("sandbox-sdks")
 @pytest.mark.parametrize("sample", DIALECTS)
 async def test_an_answer_has_the_shape_of_the_sample(sample: str) -> None:
     expected = (SAMPLES / sample).read_text()
@@ -102,6 +103,7 @@ async def test_an_answer_has_the_shape_of_the_sample(sample: str) -> None:
 BLOCKED = {"type": "censorship_blocked", "message": "The answer is blocked."}
 
 
+@pytest.mark.guarantees("sandbox-sdks")
 @pytest.mark.parametrize(
     ("sample", "fault"),
     [

@@ -1,5 +1,5 @@
 """StepFun's Step Plan as an LLM in LlamaIndex."""
 
-from llama_index_stepplan import StepPlan
+from llama_index_stepplan import CostHandler, StepPlan
 
-__all__ = ["StepPlan"]
+__all__ = ["CostHandler", "StepPlan"]
