@@ -94,10 +94,13 @@ EXTRA.order = for file in $$(git ls-files 'tests/*test_*.py'); do \
 	done; rm -f .order.log; test -z "$$failed" || { echo "Alone, these fail:$$failed"; exit 1; }; \
 	$(PYTEST) -n $(WORKERS) -m "not live" --random-order-bucket global $(if $(SEED),--random-order-seed $(SEED))
 
+## many: 60, 1,000 and 10,000 prompts at once with each framework, on a plan that takes ten requests (10 minutes); COUNTS chooses
+EXTRA.many = $(BIN)/python -m tests.load.many $(COUNTS)
+
 ## ray: 2,000 prompts with each framework on a local Ray cluster (700 MB)
 EXTRA.ray = $(UV) venv --quiet --allow-existing --python $(BIN)/python .venv-ray && \
 	$(UV) pip install --quiet --python .venv-ray --constraints constraints/dev.txt 'ray[data]' --editable '.[langchain,llama-index,sandbox]' && \
-	.venv-ray/bin/python -m tests.cluster.run
+	.venv-ray/bin/python -m tests.load.cluster
 
 ## mcp: the recipes for the plan's MCP server for web search, with the frameworks' MCP packages (30 MB)
 EXTRA.mcp = $(INSTALL) --group mcp && $(PYTEST) tests/mcp
