@@ -18,6 +18,7 @@ from stepplan.events import Event
 from stepplan.exchange import encode_json, exchange, read_json, read_stream
 from stepplan.gate import gate_for
 from stepplan.headers import Headers
+from stepplan.http_clients import AsyncHTTPClient, HTTPClient, check_client
 from stepplan.protocols import ProtocolName, token_counter, wire_protocol
 from stepplan.refusals import Origin
 from stepplan.requests import Request
@@ -135,7 +136,9 @@ class _Client:
 
     def _origin(self, http: HTTPRequest, request: Request | None) -> Origin:
         settings = self.settings
-        return Origin(http.url, settings.endpoint, settings.key_source, request.model if request else None)
+        key_source = "the authorization header" if "authorization" in http.headers else settings.key_source
+        model = None if request is None else str(request.extra_body.get("model", request.model))
+        return Origin(http.url, settings.endpoint, key_source, model)
 
 
 def _decode_models(body: Mapping[str, Any]) -> tuple[ModelInfo, ...]:
@@ -152,6 +155,9 @@ class Client(_Client):
         settings: Address, key and timeouts; by default the global plan, with the key from the environment.
         protocol: `openai` (Chat Completions) or `anthropic` (Messages).
         http_client: An httpx client to send requests with. It is never closed here.
+
+    Raises:
+        InvalidRequestError: The protocol is unknown, or this is no such client.
     """
 
     def __init__(
@@ -159,9 +165,10 @@ class Client(_Client):
         settings: Settings | None = None,
         *,
         protocol: ProtocolName = "openai",
-        http_client: transport.HTTPClient | None = None,
+        http_client: HTTPClient | None = None,
     ) -> None:
         super().__init__(settings, protocol)
+        check_client("http_client", http_client, is_async=False)
         self.http_client = http_client
 
     def send(self, request: Request) -> Response:
@@ -229,6 +236,9 @@ class AsyncClient(_Client):
         settings: Address, key and timeouts; by default the global plan, with the key from the environment.
         protocol: `openai` (Chat Completions) or `anthropic` (Messages).
         http_client: An async httpx client to send requests with. It is never closed here.
+
+    Raises:
+        InvalidRequestError: The protocol is unknown, or this is no such client.
     """
 
     def __init__(
@@ -236,9 +246,10 @@ class AsyncClient(_Client):
         settings: Settings | None = None,
         *,
         protocol: ProtocolName = "openai",
-        http_client: transport.AsyncHTTPClient | None = None,
+        http_client: AsyncHTTPClient | None = None,
     ) -> None:
         super().__init__(settings, protocol)
+        check_client("http_client", http_client, is_async=True)
         self.http_client = http_client
 
     async def send(self, request: Request) -> Response:

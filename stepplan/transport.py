@@ -23,29 +23,10 @@ import httpx
 
 from stepplan import gate
 from stepplan.errors import InvalidRequestError
+from stepplan.http_clients import still_open
 from stepplan.settings import Settings
 
 T = TypeVar("T")
-
-
-class HTTPClient(Protocol):
-    """What is used of a client that is handed in: an `httpx.Client`, an `httpx2.Client`, or the like."""
-
-    def build_request(self, method: str, url: str, *, headers: Any, content: Any, timeout: Any, extensions: Any) -> Any:
-        """See httpx."""
-
-    def send(self, request: Any, *, stream: bool) -> Any:
-        """See httpx."""
-
-
-class AsyncHTTPClient(Protocol):
-    """What is used of an async client that is handed in: an `httpx.AsyncClient` or the like."""
-
-    def build_request(self, method: str, url: str, *, headers: Any, content: Any, timeout: Any, extensions: Any) -> Any:
-        """See httpx."""
-
-    async def send(self, request: Any, *, stream: bool) -> Any:
-        """See httpx."""
 
 
 PoolKey = tuple[str | None, bool | str]
@@ -161,7 +142,7 @@ def sync_pool(key: PoolKey) -> httpx.Client:
 def join(call: Call) -> Any:
     """What a call sends with: a pool, which is not closed until the call leaves, or the client that was handed in."""
     with _lock:
-        http = call.client.http_client
+        http = still_open(call.client.http_client)
         call.pool = sync_pool(pool_key(call.client.settings)) if http is None else http
         _calls.add(call)
     return call.pool
@@ -213,7 +194,7 @@ class LoopPools:
 
     async def join(self, call: Call) -> Any:
         """As the sync `join`."""
-        http = call.client.http_client
+        http = still_open(call.client.http_client)
         call.pool = await self.pool(pool_key(call.client.settings)) if http is None else http
         self._calls.add(call)
         return call.pool
