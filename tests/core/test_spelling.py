@@ -87,6 +87,17 @@ def test_a_name_unlike_any_other_is_named_without_a_guess_and_several_are_all_na
         ("stream", True, "method that streams"),
         ("stream_options", {"include_usage": True}, "stream_usage"),
         ("modalities", ["audio"], "text only"),
+        ("organization", "org-1", "account"),
+        ("anthropic_api_url", "https://api.anthropic.com", "Use base_url"),
+        ("anthropic_api_key", "sk-ant", "key of StepFun"),
+        ("effort", "high", "reasoning_effort"),
+        ("enable_thinking", True, "reasoning_effort"),
+        ("use_responses_api", True, "no Responses API"),
+        ("disabled_params", {"parallel_tool_calls": None}, "Only what you set is sent"),
+        ("tokenizer", "gpt2", "no tokenizer"),
+        ("client", object(), "Use http_client"),
+        ("num_predict", 100, "Use max_tokens"),
+        ("random_seed", 7, "extra_body"),
     ],
 )
 def test_an_argument_of_another_api_gets_the_sentence_that_says_what_to_do_here(
@@ -103,6 +114,9 @@ def test_an_argument_of_another_api_gets_the_sentence_that_says_what_to_do_here(
     ("name", "value"),
     [
         ("n", 1),
+        ("is_chat_model", True),
+        ("reuse_client", True),
+        ("use_responses_api", False),
         ("best_of", 1),
         ("presence_penalty", 0.0),
         ("logit_bias", {}),
