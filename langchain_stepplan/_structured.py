@@ -19,6 +19,7 @@ from langchain_stepplan._errors import to_langchain
 from langchain_stepplan._replay import arguments_and_reason
 from langchain_stepplan._tools import to_function
 from stepplan import ContentBlockedError, InvalidRequestError, ResponseDecodeError, Tool
+from stepplan.arguments import shown
 from stepplan.integration.objects import Answer, ObjectReader, to_instance
 from stepplan.integration.tools import as_json_schema, as_openai_response_format, as_openai_tool, with_strict
 
@@ -184,7 +185,9 @@ def structured_output(
 def _method(method: Method, schema: Schema | None, strict: bool | None, *, has_formats: bool) -> Method:
     """How the model is asked, by this protocol."""
     if method not in get_args(Method):
-        raise InvalidRequestError(f"method={method!r} is not known: it is {', '.join(map(repr, get_args(Method)))}.")
+        raise InvalidRequestError(
+            f"method={shown(method)} is not known: it is {', '.join(map(repr, get_args(Method)))}."
+        )
     if schema is None and method != "json_mode":
         raise InvalidRequestError(f"method={method!r} needs a schema.")
     if strict is not None and method == "json_mode":

@@ -2,12 +2,16 @@
 
 import inspect
 import math
+import reprlib
 from collections.abc import Callable, Mapping, Sequence
 from numbers import Real
 from typing import Any
 
 from stepplan.errors import InvalidRequestError
+from stepplan.jsontext import check_depth
 
+_SHORT = reprlib.Repr()
+_SHORT.maxstring = _SHORT.maxother = 100
 _NUMBERS = (int, float)
 # The common types come first, because a check by an abstract class costs more than all else here.
 _SEQUENCES = (tuple, list, Sequence)
@@ -109,6 +113,21 @@ def http_client(name: str, value: Any, *, asynchronous: bool) -> None:
     if is_async != asynchronous:
         kind = "async" if is_async else "sync"
         raise InvalidRequestError(f"{name} must be {expected}: {type(value).__name__} is {kind}.")
+
+
+def json_fields(name: str, value: Any) -> Mapping[str, Any]:
+    """A mapping whose keys are strings, to be written as JSON: nested no deeper than that is read on any Python."""
+    given = fields(name, value)
+    try:
+        check_depth(given)
+    except ValueError as error:
+        raise InvalidRequestError(f"{name} must not be {error}.") from None
+    return given
+
+
+def shown(value: object) -> str:
+    """The value as an error shows it: short, however long, deep or circular it is."""
+    return _SHORT.repr(value)
 
 
 def wrong_type(name: str, value: Any, expected: str) -> InvalidRequestError:

@@ -16,7 +16,11 @@ _TO_REPAIR = re.compile(
     r"|\\.",
     re.DOTALL,
 )
+_CUT_OFF_ESCAPE = re.compile(
+    rb"(?<!\\)(?P<before>(?:\\\\)*)(?:\\u[dD][89abAB][0-9a-fA-F]{2})?(?:\\(?:u[0-9a-fA-F]{0,3})?)?\Z"
+)
 _LARGE_NUMBER = re.compile(rb"\d[eE]\+?\d\d|\d{300}")
+_NESTING = (dict, list, tuple)
 _DEEPEST = 200  # pydantic_core's limit; the json module's own differs from one Python to the next
 
 
@@ -35,6 +39,8 @@ def read_object(text: str | bytes, *, partial: bool = False, allow_nan: bool = T
         ValueError: It is not the JSON text of an object, or nested deeper than 200 levels.
     """
     data = utf8(text) if isinstance(text, str) else text
+    if partial:  # before 2.50, pydantic_core loses the string that ends within an escape
+        data = _CUT_OFF_ESCAPE.sub(rb"\g<before>", data)
     try:
         return _parse(data, partial=partial, allow_nan=allow_nan)
     except ValueError:
@@ -109,9 +115,13 @@ def check_depth(value: Any) -> None:
     Raises:
         ValueError: It is nested deeper than 200 levels.
     """
-    for depth, _ in enumerate(_levels(value)):
-        if depth > _DEEPEST:
-            raise _too_deep()
+    level: list[Any] = [value]
+    for _ in range(_DEEPEST + 1):
+        level = [item for item in level if isinstance(item, _NESTING) and item]
+        if not level:
+            return
+        level = [inner for item in level for inner in _inner(item)]
+    raise _too_deep()
 
 
 def _too_deep() -> ValueError:

@@ -3,10 +3,11 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from typing import Any, Literal
+from functools import wraps
+from typing import Any, Literal, TypeVar
 
 from stepplan import arguments
-from stepplan.arguments import flag, label, number, sequence, text, whole_number
+from stepplan.arguments import flag, json_fields, label, number, sequence, text, whole_number
 from stepplan.errors import InvalidRequestError
 from stepplan.headers import checked
 from stepplan.messages import Message
@@ -40,7 +41,7 @@ class Tool:
     def __post_init__(self) -> None:
         text("A tool's name", self.name)
         text(f"The description of the tool {self.name!r}", self.description)
-        arguments.fields(f"The parameters of the tool {self.name!r}", self.parameters)
+        json_fields(f"The parameters of the tool {self.name!r}", self.parameters)
         if self.strict is not None:
             flag(f"strict of the tool {self.name!r}", self.strict)
 
@@ -70,6 +71,7 @@ class AnyTool:
 
 
 ToolChoice = Literal["auto", "none", "required"] | AnyTool | NamedTool
+"""Whether the model decides, must not call a tool, must call one, or must call this one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,11 +93,34 @@ class JSONSchema:
 
     def __post_init__(self) -> None:
         text("A response format's name", self.name)
-        arguments.fields("A response format's schema", self.schema)
+        json_fields("A response format's schema", self.schema)
         if self.strict is not None:
             flag("A response format's strict", self.strict)
 
 
+T = TypeVar("T")
+
+
+def _refused_without_frames(cls: type[T]) -> type[T]:
+    """The class; its errors come without the frame of its generated `__init__`.
+
+    Tools that report errors show the variables of every frame, and a header among the arguments may be a secret.
+    """
+    init: Any = cls.__init__
+
+    @wraps(init)
+    def make(self: object, *given: Any, **named: Any) -> None:
+        try:
+            init(self, *given, **named)
+        except InvalidRequestError as error:
+            del self, given, named
+            raise error.with_traceback(None) from None
+
+    setattr(cls, "__init__", make)  # noqa: B010 - checkers keep to the generated one
+    return cls
+
+
+@_refused_without_frames
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
     """One request to the model, over any protocol. Options that are not set are not sent.
@@ -224,7 +249,7 @@ _CHECKS: Mapping[str, arguments.Check] = {
     "stream_usage": flag,
     "repair_history": flag,
     "think_tags": flag,
-    "extra_body": arguments.fields,
+    "extra_body": json_fields,
     "extra_headers": checked,
 }
 _DEFAULTS = {option.name: option.default for option in fields(Request)}

@@ -7,6 +7,7 @@ from typing import Any, Literal, TypeVar, cast
 
 from pydantic import BaseModel
 
+from stepplan.arguments import shown
 from stepplan.errors import InvalidRequestError
 from stepplan.integration.schemas import class_schema, closed, is_class, object_at_top
 from stepplan.models import MODELS
@@ -92,7 +93,7 @@ def to_function(given: Any, *, default_name: str = "") -> Tool:
         if tool is not None and (tool.name or default_name):
             return replace(tool, name=tool.name or default_name)
     raise InvalidRequestError(
-        f"This is not a tool: {str(given)[:100]}. A tool is a function with a name and a JSON Schema of its arguments."
+        f"This is not a tool: {shown(given)}. A tool is a function with a name and a JSON Schema of its arguments."
     )
 
 
@@ -130,7 +131,7 @@ def _refuse_other_types(data: Mapping[str, Any]) -> None:
     kind, name = data.get("type"), data.get("name")
     if kind in _TYPES_OF_FUNCTIONS or (kind == "custom" and "input_schema" in data):  # Anthropic's word for a function
         return
-    which = f"The tool {name!r}, of type {kind!r}," if name else f"A tool of type {kind!r}"
+    which = f"The tool {shown(name)}, of type {shown(kind)}," if name else f"A tool of type {shown(kind)}"
     raise InvalidRequestError(
         f"{which} cannot be offered: only functions can. Tools of other types run on their vendor's server, or take no "
         "JSON arguments. To send tools as they are, use extra_body={'tools': [...]}."
@@ -212,7 +213,7 @@ def _read_choice(given: Any, names: set[str]) -> ToolChoice:
         return NamedTool(name, **origin)
     if isinstance(kind, str) and kind in _WORDS:
         return AnyTool(**origin) if origin and _WORDS[kind] == "required" else _WORDS[kind]
-    raise InvalidRequestError(f"tool_choice={given!r} is not 'auto', 'none', 'any', or the name of a tool.")
+    raise InvalidRequestError(f"tool_choice={shown(given)} is not 'auto', 'none', 'any', or the name of a tool.")
 
 
 def as_openai_tool_choice(choice: ToolChoice) -> str | dict[str, Any]:
@@ -253,7 +254,7 @@ def to_response_format(given: Any) -> JSONSchema | Literal["json_object"] | None
         if tool is not None and tool.parameters:
             return as_json_schema(tool)
     raise InvalidRequestError(
-        f"response_format={str(given)[:100]} is not understood: it is 'json_object', a JSON Schema, a Pydantic class, "
+        f"response_format={shown(given)} is not understood: it is 'json_object', a JSON Schema, a Pydantic class, "
         "or OpenAI's {'type': 'json_schema', 'json_schema': {...}}."
     )
 

@@ -36,6 +36,16 @@ def test_it_starts_quickly_and_stops_cleanly() -> None:
     assert min(durations) < 0.3
 
 
+def test_a_second_request_on_a_connection_is_answered_as_quickly_as_the_first() -> None:
+    durations: list[float] = []
+    with Sandbox() as plan, httpx.Client(trust_env=False, headers=auth()) as client:
+        for _ in range(8):
+            started = time.perf_counter()
+            assert client.post(plan.base_url + CHAT, json=chat()).status_code == 200
+            durations.append(time.perf_counter() - started)
+    assert min(durations[1:]) < 0.03  # a delayed acknowledgement takes 40 ms
+
+
 STALLS = {
     "silent": Fault(stall_after=1),
     "pinging": Fault(stall_after=1, pings=True, ping_interval=0.01),
