@@ -71,7 +71,7 @@ HTTP_ASYNC = httpx.AsyncClient(trust_env=False)
 class Decorated(httpx.AsyncClient):
     """As instrumentation wraps it: `send` is no coroutine function any more."""
 
-    def send(self, *args: Any, **kwargs: Any) -> Any:  # type: ignore[override]
+    def send(self, *args: Any, **kwargs: Any) -> Any:
         return super().send(*args, **kwargs)
 
 

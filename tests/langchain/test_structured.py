@@ -194,7 +194,7 @@ async def test_a_model_that_does_not_document_json_schema_is_asked_by_a_tool(
     model: ChatStepPlan, plan: Sandbox, run: str, place: str
 ) -> None:
     router = model.model_copy(update={"model": "step-router-v1"}) if place == "model" else model
-    options = {} if place == "model" else {"model": "step-router-v1"}
+    options: dict[str, Any] = {} if place == "model" else {"model": "step-router-v1"}
     plan.script(answer("function_calling", "Trip"))
     assert await ran(router.with_structured_output(Trip, **options), run) == Trip(city="北京", days=3)
     sent = plan.requests[-1].body

@@ -116,10 +116,10 @@ async def test_the_object_is_forced_as_far_as_the_protocol_can(llm: StepPlan, pl
 async def test_a_model_that_does_not_document_json_schema_is_asked_by_a_tool(
     plan: Sandbox, protocol: ProtocolName, way: PredictWay, place: str
 ) -> None:
-    router = {"model": "step-router-v1"}
-    of_model: dict[str, Any] = {"model": router, "standing": {"additional_kwargs": router}, "call": {}}[place]
+    router: dict[str, Any] = {"model": "step-router-v1"}
+    places: dict[str, dict[str, Any]] = {"model": router, "standing": {"additional_kwargs": router}, "call": {}}
     plan.script(Turn(tool_calls=[ToolCall("Person", json.dumps(BOB))]))
-    parts = await predict(make_llm(plan, protocol, **of_model), way, **(router if place == "call" else {}))
+    parts = await predict(make_llm(plan, protocol, **places[place]), way, **(router if place == "call" else {}))
     assert parts[-1] == Person.model_validate(BOB)
     sent = plan.requests[0].body
     assert sent["model"] == "step-router-v1"
