@@ -106,6 +106,7 @@ async def ran(runnable: Runnable[Any, Any], run: str) -> Any:
     return [piece async for piece in runnable.astream("go")][-1]
 
 
+@pytest.mark.guarantees("schemas-and-methods", "strict-only-if-asked")
 def test_json_schema_is_chat_completions_default(model_for: Models, plan: Sandbox) -> None:
     plan.script(answer("json_schema", "Trip"))
     model_for("openai").with_structured_output(Trip).invoke("go")
@@ -118,6 +119,7 @@ def test_json_schema_is_chat_completions_default(model_for: Models, plan: Sandbo
     assert "tools" not in body
 
 
+@pytest.mark.guarantees("schemas-and-methods")
 def test_function_calling_is_messages_default(model_for: Models, plan: Sandbox) -> None:
     plan.script(answer("function_calling", "Trip"))
     model_for("anthropic").with_structured_output(Trip).invoke("go")
@@ -141,7 +143,6 @@ def test_json_mode_asks_for_any_object(model_for: Models, plan: Sandbox) -> None
     assert plan.requests[-1].body["response_format"] == {"type": "json_object"}
 
 
-@pytest.mark.guarantees("strict-only-if-asked")
 def test_strict_is_sent_with_a_json_schema_when_asked_for(model_for: Models, plan: Sandbox) -> None:
     plan.script(answer("json_schema", "Trip"))
     model_for("openai").with_structured_output(Trip, strict=True).invoke("go")
@@ -215,7 +216,6 @@ def test_json_mode_without_a_schema_is_refused_over_messages_where_it_is_asked_f
         model_for("anthropic").with_structured_output(None, method="json_mode")
 
 
-@pytest.mark.guarantees("why-no-object")
 @pytest.mark.parametrize("by", METHODS)
 @pytest.mark.parametrize("run", RUNS)
 async def test_an_answer_that_was_cut_off_says_max_tokens(model_for: Models, plan: Sandbox, by: By, run: str) -> None:
