@@ -111,6 +111,10 @@ EXTRA.mcp = $(INSTALL) --group mcp && $(PYTEST) tests/mcp
 ## pages: each page's examples, in a clean environment made by the page's own install lines; PAGES="README.md" chooses
 EXTRA.pages = $(BIN)/python distributions/pages.py $(PAGES)
 
+## browser: the docs site in headless Chromium, which the system must have: pages, links, search, a phone's width (50 MB)
+EXTRA.browser = $(INSTALL) --group docs --group browser && NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet && \
+	$(PYTEST) tests/site --timeout=300
+
 ## constraints: choose the versions in constraints/ anew
 EXTRA.constraints = $(COMPILE) --group dev --group dist --group docs --group embeddings -o constraints/dev.txt pyproject.toml && \
 	$(COMPILE) --group test -c constraints/oldest.in --overrides constraints/oldest.overrides -o constraints/oldest.txt pyproject.toml && \

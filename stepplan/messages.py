@@ -107,6 +107,7 @@ class ServerToolCall:
 
 
 Block = Text | Image | Video | Reasoning | ToolCall | ToolResult | ServerToolCall
+"""A typed piece of a message."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,6 +36,7 @@ PRICES: Mapping[str, Price] = {
     "step-3.5-flash": Price(0.10, 0.02, 0.30),
     "step-5-preview": Price(1.00, 0.05, 2.70),
 }
+"""The list prices of `PRICES_AS_OF`, by model."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,6 +60,7 @@ class NamedTool:
 
 
 ToolChoice = Literal["auto", "none", "required"] | NamedTool
+"""Whether the model decides, must not call a tool, must call one, or must call this one."""
 
 
 @dataclass(frozen=True, slots=True)

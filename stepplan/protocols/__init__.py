@@ -29,6 +29,7 @@ def _known(name: str) -> str:
 
 if TYPE_CHECKING:  # so that checkers and editors know the names
     ProtocolName = Literal["openai", "anthropic"]
+    """`openai` is Chat Completions, `anthropic` is Messages."""
 else:
     ProtocolName = Annotated[str, AfterValidator(_known)]
 
@@ -36,6 +37,7 @@ PROTOCOLS: dict[ProtocolName, WireProtocol] = {
     "openai": openai,
     "anthropic": anthropic,
 }
+"""The wire protocols by name: Chat Completions and Messages."""
 
 
 def wire_protocol(name: ProtocolName) -> WireProtocol:
