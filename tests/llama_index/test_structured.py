@@ -292,9 +292,10 @@ async def test_other_modes_are_left_to_llama_index(llm: StepPlan, plan: Sandbox,
     llm.pydantic_program_mode = PydanticProgramMode.LLM
     plan.script(Turn(text=json.dumps(BOB)))
 
-    assert (await predict(llm, way))[-1] == Person.model_validate(BOB)
+    assert (await predict(llm, way, temperature=0.5))[-1] == Person.model_validate(BOB)
     assert not {"tools", "response_format"} & set(plan.requests[0].body)
     assert '"$defs"' in str(plan.requests[0].body["messages"])
+    assert plan.requests[0].body["temperature"] == 0.5
 
 
 @pytest.mark.guarantees("llama-index-structured")
