@@ -86,8 +86,8 @@ def _wait_until_written(process: subprocess.Popen[bytes], target: Path, lines: i
 def _outcome(server: Server, prompts: Sequence[str], target: Path, killed_at: Sequence[int]) -> Outcome:
     answers = [json.loads(line) for line in target.read_text("utf-8").splitlines()]
     by_line = Counter(int(answer["line"]) for answer in answers)
-    texts: list[tuple[str, str]] = [
-        (prompts[answer["line"] - 1], answer["response"]["body"]["choices"][0]["message"]["content"])
+    texts = [
+        (prompts[int(answer["line"]) - 1], answer["response"]["body"]["choices"][0]["message"]["content"])
         for answer in answers
         if answer["error"] is None
     ]
