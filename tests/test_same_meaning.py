@@ -141,7 +141,7 @@ def plan(stepplan_sandbox: Sandbox) -> Sandbox:
     return stepplan_sandbox
 
 
-@pytest.mark.guarantees("same-options", "zero-takes-effect", "separate-timeouts")
+@pytest.mark.guarantees("same-options", "zero-takes-effect", "separate-timeouts", "harmless-values")
 @pytest.mark.parametrize("place", ["model", "call"])
 @pytest.mark.parametrize("protocol", ["openai", "anthropic"])
 @pytest.mark.parametrize(("options", "chat", "messages"), OPTIONS, ids=lambda value: str(value)[:40])
