@@ -35,6 +35,7 @@ def run(*arguments: str, input: str | None = None) -> Any:
 PROTOCOLS = pytest.mark.parametrize("protocol", ["openai", "anthropic"])
 
 
+@pytest.mark.guarantees("cli-errors")
 @PROTOCOLS
 def test_ask_prints_the_answer_to_stdout_and_the_rest_to_stderr(plan: Sandbox, protocol: str) -> None:
     plan.script(Turn(reasoning="Two and two.", text="4"))
@@ -81,6 +82,7 @@ def test_ask_says_what_the_answer_cost_where_the_price_is_known(plan: Sandbox) -
     assert json.loads(run("ask", "2 + 2?", "--model", "step-router-v1", "--json").stdout)["estimated_cost"] is None
 
 
+@pytest.mark.guarantees("cli-errors")
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
