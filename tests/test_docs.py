@@ -82,6 +82,13 @@ def test_the_pages_have_examples() -> None:
     assert len(list(_examples())) > 40
 
 
+@pytest.mark.parametrize("page", [pytest.param(page, id=page.relative_to(_ROOT).as_posix()) for page in _PAGES])
+def test_an_install_line_stands_above_a_pages_first_example(page: Path) -> None:
+    """That it installs enough is what `make extra WHAT=pages` shows."""
+    above, *examples = _EXAMPLE.split(page.read_text("utf-8"))
+    assert not examples or re.search(r"(?m)^ *pip install ", above)
+
+
 _LINK = re.compile(r"\]\((?!https?://|#)([^)#]+)(?:#[^)]*)?\)")
 
 

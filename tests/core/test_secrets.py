@@ -33,7 +33,7 @@ CANARY = "sk-canary-0123456789"
 REQUEST = Request(messages=(Message.user("Hello"),))
 
 
-@pytest.mark.guarantees("key-not-shown", "no-key-in-frames")
+@pytest.mark.guarantees("key-not-shown", "no-key-in-frames", "both-transports")
 @pytest.mark.parametrize(
     "fault",
     [

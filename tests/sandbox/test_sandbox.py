@@ -53,6 +53,7 @@ STALLS = {
 }
 
 
+@pytest.mark.guarantees("sandbox-stops")
 @pytest.mark.parametrize("stream", [True, False])
 @pytest.mark.parametrize("fault", STALLS.values(), ids=STALLS)
 def test_it_stops_within_a_second_while_answers_stall(fault: Fault, stream: bool) -> None:
@@ -72,6 +73,7 @@ def test_it_stops_within_a_second_while_answers_stall(fault: Fault, stream: bool
     assert plan.open_requests == 0
 
 
+@pytest.mark.guarantees("sandbox-stops")
 @pytest.mark.parametrize(
     "sent", [b"", b"POST /step_plan/v1/messages HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n{"]
 )
