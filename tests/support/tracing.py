@@ -1,11 +1,15 @@
 """What tracers see of the models: the spans of `tests.support.programs.traced`, run against a sandbox."""
 
+import gzip
 import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+import threading
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal
@@ -90,3 +94,27 @@ def answers(spans: list[Span], *, refusals: bool = True) -> list[tuple[str, Span
 def of(span: Span, expected: Span) -> Span:
     """The attributes that are expected, as they are."""
     return {name: span.get(name) for name in expected}
+
+
+@contextmanager
+def receiving(take: Callable[[bytes], None]) -> Generator[str]:
+    """The URL of a server in place of a tracing service: `take` gets each body that is posted to it."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            take(gzip.decompress(body) if self.headers["Content-Encoding"] == "gzip" else body)
+            self.send_response(202)
+            self.end_headers()
+
+        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the name that it has there
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()

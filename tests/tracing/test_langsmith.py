@@ -1,9 +1,7 @@
 """What LangSmith's client sends of a run: metadata, token counts, finish reason, calls, and no key."""
 
 import json
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
@@ -14,7 +12,7 @@ from langsmith.schemas import BatchIngestConfig, LangSmithInfo
 from langchain_stepplan import ChatStepPlan
 from stepplan import AuthenticationError, ProtocolName
 from stepplan.sandbox import Fault, Sandbox, Turn
-from tests.support.tracing import OPTIONS, SECRET, TURN, of, prompt_tokens, reasoning_tokens
+from tests.support.tracing import OPTIONS, SECRET, TURN, of, prompt_tokens, reasoning_tokens, receiving
 from tests.support.ways.langchain import WAYS, Way
 
 pytestmark = pytest.mark.guarantees("tracers-see-it", "tracers-see-no-key")
@@ -53,26 +51,12 @@ class LangSmith:
 def langsmith() -> Iterator[tuple[LangSmith, Client]]:
     service = LangSmith()
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            service.take(self.rfile.read(int(self.headers["Content-Length"])))
-            self.send_response(202)
-            self.end_headers()
-
-        def log_message(self, *args: Any) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        url = f"http://127.0.0.1:{server.server_port}"
+    with receiving(service.take) as url:
         client = Client(api_url=url, api_key="lsv2-1", info=LangSmithInfo(batch_ingest_config=BATCHES))
         try:
             yield service, client
         finally:
             client.close(timeout=30)
-            server.shutdown()
-            thread.join()
 
 
 @pytest.mark.parametrize("way", WAYS)
