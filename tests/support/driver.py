@@ -6,11 +6,21 @@ from typing import Any, Generic, TypeVar
 
 import pytest
 
-from stepplan import PROTOCOLS, Event, ProtocolName, Request, Response, RetryPolicy, StepPlanError
+from stepplan import (
+    PROTOCOLS,
+    APIStatusError,
+    ErrorResponse,
+    Event,
+    ProtocolName,
+    Request,
+    Response,
+    RetryPolicy,
+    StepPlanError,
+)
 from stepplan.answers import AnswerReader
 from stepplan.endpoint import Endpoint
 from stepplan.exchange import exchange, read_json, read_stream
-from stepplan.refusals import Origin
+from stepplan.refusals import Origin, error_from_response
 from stepplan.steps import Acquire, Emit, Head, HTTPRequest, Open, Read, Steps
 
 T = TypeVar("T")
@@ -94,3 +104,8 @@ def send(
         return read_json(HTTP, head, AnswerReader(PROTOCOLS[protocol], Request(messages=())).read)
 
     return drive(exchange(HTTP, read, policy or RetryPolicy(max_retries=0), lambda: ORIGIN), replies)
+
+
+def refused(status: int, text: str, origin: Origin = ORIGIN) -> APIStatusError:
+    """The error that a refusal becomes."""
+    return error_from_response(ErrorResponse(status, {"content-type": "text/plain"}, text), origin)
