@@ -1,5 +1,6 @@
 """Checks of the arguments that callers pass: each error is one sentence that names the argument and what it may be."""
 
+import inspect
 import math
 import reprlib
 from collections.abc import Callable, Mapping, Sequence
@@ -93,6 +94,25 @@ def fields(name: str, value: Any) -> Mapping[str, Any]:
     if not isinstance(value, _MAPPINGS) or not all(isinstance(key, str) for key in value):  # pyright: ignore[reportUnknownVariableType] - checked here
         raise wrong_type(name, value, "a mapping whose keys are strings")
     return value  # pyright: ignore[reportUnknownVariableType] - see above
+
+
+def http_client(name: str, value: Any, *, asynchronous: bool) -> None:
+    """An HTTP client as httpx's, sync or async.
+
+    Raises:
+        InvalidRequestError: It is none, or one of the other kind.
+    """
+    expected = f"an {'httpx.AsyncClient' if asynchronous else 'httpx.Client'} or the like"
+    if isinstance(value, type) or not all(
+        callable(getattr(value, method, None)) for method in ("build_request", "send")
+    ):
+        raise wrong_type(name, value, expected)
+    is_async = inspect.iscoroutinefunction(value.send) or (
+        hasattr(value, "__aenter__") and not hasattr(value, "__enter__")
+    )
+    if is_async != asynchronous:
+        kind = "async" if is_async else "sync"
+        raise InvalidRequestError(f"{name} must be {expected}: {type(value).__name__} is {kind}.")
 
 
 def json_fields(name: str, value: Any) -> Mapping[str, Any]:

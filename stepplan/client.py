@@ -11,14 +11,13 @@ from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-from stepplan import transport
+from stepplan import arguments, transport
 from stepplan.answers import AnswerReader
 from stepplan.driver import AsyncDriver, Driver
 from stepplan.events import Event
 from stepplan.exchange import encode_json, exchange, read_json, read_stream
 from stepplan.gate import gate_for
 from stepplan.headers import Headers
-from stepplan.http_clients import AsyncHTTPClient, HTTPClient, check_client
 from stepplan.protocols import ProtocolName, token_counter, wire_protocol
 from stepplan.refusals import Origin
 from stepplan.requests import Request
@@ -157,7 +156,7 @@ class Client(_Client):
         http_client: An httpx client to send requests with. It is never closed here.
 
     Raises:
-        InvalidRequestError: The protocol is unknown, or this is no such client.
+        InvalidRequestError: `http_client` is not a sync client, or there is no such protocol.
     """
 
     def __init__(
@@ -165,10 +164,11 @@ class Client(_Client):
         settings: Settings | None = None,
         *,
         protocol: ProtocolName = "openai",
-        http_client: HTTPClient | None = None,
+        http_client: transport.HTTPClient | None = None,
     ) -> None:
         super().__init__(settings, protocol)
-        check_client("http_client", http_client, is_async=False)
+        if http_client is not None:
+            arguments.http_client("http_client", http_client, asynchronous=False)
         self.http_client = http_client
 
     def send(self, request: Request) -> Response:
@@ -238,7 +238,7 @@ class AsyncClient(_Client):
         http_client: An async httpx client to send requests with. It is never closed here.
 
     Raises:
-        InvalidRequestError: The protocol is unknown, or this is no such client.
+        InvalidRequestError: `http_client` is not an async client, or there is no such protocol.
     """
 
     def __init__(
@@ -246,10 +246,11 @@ class AsyncClient(_Client):
         settings: Settings | None = None,
         *,
         protocol: ProtocolName = "openai",
-        http_client: AsyncHTTPClient | None = None,
+        http_client: transport.AsyncHTTPClient | None = None,
     ) -> None:
         super().__init__(settings, protocol)
-        check_client("http_client", http_client, is_async=True)
+        if http_client is not None:
+            arguments.http_client("http_client", http_client, asynchronous=True)
         self.http_client = http_client
 
     async def send(self, request: Request) -> Response:

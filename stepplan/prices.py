@@ -62,4 +62,4 @@ class Cost:
 
     def __str__(self) -> str:
         usd = f"{self.usd:,.2f}" if self.usd >= 1 else f"{self.usd:.6f}"
-        return f"about ${usd} ({self.credits:,} Credits) by the list prices of {PRICES_AS_OF}"
+        return f"about ${usd} ({self.credits:,} Credits)"

@@ -59,7 +59,18 @@ class NamedTool:
     asked_by: str = "tool_choice"
 
 
-ToolChoice = Literal["auto", "none", "required"] | NamedTool
+@dataclass(frozen=True, slots=True)
+class AnyTool:
+    """A tool choice: the model must call one of the tools. `"required"` is short for it.
+
+    Attributes:
+        asked_by: See `NamedTool`.
+    """
+
+    asked_by: str = "tool_choice"
+
+
+ToolChoice = Literal["auto", "none", "required"] | AnyTool | NamedTool
 """Whether the model decides, must not call a tool, must call one, or must call this one."""
 
 
@@ -118,7 +129,7 @@ class Request:
         messages: The conversation so far.
         model: The model's name. Any name is accepted; the options of known models are checked.
         tools: Functions the model may call, and StepFun's own tools (`WebSearch`, `Retrieval`), which its servers run.
-        tool_choice: `auto`, `none`, `required`, or a `NamedTool`.
+        tool_choice: `auto`, `none`, `required`, an `AnyTool`, or a `NamedTool`.
         parallel_tool_calls: False asks for at most one tool call per answer.
         max_tokens: Limit on reasoning and answer together, over 0. Unset, Chat Completions has no limit and Messages
             32,768.
@@ -186,6 +197,13 @@ class Request:
         return tuple(tool for tool in self.tools if isinstance(tool, Tool))
 
     @property
+    def forced_call(self) -> AnyTool | NamedTool | None:
+        """The call that `tool_choice` forces; `None` if the model may answer without one."""
+        if self.tool_choice == "required":
+            return AnyTool()
+        return None if isinstance(self.tool_choice, str) else self.tool_choice
+
+    @property
     def server_tools(self) -> tuple[ServerTool, ...]:
         """The tools that StepFun's servers run."""
         return tuple(tool for tool in self.tools if not isinstance(tool, Tool))
@@ -202,9 +220,9 @@ def check_tool_choice(choice: ToolChoice, tools: Sequence[Tool]) -> None:
         if choice.name not in names:
             there = ", ".join(names) or "none"
             raise InvalidRequestError(f"tool_choice names {choice.name!r}, but the tools are: {there}.")
-    elif choice not in ("auto", "none", "required"):
-        raise arguments.wrong_type("tool_choice", choice, "'auto', 'none', 'required' or a NamedTool")
-    elif choice == "required" and not names:
+    elif not isinstance(choice, AnyTool) and choice not in ("auto", "none", "required"):
+        raise arguments.wrong_type("tool_choice", choice, "'auto', 'none', 'required', an AnyTool or a NamedTool")
+    elif choice not in ("auto", "none") and not names:
         raise InvalidRequestError("tool_choice='required' needs tools to choose from.")
 
 

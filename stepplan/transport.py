@@ -23,10 +23,29 @@ import httpx
 
 from stepplan import gate
 from stepplan.errors import InvalidRequestError
-from stepplan.http_clients import still_open
 from stepplan.settings import Settings
 
 T = TypeVar("T")
+
+
+class HTTPClient(Protocol):
+    """What is used of a client that is handed in: an `httpx.Client`, an `httpx2.Client`, or the like."""
+
+    def build_request(self, method: str, url: str, *, headers: Any, content: Any, timeout: Any, extensions: Any) -> Any:
+        """See httpx."""
+
+    def send(self, request: Any, *, stream: bool) -> Any:
+        """See httpx."""
+
+
+class AsyncHTTPClient(Protocol):
+    """What is used of an async client that is handed in: an `httpx.AsyncClient` or the like."""
+
+    def build_request(self, method: str, url: str, *, headers: Any, content: Any, timeout: Any, extensions: Any) -> Any:
+        """See httpx."""
+
+    async def send(self, request: Any, *, stream: bool) -> Any:
+        """See httpx."""
 
 
 PoolKey = tuple[str | None, bool | str]
@@ -58,6 +77,17 @@ class Call:
     def __init__(self, client: Client) -> None:
         self.client = client
         self.pool: Any = None
+
+
+def _handed_in(client: Client) -> Any:
+    """The HTTP client that was handed in, or `None`.
+
+    Raises:
+        InvalidRequestError: It is closed.
+    """
+    if getattr(client.http_client, "is_closed", False) is True:
+        raise InvalidRequestError("The HTTP client that was handed in is closed: keep it open, or hand in none.")
+    return client.http_client
 
 
 # No limit on connections: requests would wait for one unseen. The gate limits what runs at a time.
@@ -142,7 +172,7 @@ def sync_pool(key: PoolKey) -> httpx.Client:
 def join(call: Call) -> Any:
     """What a call sends with: a pool, which is not closed until the call leaves, or the client that was handed in."""
     with _lock:
-        http = still_open(call.client.http_client)
+        http = _handed_in(call.client)
         call.pool = sync_pool(pool_key(call.client.settings)) if http is None else http
         _calls.add(call)
     return call.pool
@@ -194,7 +224,7 @@ class LoopPools:
 
     async def join(self, call: Call) -> Any:
         """As the sync `join`."""
-        http = still_open(call.client.http_client)
+        http = _handed_in(call.client)
         call.pool = await self.pool(pool_key(call.client.settings)) if http is None else http
         self._calls.add(call)
         return call.pool
@@ -247,7 +277,7 @@ def loop_pools() -> LoopPools:
         loop = asyncio.get_running_loop()
     except RuntimeError:
         raise InvalidRequestError(
-            "No asyncio event loop is running, and AsyncClient needs one: under trio, call the sync Client in a thread "
+            "No asyncio event loop is running, and async calls need one: under trio, make sync calls in a thread "
             "(trio.to_thread.run_sync)."
         ) from None
     return _async.get(loop) or _async.setdefault(loop, LoopPools())

@@ -5,6 +5,7 @@ What goes over the wire is compared: the body, the headers, and how long an answ
 
 from typing import Any
 
+import httpx
 import pytest
 from langchain_core.tools import tool
 from llama_index.core.base.llms.types import ChatMessage
@@ -140,7 +141,7 @@ def plan(stepplan_sandbox: Sandbox) -> Sandbox:
     return stepplan_sandbox
 
 
-@pytest.mark.guarantees("same-options", "zero-takes-effect", "separate-timeouts")
+@pytest.mark.guarantees("same-options", "zero-takes-effect", "separate-timeouts", "harmless-values")
 @pytest.mark.parametrize("place", ["model", "call"])
 @pytest.mark.parametrize("protocol", ["openai", "anthropic"])
 @pytest.mark.parametrize(("options", "chat", "messages"), OPTIONS, ids=lambda value: str(value)[:40])
@@ -196,7 +197,7 @@ def test_a_key_and_an_address_have_the_same_aliases(plan: Sandbox, alias: str) -
 
 
 def test_the_async_client_has_the_name_of_either_framework() -> None:
-    client = object()
+    client = httpx.AsyncClient(trust_env=False)
     for name in ("http_async_client", "async_http_client"):
         assert LANGCHAIN(**{name: client}).http_async_client is client
         assert LLAMA_INDEX(**{name: client}).async_http_client is client

@@ -5,9 +5,7 @@ import binascii
 import re
 
 from stepplan.errors import InvalidRequestError
-
-_REMOTE = ("https://", "http://", "stepfile://")
-"""What StepFun's servers load themselves; `stepfile` names a file that was uploaded to its Files API."""
+from stepplan.messages import REMOTE_URLS
 
 
 def checked_url(url: str, kind: str) -> str:
@@ -21,13 +19,13 @@ def checked_url(url: str, kind: str) -> str:
         InvalidRequestError: The service cannot load it, or it is a `data:` URL of something else or of broken data.
     """
     url = url.strip()
-    if url[:16].lower().startswith(_REMOTE):
+    if url[:16].lower().startswith(REMOTE_URLS):
         return url
     head, _, data = url.partition(",")
     media_type, *parameters = head.removeprefix("data:").split(";")
     if not head.startswith("data:") or not is_media_type(media_type, kind):
         raise InvalidRequestError(
-            f"The URL must begin with {', '.join(_REMOTE)} or data:{kind}/, but it is {url!r:.60}."
+            f"The URL must begin with {', '.join(REMOTE_URLS)} or data:{kind}/, but it is {url!r:.60}."
         )
     if "base64" in parameters and (not data or not is_base64(data)):
         raise InvalidRequestError("The data of the data: URL is not base64.")

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel, Field
 
-from stepplan import InvalidRequestError, JSONSchema, NamedTool, Retrieval, Tool, WebSearch
+from stepplan import AnyTool, InvalidRequestError, JSONSchema, NamedTool, Retrieval, Tool, WebSearch
 from stepplan.integration.schemas import class_schema, closed
 from stepplan.integration.tools import (
     as_json_schema,
@@ -134,9 +134,7 @@ def test_a_tool_of_another_kind_is_refused_by_its_name_and_kind(kind: str) -> No
 
 @pytest.mark.parametrize("kind", ["array", "string", "integer", "ARRAY", "null"])
 def test_a_schema_of_another_type_than_object_is_not_taken_for_a_vendors_tool(kind: str) -> None:
-    with pytest.raises(
-        InvalidRequestError, match=f"A JSON Schema of type '{kind}' .*of a schema of type 'object'"
-    ):
+    with pytest.raises(InvalidRequestError, match=f"A JSON Schema of type '{kind}' .*of a schema of type 'object'"):
         to_tool({"title": "Names", "type": kind})
 
 
@@ -228,8 +226,10 @@ def test_a_tool_that_has_the_name_of_a_choice_wins(name: str) -> None:
 
 
 def test_a_choice_travels_in_openais_form_and_comes_back_the_same() -> None:
-    for _, meant in (*CHOICES, ("", NamedTool("weather", asked_by="method='json_schema'"))):
+    asked_by = "method='json_schema'"
+    for meant in (*(meant for _, meant in CHOICES), AnyTool(asked_by), NamedTool("weather", asked_by)):
         assert to_tool_choice(as_openai_tool_choice(meant), [WEATHER]) == meant
+    assert as_openai_tool_choice(AnyTool()) == "required"
 
 
 @pytest.mark.parametrize("given", ["weathr", {"type": "tool", "name": "weathr"}, NamedTool("weathr")])

@@ -126,6 +126,28 @@ def test_a_message_gives_back_the_blocks_it_was_made_of(
     assert message == Message("assistant", BLOCKS)
 
 
+@pytest.mark.guarantees("reasoning-goes-back")
+def test_a_message_that_was_stored_long_ago_is_known() -> None:
+    """Its provider and its keys are the format of what users have stored."""
+    stored = {
+        "content": "Now. So.",
+        "additional_kwargs": {
+            "reasoning_content": "Hm.",
+            "stepplan_blocks": [
+                {"type": "text", "length": 4},
+                {"type": "reasoning", "length": 3, "signature": "sig", "checksum": 2370641231},
+                {"type": "tool_call", "id": "a"},
+                {"type": "text", "length": 4},
+            ],
+        },
+        "tool_calls": [{"name": "look", "args": {"place": "北京"}, "id": "a", "type": "tool_call"}],
+        "response_metadata": {"model_provider": "stepplan", "finish_reason": "tool_calls"},
+    }
+    [message] = to_messages(messages_from_dict([{"type": "ai", "data": stored}]))
+    blocks = (Text("Now."), Reasoning("Hm.", "sig"), ToolCall("a", "look", '{"place": "北京"}'), Text(" So."))
+    assert message == Message("assistant", blocks)
+
+
 @pytest.mark.parametrize("v1", [False, True])
 def test_a_streamed_answer_is_the_whole_answer(v1: bool) -> None:
     said, streamed = whole(v1), summed(v1)

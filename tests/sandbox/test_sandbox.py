@@ -53,6 +53,7 @@ STALLS = {
 }
 
 
+@pytest.mark.guarantees("sandbox-stops")
 @pytest.mark.parametrize("stream", [True, False])
 @pytest.mark.parametrize("fault", STALLS.values(), ids=STALLS)
 def test_it_stops_within_a_second_while_answers_stall(fault: Fault, stream: bool) -> None:
@@ -72,6 +73,7 @@ def test_it_stops_within_a_second_while_answers_stall(fault: Fault, stream: bool
     assert plan.open_requests == 0
 
 
+@pytest.mark.guarantees("sandbox-stops")
 @pytest.mark.parametrize(
     "sent", [b"", b"POST /step_plan/v1/messages HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n{"]
 )
@@ -137,6 +139,21 @@ async def test_a_script_is_followed_and_then_answers_are_derived() -> None:
 async def test_a_script_is_followed_to_the_letter() -> None:
     plan = Sandbox([Turn(text="One two three.")])
     assert "One two three." in (await ask(plan, CHAT, chat(max_tokens=1, stop=["two"]))).text
+
+
+@pytest.mark.parametrize(
+    ("path", "listed"),
+    [
+        (CHAT, "model messages max_tokens temperature top_p n stream stop frequency_penalty response_format"),
+        (CHAT, "reasoning_effort reasoning_format tools tool_choice"),
+        (MESSAGES, "model messages max_tokens stream system temperature top_p top_k stop_sequences tools"),
+        (MESSAGES, "output_config"),
+    ],
+)
+async def test_what_is_documented_is_not_unlisted(path: str, listed: str) -> None:
+    plan = Sandbox()
+    await ask(plan, path, dict.fromkeys(listed.split()))
+    assert plan.requests[0].unlisted == ()
 
 
 async def test_requests_are_recorded() -> None:

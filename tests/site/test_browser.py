@@ -1,9 +1,12 @@
-"""The built docs site in headless Chromium: every page and link, the search, and the width of a phone.
+"""The docs site in headless Chromium: every page and link, the search, and the width of a phone.
 
-Run by `make extra WHAT=browser`, which builds the site and installs Playwright; the browser is the system's own.
+Run by `make extra WHAT=browser`, which installs Playwright and MkDocs; the browser is the system's own.
 """
 
+import os
 import shutil
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from functools import partial
@@ -20,9 +23,9 @@ import llama_index_stepplan
 import stepplan
 
 playwright = pytest.importorskip("playwright.sync_api", reason="installed by `make extra WHAT=browser` alone")
+pytestmark = pytest.mark.live  # not part of `make test`: it takes minutes
 
 ROOT = Path(__file__).parents[2]
-SITE = ROOT / "site"
 PAGES = [
     "" if name == "index" else f"{name}/"
     for page in sorted((ROOT / "docs").rglob("*.md"))
@@ -55,9 +58,11 @@ class Quiet(SimpleHTTPRequestHandler):
 
 
 @pytest.fixture(scope="module")
-def address() -> Iterator[str]:
-    assert (SITE / "index.html").exists(), "the site is not built: make docs"
-    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(SITE))) as server:
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    site = str(tmp_path_factory.mktemp("site"))
+    build = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", site]
+    subprocess.run(build, cwd=ROOT, env={**os.environ, "NO_MKDOCS_2_WARNING": "1"}, check=True)
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=site)) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         yield f"http://127.0.0.1:{server.server_port}/"
@@ -171,5 +176,5 @@ def test_the_search_finds_and_opens_a_page(visitor: Visitor) -> None:
     tab.locator("input.md-search__input").press_sequentially("Retry-After", delay=30)
     tab.locator(".md-search-result__link[href*='/how-to/errors/'][href$='#what-is-retried']").click()
     tab.wait_for_url("**/how-to/errors/**")
-    assert tab.locator("article mark").first.is_visible()
+    tab.locator("article mark").first.wait_for(state="visible")
     assert visitor.faults == []
