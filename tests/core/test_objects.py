@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict
 from stepplan import ContentBlockedError, ResponseDecodeError
 from stepplan.integration.objects import Answer, ObjectReader, find_object, to_instance
 
-FOUND = {"city": "北京", "days": 3}
+FOUND: dict[str, Any] = {"city": "北京", "days": 3}
 TEXT = json.dumps(FOUND, ensure_ascii=False)
 
 
