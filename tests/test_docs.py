@@ -28,7 +28,8 @@ def _examples() -> Iterator[Any]:
         text = page.read_text("utf-8")
         name = page.relative_to(_ROOT).as_posix()
         for number, (indent, code) in enumerate(_EXAMPLE.findall(text), 1):
-            if "mcp" not in code:  # run by tests/mcp, beside an MCP server
+            # Run by tests/mcp, beside an MCP server, and by tests/tracing, in interpreters of their own.
+            if "mcp" not in code and page.name != "tracing.md":
                 example = re.sub(f"(?m)^{indent}", "", code)
                 # The port that a page names may be taken.
                 yield pytest.param(re.sub(r"port=\d+", "port=0", example), id=f"{name}-{number}")
