@@ -63,7 +63,7 @@ def type_of(item: Item) -> str:
 
 def has_no_content(item: Item) -> bool:
     """Whether nothing of the block is for this model: another's reasoning, or Bedrock's mark for its prompt cache."""
-    return type_of(item) in _REASONING_TYPES or (isinstance(item, Mapping) and item.keys() == {"cachePoint"})
+    return type_of(item) in _REASONING_TYPES or (isinstance(item, Mapping) and [*item] == ["cachePoint"])
 
 
 def located(error: InvalidRequestError, index: int, item: Item) -> InvalidRequestError:
