@@ -42,8 +42,8 @@ class Got:
     reasoning: str = ""
     calls: list[Any] = field(default_factory=list[Any])
     invalid: list[Any] = field(default_factory=list[Any])
-    finish_reason: str | None = None
-    message: Any = None
+    finish_reason: str | None = field(default=None, compare=False)
+    message: Any = field(default=None, compare=False)
     error: StepPlanError | None = None
     requests: int = 0
 
