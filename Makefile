@@ -145,5 +145,5 @@ $(UV):
 
 .venv-peers/.done: constraints/peers.txt pyproject.toml $(UV)
 	$(UV) venv --quiet --clear --python $(BIN)/python .venv-peers
-	$(UV) pip install --quiet --python .venv-peers --no-deps --requirements constraints/peers.txt --editable .
+	$(UV) pip install --quiet --compile-bytecode --python .venv-peers --no-deps --requirements constraints/peers.txt --editable .
 	@touch $@

@@ -85,12 +85,15 @@ def drive(steps: Steps[T], replies: Iterable[Reply | StepPlanError]) -> Outcome[
 
 
 def stream(
-    protocol: ProtocolName, replies: Iterable[Reply | StepPlanError], policy: RetryPolicy | None = None
+    protocol: ProtocolName,
+    replies: Iterable[Reply | StepPlanError],
+    policy: RetryPolicy | None = None,
+    request: Request = Request(messages=()),  # noqa: B008 - it is frozen
 ) -> Outcome[Event]:
     """The exchange of a streamed answer."""
 
     def read(head: Head) -> Steps[Event]:
-        return read_stream(HTTP, head, AnswerReader(PROTOCOLS[protocol], Request(messages=())))
+        return read_stream(HTTP, head, AnswerReader(PROTOCOLS[protocol], request))
 
     return drive(exchange(HTTP, read, policy or RetryPolicy(max_retries=0), lambda: ORIGIN), replies)
 
