@@ -64,7 +64,7 @@ notebooks: .venv/.done ## Execute the notebooks, in place
 		$(BIN)/python -m nbconvert --to notebook --execute --inplace --ExecutePreprocessor.record_timing=False \
 		--ExecutePreprocessor.coalesce_streams=True notebooks/*.ipynb
 
-peers: .venv-peers/.done ## Compare with the frameworks' own models: features, and costs (PAGES="langchain llama-index costs")
+peers: .venv-peers/.done ## Compare with the frameworks' own models: features, and costs (PAGES="langchain llama-index costs", ROUNDS=3)
 	.venv-peers/bin/python -m pytest -q tests/langchain/test_deepagents.py tests/langchain/test_peers.py
 	.venv-peers/bin/python -m tests.peers $(PAGES)
 

@@ -15,7 +15,7 @@ from tests.peers.costs.drivers import AT_ONCE
 from tests.peers.costs.measure import PROMPTS
 from tests.peers.tables import Section, page, table, versions
 
-ROUNDS = 3
+ROUNDS = int(os.environ.get("ROUNDS", "3"))
 Costs = Mapping[str, float]
 
 INTRODUCTION = """
@@ -23,8 +23,8 @@ What a model costs the program that uses it, beside the frameworks' other models
 and writes this page.
 
 Every figure is CPU time (user and system) of the client's process, except the time from the first byte to the first
-chunk, which is the clock's. It is the median of {rounds} fresh interpreters, in which the columns take turns. A server
-in a process of its own, on 127.0.0.1, sends composed answers:
+chunk, which is the clock's. Each column ran in {rounds} of its own, in turn with the others; where that is more than
+one, the figure is the median. A server in a process of its own, on 127.0.0.1, sends composed answers:
 
 - **import, construct**: importing the module, with bytecode compiled; making the second and later models. OpenAILike,
   StepFun and OpenAI make their client at their first call.
@@ -101,7 +101,8 @@ def _introduction() -> str:
     )
     packages |= dict.fromkeys(candidate.package for candidate in CANDIDATES)
     environment = f"Python {platform.python_version()}. {versions(packages)}"
-    return INTRODUCTION.format(rounds=ROUNDS, prompts=PROMPTS, at_once=AT_ONCE, environment=environment)
+    rounds = f"{ROUNDS} fresh interpreter{'s' if ROUNDS > 1 else ''}"
+    return INTRODUCTION.format(rounds=rounds, prompts=PROMPTS, at_once=AT_ONCE, environment=environment)
 
 
 def _sections(costs: Mapping[str, Costs]) -> Iterator[Section]:
