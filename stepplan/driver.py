@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from stepplan import transport
 from stepplan.errors import APIConnectionError
 from stepplan.failures import connection_error, without_frames
-from stepplan.guard import guard, guard_async, is_guarded, is_left_over, until
+from stepplan.guard import guard, guard_async, is_guarded, is_left_over, uninterrupted, until
 from stepplan.steps import Acquire, Emit, Head, HTTPRequest, Open, Read, Sleep, Steps
 
 if TYPE_CHECKING:
@@ -284,13 +284,18 @@ class AsyncDriver(_Driver[T]):
     async def _open(self, request: HTTPRequest) -> None:
         http = await self._pools.join(self)
         response = await http.send(self._build(http, request, guard_async), stream=True)
+        close = response.aclose
+        response.aclose = lambda: uninterrupted(close())  # httpx itself calls it at the end of the body
         self._begin(response, response.aiter_bytes())
 
     async def _read_on(self) -> None:
         """Read the end of the body of an answer that is whole."""
         if self._has_more:
-            with contextlib.suppress(Exception):
-                async with asyncio.timeout(_GRACE):
+            end = time.monotonic() + _GRACE
+            # httpx must not be cancelled, because it might be closing: it would leave the connection open for good.
+            limit = math.inf if is_guarded(self._response) else end
+            with contextlib.suppress(Exception), until(end):
+                async with _until(limit):
                     async for _ in self._chunks:
                         pass
 

@@ -14,9 +14,8 @@ import re
 import ssl
 import sys
 import threading
-import types
 import weakref
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Iterable
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any, Protocol, TypeVar, cast
 
@@ -24,6 +23,7 @@ import httpx
 
 from stepplan import gate
 from stepplan.errors import InvalidRequestError
+from stepplan.guard import uninterrupted
 from stepplan.settings import Settings
 
 T = TypeVar("T")
@@ -232,13 +232,13 @@ class LoopPools:
         pool = self._pools.get(key)
         if pool is not None and not any(call.pool is pool for call in self._calls):
             del self._pools[key]
-            await _close(pool)
+            await uninterrupted(pool.aclose())
 
     async def aclose(self) -> None:
         """Close all pools."""
         pools, self._pools = self._pools, {}
         for pool in pools.values():
-            await _close(pool)
+            await uninterrupted(pool.aclose())
 
     def abandon(self) -> None:
         """Close all pools of a loop that is closed: there is nothing to wait for any more, so no loop is needed."""
@@ -252,17 +252,6 @@ class LoopPools:
         if hook is not None:
             with contextlib.suppress(ResourceWarning):  # `shutdown_asyncgens` was called, and yet the loop goes on
                 hook(self)
-
-
-@types.coroutine
-def _close(pool: httpx.AsyncClient) -> Generator[Any, Any, None]:
-    """Close a pool. httpx closes one connection after the other, and gives other tasks a turn after each.
-
-    Those turns are skipped: a task that is cancelled in one of them would leave the other connections open.
-    """
-    for awaited in pool.aclose().__await__():
-        if awaited is not None:
-            yield awaited
 
 
 _async: dict[asyncio.AbstractEventLoop, LoopPools] = {}
