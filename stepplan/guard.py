@@ -9,10 +9,12 @@ import contextlib
 import math
 import time
 import types
-from collections.abc import Coroutine, Generator, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Generator, Mapping
 from contextvars import ContextVar
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 _CONNECTED = (".connect_tcp.complete", ".connect_unix_socket.complete", ".start_tls.complete")
 
@@ -20,13 +22,22 @@ _CONNECTED = (".connect_tcp.complete", ".connect_unix_socket.complete", ".start_
 _deadline = ContextVar("_deadline", default=math.inf)
 
 
-@contextlib.contextmanager
-def until(deadline: float) -> Generator[None]:
-    """Reads of this thread or task from guarded connections end at the deadline (`time.monotonic`)."""
+def until(deadline: float, work: Callable[..., T], *arguments: object) -> T:
+    """Calls `work`. Reads of this thread from guarded connections end at the deadline (`time.monotonic`)."""
     before = _deadline.get()
     _deadline.set(deadline)
     try:
-        yield
+        return work(*arguments)
+    finally:
+        _deadline.set(before)
+
+
+async def until_async(deadline: float, work: Awaitable[T]) -> T:
+    """Awaits `work`. Reads of this task from guarded connections end at the deadline (`time.monotonic`)."""
+    before = _deadline.get()
+    _deadline.set(deadline)
+    try:
+        return await work
     finally:
         _deadline.set(before)
 

@@ -107,7 +107,7 @@ async def aclose_an_answer(plan: Sandbox, cls: Any, protocol: ProtocolName) -> N
     await chunks.aclose()
 
 
-@pytest.mark.guarantees("close-mine")
+@pytest.mark.guarantees("close-mine", "both-transports")
 @pytest.mark.parametrize("aclose", [aclose_a_client, leave_an_async_client, aclose_an_answer])
 @pytest.mark.parametrize("library", TRANSPORTS)
 @EACH

@@ -48,7 +48,7 @@ WHOLE = response(b'{"choices": [{"message": {"content": "the next"}, "finish_rea
 LEFT_OVER = response(b'{"choices": [{"message": {"content": "left over"}, "finish_reason": "stop"}]}')
 
 
-@pytest.mark.guarantees("left-over-bytes")
+@pytest.mark.guarantees("left-over-bytes", "both-transports")
 @pytest.mark.parametrize("first", [STREAM_HEAD + chunked(STREAM) + chunked(b""), WHOLE], ids=["streamed", "whole"])
 @pytest.mark.parametrize("kind", ["sync", "async", "async over httpx alone"])
 def test_bytes_left_over_from_one_answer_are_not_taken_for_the_next(first: bytes, kind: str) -> None:

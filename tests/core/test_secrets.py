@@ -33,7 +33,7 @@ CANARY = "sk-canary-0123456789"
 REQUEST = Request(messages=(Message.user("Hello"),))
 
 
-@pytest.mark.guarantees("key-not-shown", "no-key-in-frames")
+@pytest.mark.guarantees("key-not-shown", "no-key-in-frames", "both-transports")
 @pytest.mark.parametrize(
     "fault",
     [
@@ -307,6 +307,13 @@ def test_all_else_that_the_server_sent_stays_in_the_error(way: Way) -> None:
     assert caught.value.response is not None
     assert caught.value.response.json() == caught.value.body
     assert text in str(caught.value)
+
+
+@pytest.mark.guarantees("echoed-key")
+def test_the_shortest_key_is_taken_out_too(way: Way) -> None:
+    reply = response(error_of("Incorrect: 12345678"), status="401 Unauthorized")
+    with raw_server(answering(reply)) as server, pytest.raises(AuthenticationError, match=r"Incorrect: \*\*\*"):
+        Asker(way, server.settings(api_key="12345678", max_retries=0)).send(REQUEST)
 
 
 def test_a_placeholder_for_a_key_is_left_in_the_text(way: Way) -> None:

@@ -119,6 +119,17 @@ async def test_a_whole_answer_says_what_the_stream_says(profile: str) -> None:
     assert [block.get("id") for block in answer["content"]][-1] == "mine"
 
 
+async def test_calls_and_their_arguments_count_as_input() -> None:
+    async def counted(arguments: JSON) -> int:
+        call = {"type": "tool_use", "id": "a", "name": "look", "input": arguments}
+        result = {"type": "tool_result", "tool_use_id": "a", "content": "ok"}
+        history = [("user", "Look."), ("assistant", [call]), ("user", [result])]
+        body = messages(messages=[{"role": role, "content": content} for role, content in history])
+        return int((await ask(Sandbox(), MESSAGES, body)).json()["usage"]["input_tokens"])
+
+    assert await counted({"at": "one two three four"}) > await counted({"at": "one"}) > 0
+
+
 async def test_signatures() -> None:
     turn = Turn(reasoning="Hm.")
     [block] = (await whole(turn))["content"]
@@ -164,3 +175,14 @@ async def test_arguments_that_are_no_json_go_out_as_they_are() -> None:
     assert [block["input"] for block in (await whole(broken))["content"]] == ['{"a": ', {}]
     deltas = [event for event in data(await stream(broken)) if event["type"] == "content_block_delta"]
     assert "".join(event["delta"]["partial_json"] for event in deltas) == '{"a": '
+
+
+@pytest.mark.parametrize("arguments", ['{"a": ' + "9" * 5000 + "}", '{"a": ' + "[" * 3000 + "]" * 3000 + "}", "{"])
+async def test_arguments_that_python_cannot_read_are_sent_as_text(arguments: str) -> None:
+    answer = await whole(Turn(tool_calls=[ToolCall("look", arguments)]))
+    assert answer["content"][-1]["input"] == arguments
+
+
+async def test_half_a_surrogate_pair_does_not_end_the_answer() -> None:
+    answer = await whole(Turn(tool_calls=[ToolCall("look", r'{"a": "\ud800"}')]))
+    assert answer["content"][-1]["input"] == {"a": "\ufffd"}
