@@ -65,7 +65,8 @@ def planned(count: int, share: float, seed: int) -> list[Call]:
     calls: list[Call] = []
     for number in range(count):
         kind, streamed = faulty.get(number) or ("", draw.random() < 0.5)
-        surface, protocol = draw.choice([*SURFACES]), draw.choice([*PROTOCOLS])
+        surface = draw.choice([*SURFACES])
+        protocol: ProtocolName = draw.choice([*PROTOCOLS])
         calls.append(Call(number, kind, surface, protocol, streamed=streamed, lane=draw.choice(LANES)))
     return calls
 
