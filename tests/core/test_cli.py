@@ -1,6 +1,7 @@
 """The command line, against the sandbox: what it prints where, and with which exit code."""
 
 import functools
+import io
 import json
 import socket
 import time
@@ -9,8 +10,10 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import click
 import httpx
 import pytest
+from rich.console import Console
 from typer.testing import CliRunner
 
 from stepplan.cli.app import app
@@ -168,6 +171,18 @@ def test_batch_answers_a_file_and_resumes(plan: Sandbox, tmp_path: Path) -> None
     assert "2 answered, 1 errors, 0 from earlier runs" in first.stderr
     assert "0 answered, 0 errors, 3 from earlier runs" in run("batch", str(source), str(target)).stderr
     assert len(target.read_text().splitlines()) == 3
+
+
+def test_batch_shows_its_progress_on_a_terminal(plan: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = Console(file=io.StringIO(), force_terminal=True, width=200)
+    monkeypatch.setattr("stepplan.cli.batch.err", terminal)
+    (tmp_path / "in.jsonl").write_text('{"prompt": "One."}\n{"prompt": "Two."}\nbroken\n')
+    plan.script(*[Turn(text="Yes.", usage=Usage(1000, 100))] * 2)
+    run("batch", str(tmp_path / "in.jsonl"), str(tmp_path / "out.jsonl"))
+    shown = click.unstyle(terminal.file.getvalue())  # type: ignore[attr-defined]
+    assert "3/3" in shown
+    assert "2,200 tokens" in shown
+    assert "1 errors" in shown
 
 
 def test_batch_sends_the_options_that_were_given_and_no_others(plan: Sandbox, tmp_path: Path) -> None:
