@@ -135,6 +135,16 @@ def test_chat_runs_the_tools_of_a_file(plan: Sandbox, tmp_path: Path, protocol: 
     assert "It is 18 degrees." in json.dumps(plan.requests[2].body)
 
 
+def test_chat_tells_the_model_that_a_call_is_broken(plan: Sandbox, tmp_path: Path) -> None:
+    tools = tmp_path / "tools.py"
+    tools.write_text('def look(x: int) -> str:\n    """Looks."""\n    return "seen"\n')
+    plan.script(Turn(tool_calls=[ToolCall("look", '{"x": 1', "a")]), Turn(text="Sorry."))
+    assert run("chat", "--tools", str(tools), "--protocol", "anthropic", input="Look.\n\n").exit_code == 0
+    [result] = plan.requests[1].body["messages"][-1]["content"]
+    assert (result["type"], result["is_error"]) == ("tool_result", True)
+    assert "not a JSON object" in json.dumps(result["content"])
+
+
 def test_chat_ends_at_an_empty_line(plan: Sandbox) -> None:
     assert run("chat", input="\n").exit_code == 0
     assert plan.requests == []
