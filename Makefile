@@ -60,7 +60,9 @@ record: .venv/.done ## Record anew what the tests replay, from the same; ARGS ch
 	$(SERVER) $(BIN)/python -m tests.recorded.record $(ARGS)
 
 notebooks: .venv/.done ## Execute the notebooks, in place
-	$(BIN)/python -m nbconvert --to notebook --execute --inplace --ExecutePreprocessor.record_timing=False notebooks/*.ipynb
+	PYTHONPATH=$(CURDIR)/distributions/llama-index-llms-stepplan \
+		$(BIN)/python -m nbconvert --to notebook --execute --inplace --ExecutePreprocessor.record_timing=False \
+		--ExecutePreprocessor.coalesce_streams=True notebooks/*.ipynb
 
 peers: .venv-peers/.done ## Compare with the frameworks' own models: features, and costs (PAGES="langchain llama-index costs")
 	.venv-peers/bin/python -m pytest -q tests/langchain/test_deepagents.py tests/langchain/test_peers.py
@@ -100,9 +102,12 @@ EXTRA.many = $(BIN)/python -m tests.load.many $(COUNTS)
 ## killed: a batch of 5,000 lines, killed and resumed five times (a minute)
 EXTRA.killed = $(BIN)/python -m tests.load.killed
 
+## soak: 20,000 calls of all sorts, 5 % of them with a fault (10 minutes); COUNT and SEED choose others
+EXTRA.soak = $(BIN)/python -m tests.load.soak $(if $(COUNT),--count $(COUNT)) $(if $(SEED),--seed $(SEED))
+
 ## ray: 2,000 prompts with each framework on a local Ray cluster (700 MB)
 EXTRA.ray = $(UV) venv --quiet --allow-existing --python $(BIN)/python .venv-ray && \
-	$(UV) pip install --quiet --python .venv-ray --constraints constraints/dev.txt 'ray[data]' --editable '.[langchain,llama-index,sandbox]' && \
+	$(UV) pip install --quiet --python .venv-ray --constraints constraints/dev.txt 'ray[data]' --editable '.[aiohttp,langchain,llama-index,sandbox]' && \
 	.venv-ray/bin/python -m tests.load.cluster
 
 ## mcp: the recipes for the plan's MCP server for web search, with the frameworks' MCP packages (30 MB)
@@ -143,5 +148,5 @@ $(UV):
 
 .venv-peers/.done: constraints/peers.txt pyproject.toml $(UV)
 	$(UV) venv --quiet --clear --python $(BIN)/python .venv-peers
-	$(UV) pip install --quiet --python .venv-peers --no-deps --requirements constraints/peers.txt --editable .
+	$(UV) pip install --quiet --compile-bytecode --python .venv-peers --no-deps --requirements constraints/peers.txt --editable .
 	@touch $@

@@ -23,6 +23,7 @@ import httpx
 
 from stepplan import gate
 from stepplan.errors import InvalidRequestError
+from stepplan.guard import uninterrupted
 from stepplan.settings import Settings
 
 T = TypeVar("T")
@@ -77,6 +78,17 @@ class Call:
     def __init__(self, client: Client) -> None:
         self.client = client
         self.pool: Any = None
+
+
+def _handed_in(client: Client) -> Any:
+    """The HTTP client that was handed in, or `None`.
+
+    Raises:
+        InvalidRequestError: It is closed.
+    """
+    if getattr(client.http_client, "is_closed", False) is True:
+        raise InvalidRequestError("The HTTP client that was handed in is closed: keep it open, or hand in none.")
+    return client.http_client
 
 
 # No limit on connections: requests would wait for one unseen. The gate limits what runs at a time.
@@ -161,7 +173,7 @@ def sync_pool(key: PoolKey) -> httpx.Client:
 def join(call: Call) -> Any:
     """What a call sends with: a pool, which is not closed until the call leaves, or the client that was handed in."""
     with _lock:
-        http = call.client.http_client
+        http = _handed_in(call.client)
         call.pool = sync_pool(pool_key(call.client.settings)) if http is None else http
         _calls.add(call)
     return call.pool
@@ -213,7 +225,7 @@ class LoopPools:
 
     async def join(self, call: Call) -> Any:
         """As the sync `join`."""
-        http = call.client.http_client
+        http = _handed_in(call.client)
         call.pool = await self.pool(pool_key(call.client.settings)) if http is None else http
         self._calls.add(call)
         return call.pool
@@ -231,13 +243,13 @@ class LoopPools:
         pool = self._pools.get(key)
         if pool is not None and not any(call.pool is pool for call in self._calls):
             del self._pools[key]
-            await pool.aclose()
+            await uninterrupted(pool.aclose())
 
     async def aclose(self) -> None:
         """Close all pools."""
         pools, self._pools = self._pools, {}
         for pool in pools.values():
-            await pool.aclose()
+            await uninterrupted(pool.aclose())
 
     def abandon(self) -> None:
         """Close all pools of a loop that is closed: there is nothing to wait for any more, so no loop is needed."""
