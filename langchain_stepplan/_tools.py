@@ -1,5 +1,6 @@
 """Tools in the forms that LangChain's users write, as the core's."""
 
+import inspect
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,6 +11,9 @@ from langchain_stepplan._schemas import recursive_schema
 from stepplan import InvalidRequestError, Retrieval, Tool, WebSearch
 from stepplan.arguments import shown
 from stepplan.integration import tools
+
+_NO_WORDS_OF_ITS_OWN = inspect.getdoc(dict)
+"""What LangChain takes for the description of a TypedDict without a docstring."""
 
 
 def to_tool(given: Any) -> tools.Offered:
@@ -39,6 +43,8 @@ def to_function(given: Any, *, default_name: str = "") -> Tool:
     except (PydanticUserError, RecursionError, TypeError, ValueError) as error:
         reason = " ".join(str(error).split())[:300]  # LangChain repeats what it was given
         raise InvalidRequestError(f"This is not a tool or a schema: {shown(given)}. {reason}") from error
+    if data["function"].get("description") == _NO_WORDS_OF_ITS_OWN:
+        data["function"]["description"] = ""
     if schema is not None:
         data["function"]["parameters"] = schema
     return tools.to_function(data)

@@ -36,6 +36,8 @@ OPTIONS: list[tuple[dict[str, Any], dict[str, Any] | None, dict[str, Any] | None
     ({"top_k": 5}, None, {"top_k": 5}),
     ({"max_tokens": 9}, {"max_tokens": 9}, {"max_tokens": 9}),
     ({"max_completion_tokens": 9}, {"max_tokens": 9}, {"max_tokens": 9}),
+    ({"max_tokens_to_sample": 9}, {"max_tokens": 9}, {"max_tokens": 9}),
+    ({"max_output_tokens": 9}, {"max_tokens": 9}, {"max_tokens": 9}),
     ({"frequency_penalty": 1}, {"frequency_penalty": 1}, None),
     ({"stop": "END"}, {"stop": ["END"]}, {"stop_sequences": ["END"]}),
     ({"stop": ["END", "FIN"]}, {"stop": ["END", "FIN"]}, {"stop_sequences": ["END", "FIN"]}),
@@ -52,6 +54,7 @@ OPTIONS: list[tuple[dict[str, Any], dict[str, Any] | None, dict[str, Any] | None
     ({"default_headers": {"X-Team": "a"}}, {}, {}),
     ({"timeout": 5}, {}, {}),
     ({"request_timeout": 5}, {}, {}),
+    ({"default_request_timeout": 5}, {}, {}),
     ({"stream_timeout": 5}, {}, {}),
     ({"connect_timeout": 5}, {}, {}),
     ({"max_retries": 1}, {}, {}),
@@ -183,8 +186,16 @@ def test_every_option_and_alias_is_among_those_compared() -> None:
         name for options, _ in CALLS for name in options
     }
     assert compared >= CALL_OPTIONS
-    model_alone = {"api_key", "base_url", "async_http_client", "http_async_client"}
+    model_alone = {"api_key", "base_url", "async_http_client", "http_async_client", "max_concurrency", "proxy"}
     assert {alias for alias, own in ALIASES.items() if own not in model_alone and alias not in model_alone} <= compared
+
+
+@pytest.mark.parametrize(
+    ("alias", "own", "value"),
+    [("max_concurrent_requests", "max_concurrency", 3), ("openai_proxy", "proxy", "http://127.0.0.1:9")],
+)
+def test_what_only_a_model_has_goes_by_the_same_aliases(alias: str, own: str, value: Any) -> None:
+    assert getattr(LANGCHAIN(**{alias: value}), own) == getattr(LLAMA_INDEX(**{alias: value}), own) == value
 
 
 @pytest.mark.parametrize("alias", [alias for alias, own in ALIASES.items() if own in {"api_key", "base_url"}])

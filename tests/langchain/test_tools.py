@@ -13,6 +13,7 @@ from pydantic import BaseModel, Field
 from typing_extensions import TypedDict
 
 from langchain_stepplan import ChatStepPlan
+from langchain_stepplan._tools import to_function
 from stepplan import InvalidRequestError, StepPlanWarning
 from stepplan.sandbox import Sandbox
 from tests.support.agents.langchain import ask, create_agent, messages_of
@@ -300,3 +301,18 @@ def test_marks_of_other_vendors_on_tools_are_not_sent(model: ChatStepPlan) -> No
     body = bound_body(model, [marked, extra])
     assert "cache_control" not in str(body)
     assert "defer_loading" not in str(body)
+
+
+class Silent(TypedDict):
+    city: str
+
+
+class SilentToo(Silent):
+    days: int
+
+
+@pytest.mark.parametrize("form", [Silent, SilentToo])
+def test_a_typed_dict_without_a_docstring_is_not_described_as_a_dict(form: Any) -> None:
+    tool = to_function(form)
+    assert tool.description == ""
+    assert "city" in tool.parameters["properties"]
