@@ -94,16 +94,25 @@ EXTRA.order = for file in $$(git ls-files 'tests/*test_*.py'); do \
 	done; rm -f .order.log; test -z "$$failed" || { echo "Alone, these fail:$$failed"; exit 1; }; \
 	$(PYTEST) -n $(WORKERS) -m "not live" --random-order-bucket global $(if $(SEED),--random-order-seed $(SEED))
 
+## many: 60, 1,000 and 10,000 prompts at once with each framework, on a plan that takes ten requests (10 minutes); COUNTS chooses
+EXTRA.many = $(BIN)/python -m tests.load.many $(COUNTS)
+
+## killed: a batch of 5,000 lines, killed and resumed five times (a minute)
+EXTRA.killed = $(BIN)/python -m tests.load.killed
+
 ## ray: 2,000 prompts with each framework on a local Ray cluster (700 MB)
 EXTRA.ray = $(UV) venv --quiet --allow-existing --python $(BIN)/python .venv-ray && \
 	$(UV) pip install --quiet --python .venv-ray --constraints constraints/dev.txt 'ray[data]' --editable '.[langchain,llama-index,sandbox]' && \
-	.venv-ray/bin/python -m tests.cluster.run
+	.venv-ray/bin/python -m tests.load.cluster
 
 ## mcp: the recipes for the plan's MCP server for web search, with the frameworks' MCP packages (30 MB)
 EXTRA.mcp = $(INSTALL) --group mcp && $(PYTEST) tests/mcp
 
 ## pages: each page's examples, in a clean environment made by the page's own install lines; PAGES="README.md" chooses
 EXTRA.pages = $(BIN)/python distributions/pages.py $(PAGES)
+
+## browser: the docs site in headless Chromium, which the system must have: pages, links, search, a phone's width (50 MB)
+EXTRA.browser = $(INSTALL) --group docs --group browser && $(PYTEST) tests/site --timeout=300
 
 ## constraints: choose the versions in constraints/ anew
 EXTRA.constraints = $(COMPILE) --group dev --group dist --group docs --group embeddings -o constraints/dev.txt pyproject.toml && \

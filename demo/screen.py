@@ -51,14 +51,14 @@ class Screen:
         """The closing line of an answer, or of a whole job."""
         self._break()
         seconds = time.monotonic() - self._started
-        self._write(f"  {input_tokens} tokens in, {output_tokens} out, effort {effort}, {seconds:.1f} s\n", "dim")
+        self._write(f"{input_tokens} tokens in, {output_tokens} out, effort {effort}, {seconds:.1f} s\n", "dim")
 
     def _part(self, kind: str, label: str, text: str, style: str) -> None:
         if kind != self._kind:
             self._break()
             self._kind = kind
-            text = "  " + label + text
-        self._write(text.replace("\n", "\n  "), style)
+            text = label + text
+        self._write(text, style)
 
     def _break(self) -> None:
         if self._kind:

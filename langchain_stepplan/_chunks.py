@@ -94,13 +94,18 @@ class Chunks:
 
     def _last(self, event: MessageEnd, response: Response) -> AIMessageChunk:
         faults = self._check.look(response)
+        broken = self._broken(response)
         kwargs = to_kwargs(response, v1=self._v1)
         for sent in (REASONING, SERVER_CALLS):
             kwargs.pop(sent, None)
         fields = self._fields(
             event,
             additional_kwargs=kwargs,
-            tool_call_chunks=self._marks(response),
+            # The ends of the calls that must not be run: what was held back of their arguments, the mark, the reason.
+            tool_call_chunks=[
+                tool_call_chunk(args=self._held.get(index, "") + UNREADABLE + reason, index=index)
+                for index, reason in broken.items()
+            ],
             response_metadata=to_metadata(
                 finish_reason=response.finish_reason,
                 stop_sequence=response.stop_sequence,
@@ -110,16 +115,15 @@ class Chunks:
             usage_metadata=to_usage_metadata(response.usage),
             chunk_position="last",
         )
+        if self._v1:
+            held = ((index, self._held.get(index)) for index in broken)
+            fields["content"] += [block for index, text in held if text for block in _call_content(index, text)]
         return AIMessageChunk(**fields)
 
-    def _marks(self, response: Response) -> list[ToolCallChunk]:
-        """The ends of the calls that must not be run: what was held back of their arguments, the mark, the reason."""
+    def _broken(self, response: Response) -> dict[int, str]:
+        """The calls that must not be run, by their index, and why."""
         reasons = {parsed.call.id: parsed.error for parsed in response.tool_calls}
-        return [
-            tool_call_chunk(args=self._held.get(index, "") + UNREADABLE + reason, index=index)
-            for index, id in self._ids.items()
-            if (reason := reasons[id]) is not None
-        ]
+        return {index: reason for index, id in self._ids.items() if (reason := reasons[id]) is not None}
 
     def _fields(self, event: Event, **fields: Any) -> dict[str, Any]:
         fields.setdefault("content", "")
@@ -140,13 +144,17 @@ def _standard_content(event: Event) -> list[dict[str, Any]]:
         case ToolCallStart(index, id, name):
             return [{**tool_call_chunk(name=name, args="", id=id), "index": f"lc_tc_{index}"}]
         case ToolCallDelta(index, arguments):
-            return [{**tool_call_chunk(args=arguments), "index": f"lc_tc_{index}"}]
+            return _call_content(index, arguments)
         case ServerToolCalled(_, call):
             return indexed_server_tool_blocks(call)
         case MessageEnd(response):
             return [{**block, "index": "lc_rf"} for block in refusal(response.finish_reason)]
         case _:
             return []
+
+
+def _call_content(index: int, arguments: str) -> list[dict[str, Any]]:
+    return [{**tool_call_chunk(args=arguments), "index": f"lc_tc_{index}"}]
 
 
 _make_chunk = maker(AIMessageChunk(content=""))

@@ -110,6 +110,12 @@ def _read(item: Mapping[str, Any]) -> Part | None:
     return None if reader is None else reader(item)
 
 
+def string_at(source: Mapping[str, Any], name: str) -> str | None:
+    """The value of this key if it is a string."""
+    value = source.get(name)
+    return value if isinstance(value, str) else None
+
+
 def first_string(source: Mapping[str, Any], *names: str) -> str | None:
     """The first of these keys that holds text."""
     return next((value for name in names if isinstance(value := source.get(name), str) and value), None)

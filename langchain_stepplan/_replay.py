@@ -16,7 +16,7 @@ from typing import Any
 
 from langchain_core.messages import AIMessage, AIMessageChunk, InvalidToolCall
 
-from langchain_stepplan._content import Item, as_list, as_mapping, items_of, located, type_of
+from langchain_stepplan._content import Item, as_list, as_mapping, items_of, located, string_at, type_of
 from stepplan import (
     Block,
     InvalidRequestError,
@@ -182,7 +182,11 @@ def _from_layout(message: AIMessage, text: str, calls: list[ToolCall]) -> Iterat
             yield from () if call is None else (call,)
             continue
         piece, rest[kind] = rest[kind][: head["length"]], rest[kind][head["length"] :]
-        yield Text(piece) if kind == "text" else Reasoning(piece, head.get("signature"), head.get("redacted"))
+        yield (
+            Text(piece)
+            if kind == "text"
+            else Reasoning(piece, string_at(head, "signature"), string_at(head, "redacted"))
+        )
 
 
 def own_server_calls(message: AIMessage) -> Iterator[ServerToolCall]:
@@ -264,12 +268,12 @@ def _block(item: Item, calls: list[ToolCall], *, signed: bool) -> Iterator[Block
         case "text":
             yield Text(_string(item, "text"))
         case "reasoning":
-            signature = as_mapping(item.get("extras")).get("signature") if signed else None
+            signature = string_at(as_mapping(item.get("extras")), "signature") if signed else None
             yield Reasoning(_string(item, "reasoning"), signature)
         case "non_standard":
             value = as_mapping(item.get("value"))
             if value.get("type") == "redacted_thinking":
-                yield Reasoning("", redacted=value.get("data"))
+                yield Reasoning("", redacted=string_at(value, "data"))
         case "tool_call" | "invalid_tool_call" | "tool_call_chunk":
             if (call := take(calls, item.get("id") or "")) is not None:
                 yield call

@@ -19,6 +19,7 @@ from langchain_stepplan._errors import to_langchain
 from langchain_stepplan._replay import arguments_and_reason
 from langchain_stepplan._tools import to_function
 from stepplan import ContentBlockedError, InvalidRequestError, ResponseDecodeError, Tool
+from stepplan.arguments import shown
 from stepplan.integration.objects import Answer, ObjectReader, to_instance
 from stepplan.integration.tools import as_json_schema, as_openai_response_format, as_openai_tool, with_strict
 
@@ -136,7 +137,8 @@ def structured_output(
     strict: bool | None,
     tools: Sequence[Any],
     include_raw: bool,
-    takes_schemas: bool,
+    best: Method,
+    has_formats: bool,
     options: Mapping[str, Any],
 ) -> Runnable[Any, Any]:
     """A model bound to the schema, with the parser behind it.
@@ -144,17 +146,18 @@ def structured_output(
     Args:
         bind_tools: The model's method.
         schema: What the answers are to be; `None` for any object.
-        method: How the model is asked; `None` for the protocol's best way.
+        method: How the model is asked; `None` for the best way.
         strict: Whether the server is to hold to the schema strictly.
         tools: Tools that the model may call instead.
         include_raw: Whether the message is to be given, too.
-        takes_schemas: Whether the protocol has response formats.
+        best: The best way for this model over this protocol.
+        has_formats: Whether the protocol has response formats.
         options: Further options of the calls.
 
     Raises:
         InvalidRequestError: The arguments do not fit together.
     """
-    asked, method = method, _method(method, schema, strict, takes_schemas=takes_schemas)
+    asked, method = method, _method(best if method is None else method, schema, strict, has_formats=has_formats)
     by_tool = method == "function_calling"
     tool = None if schema is None else with_strict(to_function(schema, default_name="answer"), strict)
     described: dict[str, Any] = {} if tool is None else as_openai_tool(tool)["function"]
@@ -179,17 +182,17 @@ def structured_output(
     return RunnableParallel(raw=llm) | parsed.with_fallbacks([failed], exception_key="parsing_error")
 
 
-def _method(method: Method | None, schema: Schema | None, strict: bool | None, *, takes_schemas: bool) -> Method:
+def _method(method: Method, schema: Schema | None, strict: bool | None, *, has_formats: bool) -> Method:
     """How the model is asked, by this protocol."""
-    if method is None:
-        method = "json_schema" if takes_schemas else "function_calling"
     if method not in get_args(Method):
-        raise InvalidRequestError(f"method={method!r} is not known: it is {', '.join(map(repr, get_args(Method)))}.")
+        raise InvalidRequestError(
+            f"method={shown(method)} is not known: it is {', '.join(map(repr, get_args(Method)))}."
+        )
     if schema is None and method != "json_mode":
         raise InvalidRequestError(f"method={method!r} needs a schema.")
     if strict is not None and method == "json_mode":
         raise InvalidRequestError("strict has no meaning with method='json_mode', which has no schema.")
-    if takes_schemas or method == "function_calling":
+    if has_formats or method == "function_calling":
         return method
     if schema is None:
         raise InvalidRequestError(

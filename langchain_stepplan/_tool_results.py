@@ -9,12 +9,12 @@ from typing import Any
 from langchain_stepplan import _content
 from langchain_stepplan._content import Item, Part, as_list, as_mapping, first_string, type_of
 from stepplan import Image, InvalidRequestError, Text, ToolResult, Video
+from stepplan.messages import SENDABLE_URLS
 from stepplan.placeholders import placeholder
 
 logger = logging.getLogger("stepplan")
 
 _LONGEST_JSON = 20_000
-_REACHABLE = ("http://", "https://", "data:")
 _DATA = ("base64", "data", "blob", "bytes", "file_data")
 
 
@@ -64,7 +64,7 @@ def _to_part(item: Item) -> Part | str:
         part = _content.read_part(item)
     except InvalidRequestError:
         return describe(as_mapping(item))
-    if isinstance(part, Image | Video) and not part.url.startswith(_REACHABLE):
+    if isinstance(part, Image | Video) and not part.url.startswith(SENDABLE_URLS):
         return describe(as_mapping(item))
     return part
 

@@ -8,6 +8,7 @@ from pydantic import PydanticUserError
 
 from langchain_stepplan._schemas import recursive_schema
 from stepplan import InvalidRequestError, Retrieval, Tool, WebSearch
+from stepplan.arguments import shown
 from stepplan.integration import tools
 
 
@@ -35,8 +36,9 @@ def to_function(given: Any, *, default_name: str = "") -> Tool:
     try:
         data = convert_to_openai_tool(given)
         schema = recursive_schema(given)
-    except (PydanticUserError, TypeError, ValueError) as error:
-        raise InvalidRequestError(f"This is not a tool: {str(given)[:100]}. {error}") from error
+    except (PydanticUserError, RecursionError, TypeError, ValueError) as error:
+        reason = " ".join(str(error).split())[:300]  # LangChain repeats what it was given
+        raise InvalidRequestError(f"This is not a tool: {shown(given)}. {reason}") from error
     if schema is not None:
         data["function"]["parameters"] = schema
     return tools.to_function(data)

@@ -28,7 +28,14 @@ from langchain_stepplan._v3_events import V3Event, V3Events
 from stepplan import AsyncClient, Client, MessageEnd, Request, Response, Tool, wire_protocol
 from stepplan.integration.checks import CallCheck
 from stepplan.integration.options import Call
-from stepplan.integration.tools import as_openai_tool, as_openai_tool_choice, to_tool_choice, to_tools, with_strict
+from stepplan.integration.tools import (
+    as_openai_tool,
+    as_openai_tool_choice,
+    takes_json_schema,
+    to_tool_choice,
+    to_tools,
+    with_strict,
+)
 
 _standard.register()
 
@@ -218,8 +225,9 @@ class ChatStepPlan(StepPlanFields):
         Args:
             schema: A Pydantic class (answers are instances), a TypedDict, a JSON Schema or a tool (answers are dicts).
             method: `json_schema` (Chat Completions' default) has the server hold the answer to the schema;
-                `function_calling` (Messages' default) makes the schema a tool that must be called; `json_mode` asks for
-                any JSON object. Over Messages the first and the last are done by a tool, with a warning.
+                `function_calling` (the default over Messages, and of models that do not support `json_schema`) makes
+                the schema a tool that must be called; `json_mode` asks for any JSON object. Over Messages the first and
+                the last are done by a tool, with a warning.
             include_raw: Give `{"raw": message, "parsed": object, "parsing_error": error}`, and raise no parsing error.
             strict: Ask the server to hold to the schema strictly; sent only when set.
             tools: Tools that the model may call instead of answering. The object is `None` then.
@@ -229,6 +237,7 @@ class ChatStepPlan(StepPlanFields):
             InvalidRequestError: The arguments do not fit together.
         """
         with langchain_errors():
+            by_schema = takes_json_schema(kwargs.get("model") or self.model, self.protocol)
             return structured_output(
                 self.bind_tools,
                 cast("Schema | None", schema),
@@ -236,7 +245,8 @@ class ChatStepPlan(StepPlanFields):
                 strict=strict,
                 tools=tools or [],
                 include_raw=include_raw,
-                takes_schemas=wire_protocol(self.protocol).FACTS.documents("response_format"),
+                best="json_schema" if by_schema else "function_calling",
+                has_formats=wire_protocol(self.protocol).FACTS.documents("response_format"),
                 options=kwargs,
             )
 

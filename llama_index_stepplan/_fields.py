@@ -5,10 +5,10 @@ from typing import Any, ClassVar
 
 from llama_index.core.base.llms.types import LLMMetadata
 from llama_index.core.llms.function_calling import FunctionCallingLLM
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, field_validator
 
 from stepplan.integration.fields import SharedFields
-from stepplan.integration.options import call_options, merged_options, output_limit
+from stepplan.integration.options import call_options, hide_headers, merged_options, output_limit
 from stepplan.models import context_window
 
 
@@ -50,6 +50,12 @@ class StepPlanFields(SharedFields, FunctionCallingLLM):
 
     async_http_client: Any = Field(default=None, exclude=True, repr=False)
     """An async httpx client to send requests with. It is never closed here."""
+
+    @field_validator("additional_kwargs")
+    @classmethod
+    def _hide_standing_headers(cls, options: dict[str, Any]) -> dict[str, Any]:
+        hide_headers(options)
+        return options
 
     @classmethod
     def class_name(cls) -> str:

@@ -10,12 +10,10 @@ from reprlib import repr as shorten
 from llama_index.core.base.llms.types import DocumentBlock, ImageBlock, VideoBlock
 
 from stepplan import InvalidRequestError
+from stepplan.messages import REMOTE_URLS
 
 UNTITLED = "input_document"
 """LlamaIndex's title for a document without one."""
-
-_REMOTE = ("https://", "http://", "stepfile://")
-"""What StepFun's servers load themselves; `stepfile` names a file that was uploaded to its Files API."""
 
 
 def image_url(block: ImageBlock) -> str:
@@ -54,13 +52,13 @@ def _is_media_type(text: object, kind: str) -> bool:
 
 
 def _checked_url(url: str, kind: str, name: str) -> str:
-    if url.startswith(_REMOTE):
+    if url.startswith(REMOTE_URLS):
         return url
     head, _, data = url.partition(",")
     media_type, *parameters = head.removeprefix("data:").split(";")
     if not head.startswith("data:") or not _is_media_type(media_type, kind):
         raise InvalidRequestError(
-            f"{name}: its url must begin with {', '.join(_REMOTE)} or data:{kind}/, but it is {url!r:.60}."
+            f"{name}: its url must begin with {', '.join(REMOTE_URLS)} or data:{kind}/, but it is {url!r:.60}."
         )
     if "base64" in parameters and (not data or not _is_base64(data)):
         raise InvalidRequestError(f"{name}: the data of its data: URL is not base64.")

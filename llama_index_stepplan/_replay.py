@@ -23,7 +23,7 @@ from llama_index.core.base.llms.types import (
 )
 
 from llama_index_stepplan._content import blocks_of, checked_text
-from llama_index_stepplan._untyped import as_mapping, as_sequence
+from llama_index_stepplan._untyped import as_mapping, as_sequence, string_at
 from llama_index_stepplan._unvalidated import text_block, thinking_block, tool_call_block
 from stepplan import Block, InvalidRequestError, Reasoning, ServerToolCall, Text, ToolCall, parse_arguments
 from stepplan.integration.raw import call_data
@@ -185,7 +185,7 @@ def _read_thinking(block: ThinkingBlock) -> Iterator[Reasoning]:
         return
     text = checked_text(block, "content") if block.content else ""
     if extra.get("checksum", checksum := _checksum(text)) == checksum:
-        yield Reasoning(text, extra.get("signature"), extra.get("redacted"))
+        yield Reasoning(text, string_at(extra, "signature"), string_at(extra, "redacted"))
     elif text:  # edited: the signature would not fit
         yield Reasoning(text)
 

@@ -23,14 +23,16 @@ from llama_index_stepplan._fields import StepPlanFields
 from llama_index_stepplan._partial import PartialReader
 from llama_index_stepplan._replay import INVALID_CALLS
 from llama_index_stepplan._untyped import response_kwargs
-from stepplan import NamedTool, ResponseDecodeError, Tool, parse_arguments, wire_protocol
+from stepplan import NamedTool, ResponseDecodeError, Tool, parse_arguments
 from stepplan.integration.objects import Answer, ObjectReader, to_instance
+from stepplan.integration.options import call_options, merged_options
 from stepplan.integration.tools import (
     as_json_schema,
     as_openai_response_format,
     as_openai_tool,
     as_openai_tool_choice,
     class_tool,
+    takes_json_schema,
     with_strict,
 )
 
@@ -106,8 +108,8 @@ class _StreamReader(Generic[M]):
 class StructuredPrediction(StepPlanFields):
     """Predicts objects over its own wire.
 
-    `pydantic_program_mode` chooses how: by default the protocol's best way, `FUNCTION` a tool; any other mode is
-    LlamaIndex's own affair.
+    `pydantic_program_mode` chooses how: by default the best way of protocol and model, `FUNCTION` a tool; any other
+    mode is LlamaIndex's own affair.
     """
 
     def structured_predict(
@@ -209,9 +211,10 @@ class StructuredPrediction(StepPlanFields):
         mode = self.pydantic_program_mode
         if mode not in {PydanticProgramMode.DEFAULT, PydanticProgramMode.FUNCTION}:
             return None
-        has_formats = wire_protocol(self.protocol).FACTS.documents("response_format")
-        by_tool = mode == PydanticProgramMode.FUNCTION or not has_formats
         options = {name: value for name, value in (llm_kwargs or {}).items() if name not in _OWN_OPTIONS}
+        layers = (call_options(given, type(self).model_fields) for given in (self.additional_kwargs, options))
+        model: str = merged_options({"model": self.model}, *layers)["model"]
+        by_tool = mode == PydanticProgramMode.FUNCTION or not takes_json_schema(model, self.protocol)
         tool = with_strict(class_tool(output_cls), self.strict)
         return _Plan(
             output_cls=output_cls,

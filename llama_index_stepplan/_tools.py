@@ -1,5 +1,6 @@
 """LlamaIndex's tools as the core's; tool calls in a response as selections."""
 
+import inspect
 import uuid
 from typing import Any, cast
 
@@ -11,7 +12,7 @@ from llama_index.core.tools.types import BaseTool
 from llama_index_stepplan._replay import INVALID_CALLS, stored_calls
 from llama_index_stepplan._untyped import parameters
 from llama_index_stepplan._unvalidated import tool_selection
-from stepplan import Tool, parse_arguments
+from stepplan import parse_arguments
 from stepplan.integration import tools
 
 
@@ -26,10 +27,21 @@ def to_tool(given: Any) -> tools.Offered:
     """
     if isinstance(given, BaseTool):
         metadata = given.metadata
-        return Tool(metadata.get_name(), metadata.description, parameters(metadata))
+        return tools.function_tool(metadata.get_name(), _description(given), parameters(metadata))
     if callable(given) and not isinstance(given, type):
         return to_tool(FunctionTool.from_defaults(given))
     return tools.to_tool(given)
+
+
+def _description(tool: BaseTool) -> str:
+    """The tool's description, without the docstring's indentation.
+
+    The core cannot see that, because LlamaIndex puts the function's signature before it.
+    """
+    description = tool.metadata.description
+    docstring = (isinstance(tool, FunctionTool) and tool.real_fn.__doc__) or ""
+    signature = description.removesuffix(docstring.rstrip())
+    return description if signature == description else signature + inspect.cleandoc(docstring)
 
 
 def tool_selections(message: ChatMessage) -> list[ToolSelection]:

@@ -42,6 +42,12 @@ def as_mapping(value: Any) -> Mapping[str, Any]:
     return cast("Mapping[str, Any]", value) if isinstance(value, Mapping) else {}
 
 
+def string_at(source: Mapping[str, Any], name: str) -> str | None:
+    """The value of this key if it is a string."""
+    value = source.get(name)
+    return value if isinstance(value, str) else None
+
+
 def as_sequence(value: Any, what: str) -> Sequence[Any]:
     """The value if it is a list or tuple.
 

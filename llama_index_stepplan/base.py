@@ -1,7 +1,7 @@
 """StepPlan: the LLM, as the endpoints that LlamaIndex calls."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Generator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Generator, Sequence
 from typing import Any, TypeVar
 
 from llama_index.core.base.llms.types import (
@@ -161,33 +161,33 @@ class StepPlan(StructuredPrediction):
 
     # ----------------------------------------------------------------------------------------------- what they share
 
-    def _chat(self, messages: Sequence[ChatMessage], options: Mapping[str, Any]) -> ChatResponse:
+    def _chat(self, messages: Sequence[ChatMessage], options: dict[str, Any]) -> ChatResponse:
         client, request, reading = self._call(to_messages(messages), options)
         return to_chat_response(client.send(request), reading)
 
-    async def _achat(self, messages: Sequence[ChatMessage], options: Mapping[str, Any]) -> ChatResponse:
+    async def _achat(self, messages: Sequence[ChatMessage], options: dict[str, Any]) -> ChatResponse:
         client, request, reading = self._async_call(await _to_messages_aside(messages), options)
         return to_chat_response(await client.send(request), reading)
 
     def _stream(
-        self, messages: Sequence[ChatMessage], options: Mapping[str, Any], shape: Callable[[ChatResponse], T]
+        self, messages: Sequence[ChatMessage], options: dict[str, Any], shape: Callable[[ChatResponse], T]
     ) -> Generator[T]:
         client, request, reading = self._call(to_messages(messages), options)
         return chunks(client.stream(request), ChunkBuilder(reading), shape)
 
     async def _astream(
-        self, messages: Sequence[ChatMessage], options: Mapping[str, Any], shape: Callable[[ChatResponse], T]
+        self, messages: Sequence[ChatMessage], options: dict[str, Any], shape: Callable[[ChatResponse], T]
     ) -> AsyncGenerator[T]:
         client, request, reading = self._async_call(await _to_messages_aside(messages), options)
         return AsyncChunks(client.stream(request), ChunkBuilder(reading), shape)
 
-    def _call(self, messages: tuple[Message, ...], options: Mapping[str, Any]) -> tuple[Client, Request, Reading]:
+    def _call(self, messages: tuple[Message, ...], options: dict[str, Any]) -> tuple[Client, Request, Reading]:
         call = request_call(self, messages, options)
         client = Client(call.settings, protocol=self.protocol, http_client=self.http_client)
         return client, call.request, self._reading(call.request)
 
     def _async_call(
-        self, messages: tuple[Message, ...], options: Mapping[str, Any]
+        self, messages: tuple[Message, ...], options: dict[str, Any]
     ) -> tuple[AsyncClient, Request, Reading]:
         call = request_call(self, messages, options)
         client = AsyncClient(call.settings, protocol=self.protocol, http_client=self.async_http_client)

@@ -45,7 +45,7 @@ from stepplan.messages import Block, Image, Message, Reasoning, ServerToolCall, 
 from stepplan.models import MODELS, Model
 from stepplan.prices import PRICES, Cost, Price
 from stepplan.protocols import PROTOCOLS, ProtocolFacts, ProtocolName, WireProtocol, wire_protocol
-from stepplan.requests import JSONSchema, NamedTool, ReasoningEffort, Request, Tool, ToolChoice
+from stepplan.requests import AnyTool, JSONSchema, NamedTool, ReasoningEffort, Request, Tool, ToolChoice
 from stepplan.responses import FinishReason, ParsedToolCall, Response, Usage, parse_arguments, parse_partial_arguments
 from stepplan.retry import RetryPolicy
 from stepplan.server_tools import Retrieval, ServerTool, WebSearch
@@ -60,6 +60,7 @@ __all__ = [
     "APIStatusError",
     "APITimeoutError",
     "Accumulator",
+    "AnyTool",
     "AsyncClient",
     "AuthenticationError",
     "BadRequestError",

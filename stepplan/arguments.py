@@ -1,12 +1,17 @@
 """Checks of the arguments that callers pass: each error is one sentence that names the argument and what it may be."""
 
+import inspect
 import math
+import reprlib
 from collections.abc import Callable, Mapping, Sequence
 from numbers import Real
 from typing import Any
 
 from stepplan.errors import InvalidRequestError
+from stepplan.jsontext import check_depth
 
+_SHORT = reprlib.Repr()
+_SHORT.maxstring = _SHORT.maxother = 100
 _NUMBERS = (int, float)
 # The common types come first, because a check by an abstract class costs more than all else here.
 _SEQUENCES = (tuple, list, Sequence)
@@ -89,6 +94,40 @@ def fields(name: str, value: Any) -> Mapping[str, Any]:
     if not isinstance(value, _MAPPINGS) or not all(isinstance(key, str) for key in value):  # pyright: ignore[reportUnknownVariableType] - checked here
         raise wrong_type(name, value, "a mapping whose keys are strings")
     return value  # pyright: ignore[reportUnknownVariableType] - see above
+
+
+def http_client(name: str, value: Any, *, asynchronous: bool) -> None:
+    """An HTTP client as httpx's, sync or async.
+
+    Raises:
+        InvalidRequestError: It is none, or one of the other kind.
+    """
+    expected = f"an {'httpx.AsyncClient' if asynchronous else 'httpx.Client'} or the like"
+    if isinstance(value, type) or not all(
+        callable(getattr(value, method, None)) for method in ("build_request", "send")
+    ):
+        raise wrong_type(name, value, expected)
+    is_async = inspect.iscoroutinefunction(value.send) or (
+        hasattr(value, "__aenter__") and not hasattr(value, "__enter__")
+    )
+    if is_async != asynchronous:
+        kind = "async" if is_async else "sync"
+        raise InvalidRequestError(f"{name} must be {expected}: {type(value).__name__} is {kind}.")
+
+
+def json_fields(name: str, value: Any) -> Mapping[str, Any]:
+    """A mapping whose keys are strings, to be written as JSON: nested no deeper than that is read on any Python."""
+    given = fields(name, value)
+    try:
+        check_depth(given)
+    except ValueError as error:
+        raise InvalidRequestError(f"{name} must not be {error}.") from None
+    return given
+
+
+def shown(value: object) -> str:
+    """The value as an error shows it: short, however long, deep or circular it is."""
+    return _SHORT.repr(value)
 
 
 def wrong_type(name: str, value: Any, expected: str) -> InvalidRequestError:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-from stepplan import transport
+from stepplan import arguments, transport
 from stepplan.answers import AnswerReader
 from stepplan.driver import AsyncDriver, Driver
 from stepplan.events import Event
@@ -152,6 +152,9 @@ class Client(_Client):
         settings: Address, key and timeouts; by default the global plan, with the key from the environment.
         protocol: `openai` (Chat Completions) or `anthropic` (Messages).
         http_client: An httpx client to send requests with. It is never closed here.
+
+    Raises:
+        InvalidRequestError: `http_client` is not a sync client, or there is no such protocol.
     """
 
     def __init__(
@@ -162,6 +165,8 @@ class Client(_Client):
         http_client: transport.HTTPClient | None = None,
     ) -> None:
         super().__init__(settings, protocol)
+        if http_client is not None:
+            arguments.http_client("http_client", http_client, asynchronous=False)
         self.http_client = http_client
 
     def send(self, request: Request) -> Response:
@@ -229,6 +234,9 @@ class AsyncClient(_Client):
         settings: Address, key and timeouts; by default the global plan, with the key from the environment.
         protocol: `openai` (Chat Completions) or `anthropic` (Messages).
         http_client: An async httpx client to send requests with. It is never closed here.
+
+    Raises:
+        InvalidRequestError: `http_client` is not an async client, or there is no such protocol.
     """
 
     def __init__(
@@ -239,6 +247,8 @@ class AsyncClient(_Client):
         http_client: transport.AsyncHTTPClient | None = None,
     ) -> None:
         super().__init__(settings, protocol)
+        if http_client is not None:
+            arguments.http_client("http_client", http_client, asynchronous=True)
         self.http_client = http_client
 
     async def send(self, request: Request) -> Response:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from stepplan import transport
 from stepplan.errors import APIConnectionError
 from stepplan.failures import connection_error, without_frames
-from stepplan.guard import guard, guard_async, is_left_over, until
+from stepplan.guard import guard, guard_async, is_guarded, is_left_over, until
 from stepplan.steps import Acquire, Emit, Head, HTTPRequest, Open, Read, Sleep, Steps
 
 if TYPE_CHECKING:
@@ -34,9 +34,6 @@ class _Driver(transport.Call, Generic[T]):
         sleep: What to wait with.
     """
 
-    _extensions: Mapping[str, Any]
-    """Extensions of the requests, for httpx."""
-
     def __init__(self, client: transport.Client, steps: Steps[T], sleep: Callable[[float], Any]) -> None:
         super().__init__(client)
         self._steps = steps
@@ -53,7 +50,7 @@ class _Driver(transport.Call, Generic[T]):
         failure, self._failure = self._failure, None
         return self._steps.send(result) if failure is None else self._steps.throw(failure)
 
-    def _build(self, http: Any, request: HTTPRequest) -> Any:
+    def _build(self, http: Any, request: HTTPRequest, trace: Callable[..., object]) -> Any:
         """The request as this client (`httpx` or the like) wants it."""
         # Waiting for a connection is not reading: it has no limit of its own.
         timeout = (request.connect_timeout, request.read_timeout, request.read_timeout, None)
@@ -64,7 +61,7 @@ class _Driver(transport.Call, Generic[T]):
             headers={**({"authorization": f"Bearer {key.get_secret_value()}"} if key else {}), **request.headers},
             content=request.content,
             timeout=timeout,
-            extensions=self._extensions,
+            extensions={"trace": trace},
         )
 
     def _begin(self, response: Any, chunks: Any) -> None:
@@ -98,7 +95,10 @@ class Driver(_Driver[T]):
     referenced, and an abandoned one is closed on another thread.
     """
 
-    _extensions: Mapping[str, Any] = {"trace": guard}
+    def __init__(self, client: transport.Client, steps: Steps[T], sleep: Callable[[float], Any]) -> None:
+        super().__init__(client, steps, sleep)
+        self._lock = _thread.allocate_lock()
+        self._socket: Any = None  # of the connection, as long as no other call can have it
 
     def run(self) -> Generator[T]:
         """The items of the answer. Closing the generator closes the connection.
@@ -129,11 +129,10 @@ class Driver(_Driver[T]):
 
     def hang_up(self) -> None:
         """Close the connection from another thread: whoever is reading from it gets an error."""
-        if (response := self._response) is not None:
-            stream = response.extensions.get("network_stream")
-            connection = stream and stream.get_extra_info("socket")
-            with contextlib.suppress(OSError, AttributeError):
-                connection.shutdown(socket.SHUT_RDWR)
+        with self._lock:  # the connection is not given back meanwhile, so no other call's can be hit
+            if self._socket is not None:
+                with contextlib.suppress(OSError, AttributeError):
+                    self._socket.shutdown(socket.SHUT_RDWR)
         self._give_up_slot()
 
     def _do(self, step: Acquire | Open | Read | Sleep) -> None:
@@ -161,8 +160,18 @@ class Driver(_Driver[T]):
 
     def _open(self, request: HTTPRequest) -> None:
         http = transport.join(self)
-        response = http.send(self._build(http, request), stream=True)
+        response = http.send(self._build(http, request, self._trace), stream=True)
+        stream = response.extensions.get("network_stream")
+        self._socket = stream and stream.get_extra_info("socket")
         self._begin(response, response.iter_bytes())
+
+    def _trace(self, event: str, info: Mapping[str, Any]) -> None:
+        """What httpx tells of the request."""
+        if event.endswith(".response_closed.started"):  # from now on another call may have the connection
+            with self._lock:
+                self._socket = None
+        else:
+            guard(event, info)
 
     def _drop(self) -> None:
         """Free the connection: it is kept if the body was read to its end, and closed if not."""
@@ -177,28 +186,12 @@ class Driver(_Driver[T]):
         self._give_up_slot()
 
     def _finish(self) -> None:
-        """Close after a whole answer. Another thread reads the body's end: only hanging up ends a read that waits."""
-        if not self._has_more:
-            self._close()
-            return
-        closed = _thread.allocate_lock()
-        closed.acquire()
-
-        def read_on() -> None:
-            with contextlib.suppress(Exception):
+        """Close after a whole answer. Its connection can be used again if the body ends soon."""
+        if self._has_more and is_guarded(self._response):
+            with contextlib.suppress(Exception), until(time.monotonic() + _GRACE):
                 for _ in self._chunks:
                     pass
-            self._close()
-            closed.release()
-
-        try:
-            _thread.start_new_thread(read_on, ())
-        except RuntimeError:  # the interpreter ends: no thread can be started any more
-            self._close()
-        else:
-            if not closed.acquire(timeout=_GRACE):
-                self.hang_up()
-                closed.acquire(timeout=_GRACE)
+        self._close()
 
     def _close_elsewhere(self) -> None:
         """Close in another thread, and wait for it as long as it should take."""
@@ -217,7 +210,6 @@ class Driver(_Driver[T]):
 class AsyncDriver(_Driver[T]):
     """Does the steps of one exchange without blocking the event loop."""
 
-    _extensions: Mapping[str, Any] = {"trace": guard_async}
     _pools: transport.LoopPools
 
     async def run(self) -> AsyncGenerator[T]:
@@ -291,7 +283,7 @@ class AsyncDriver(_Driver[T]):
 
     async def _open(self, request: HTTPRequest) -> None:
         http = await self._pools.join(self)
-        response = await http.send(self._build(http, request), stream=True)
+        response = await http.send(self._build(http, request, guard_async), stream=True)
         self._begin(response, response.aiter_bytes())
 
     async def _read_on(self) -> None:

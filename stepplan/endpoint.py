@@ -16,6 +16,7 @@ from stepplan.arguments import text
 from stepplan.errors import InvalidRequestError
 
 Region = Literal["global", "china"]
+"""Which of StepFun's two sites: `global` is api.stepfun.ai, `china` is api.stepfun.com."""
 
 VARIABLE = "STEP_BASE_URL"
 DEFAULT_REGION: Region = "global"

@@ -32,6 +32,11 @@ def until(deadline: float) -> Generator[None]:
         _thread.deadline = before
 
 
+def is_guarded(response: Any) -> bool:
+    """Whether the response arrives over a guarded connection."""
+    return hasattr(response.extensions.get("network_stream"), "has_answered")
+
+
 def is_left_over(response: Any) -> bool:
     """Whether the response's head was there before anything was read from a guarded connection."""
     return getattr(response.extensions.get("network_stream"), "has_answered", None) is False

@@ -20,6 +20,7 @@ _CUT_OFF_ESCAPE = re.compile(
     rb"(?<!\\)(?P<before>(?:\\\\)*)(?:\\u[dD][89abAB][0-9a-fA-F]{2})?(?:\\(?:u[0-9a-fA-F]{0,3})?)?\Z"
 )
 _LARGE_NUMBER = re.compile(rb"\d[eE]\+?\d\d|\d{300}")
+_NESTING = (dict, list, tuple)
 _DEEPEST = 200  # pydantic_core's limit; the json module's own differs from one Python to the next
 
 
@@ -114,9 +115,13 @@ def check_depth(value: Any) -> None:
     Raises:
         ValueError: It is nested deeper than 200 levels.
     """
-    for depth, _ in enumerate(_levels(value)):
-        if depth > _DEEPEST:
-            raise _too_deep()
+    level: list[Any] = [value]
+    for _ in range(_DEEPEST + 1):
+        level = [item for item in level if isinstance(item, _NESTING) and item]
+        if not level:
+            return
+        level = [inner for item in level for inner in _inner(item)]
+    raise _too_deep()
 
 
 def _too_deep() -> ValueError:

@@ -9,6 +9,11 @@ from typing import Any, Literal
 
 Role = Literal["system", "user", "assistant"]
 
+REMOTE_URLS = ("https://", "http://", "stepfile://")
+"""How the URLs begin that StepFun's servers load themselves; `stepfile` names a file uploaded to its Files API."""
+SENDABLE_URLS = (*REMOTE_URLS, "data:")
+"""How the URLs of images and videos begin."""
+
 
 @dataclass(frozen=True, slots=True)
 class Text:
@@ -22,7 +27,8 @@ class Image:
     """An image. Images are accepted in user messages and tool results.
 
     Attributes:
-        url: An `http(s)` URL that StepFun's servers can reach, or a `data:` URL (see `Image.from_base64`).
+        url: A `data:` URL (see `Image.from_base64`), an `http(s)` URL that StepFun's servers can reach, or, over Chat
+            Completions, the `stepfile://` URL of a file that was uploaded to StepFun.
         detail: The resolution to read it at, `low` or `high`; `None` leaves it to the server. Chat Completions only.
     """
 
@@ -37,7 +43,7 @@ class Image:
 
 @dataclass(frozen=True, slots=True)
 class Video:
-    """A video, as an `http(s)` or `data:` URL. Accepted in user messages, over Chat Completions only."""
+    """A video, by a URL as that of an `Image`. Accepted in user messages, over Chat Completions only."""
 
     url: str
 
@@ -107,6 +113,7 @@ class ServerToolCall:
 
 
 Block = Text | Image | Video | Reasoning | ToolCall | ToolResult | ServerToolCall
+"""A typed piece of a message."""
 
 
 @dataclass(frozen=True, slots=True)

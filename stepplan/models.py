@@ -90,6 +90,7 @@ MODELS = _table(
         web_search=False,
     ),
 )
+"""The known models by name."""
 
 
 def context_window(model: str) -> int:

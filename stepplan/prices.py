@@ -36,6 +36,7 @@ PRICES: Mapping[str, Price] = {
     "step-3.5-flash": Price(0.10, 0.02, 0.30),
     "step-5-preview": Price(1.00, 0.05, 2.70),
 }
+"""The list prices of `PRICES_AS_OF`, by model."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,4 +62,4 @@ class Cost:
 
     def __str__(self) -> str:
         usd = f"{self.usd:,.2f}" if self.usd >= 1 else f"{self.usd:.6f}"
-        return f"about ${usd} ({self.credits:,} Credits) by the list prices of {PRICES_AS_OF}"
+        return f"about ${usd} ({self.credits:,} Credits)"

@@ -3,10 +3,11 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from typing import Any, Literal
+from functools import wraps
+from typing import Any, Literal, TypeVar
 
 from stepplan import arguments
-from stepplan.arguments import flag, label, number, sequence, text, whole_number
+from stepplan.arguments import flag, json_fields, label, number, sequence, text, whole_number
 from stepplan.errors import InvalidRequestError
 from stepplan.headers import checked
 from stepplan.messages import Message
@@ -40,7 +41,7 @@ class Tool:
     def __post_init__(self) -> None:
         text("A tool's name", self.name)
         text(f"The description of the tool {self.name!r}", self.description)
-        arguments.fields(f"The parameters of the tool {self.name!r}", self.parameters)
+        json_fields(f"The parameters of the tool {self.name!r}", self.parameters)
         if self.strict is not None:
             flag(f"strict of the tool {self.name!r}", self.strict)
 
@@ -58,7 +59,19 @@ class NamedTool:
     asked_by: str = "tool_choice"
 
 
-ToolChoice = Literal["auto", "none", "required"] | NamedTool
+@dataclass(frozen=True, slots=True)
+class AnyTool:
+    """A tool choice: the model must call one of the tools. `"required"` is short for it.
+
+    Attributes:
+        asked_by: See `NamedTool`.
+    """
+
+    asked_by: str = "tool_choice"
+
+
+ToolChoice = Literal["auto", "none", "required"] | AnyTool | NamedTool
+"""Whether the model decides, must not call a tool, must call one, or must call this one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,11 +93,34 @@ class JSONSchema:
 
     def __post_init__(self) -> None:
         text("A response format's name", self.name)
-        arguments.fields("A response format's schema", self.schema)
+        json_fields("A response format's schema", self.schema)
         if self.strict is not None:
             flag("A response format's strict", self.strict)
 
 
+T = TypeVar("T")
+
+
+def _refused_without_frames(cls: type[T]) -> type[T]:
+    """The class; its errors come without the frame of its generated `__init__`.
+
+    Tools that report errors show the variables of every frame, and a header among the arguments may be a secret.
+    """
+    init: Any = cls.__init__
+
+    @wraps(init)
+    def make(self: object, *given: Any, **named: Any) -> None:
+        try:
+            init(self, *given, **named)
+        except InvalidRequestError as error:
+            del self, given, named
+            raise error.with_traceback(None) from None
+
+    setattr(cls, "__init__", make)  # noqa: B010 - checkers keep to the generated one
+    return cls
+
+
+@_refused_without_frames
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
     """One request to the model, over any protocol. Options that are not set are not sent.
@@ -93,7 +129,7 @@ class Request:
         messages: The conversation so far.
         model: The model's name. Any name is accepted; the options of known models are checked.
         tools: Functions the model may call, and StepFun's own tools (`WebSearch`, `Retrieval`), which its servers run.
-        tool_choice: `auto`, `none`, `required`, or a `NamedTool`.
+        tool_choice: `auto`, `none`, `required`, an `AnyTool`, or a `NamedTool`.
         parallel_tool_calls: False asks for at most one tool call per answer.
         max_tokens: Limit on reasoning and answer together, over 0. Unset, Chat Completions has no limit and Messages
             32,768.
@@ -161,6 +197,13 @@ class Request:
         return tuple(tool for tool in self.tools if isinstance(tool, Tool))
 
     @property
+    def forced_call(self) -> AnyTool | NamedTool | None:
+        """The call that `tool_choice` forces; `None` if the model may answer without one."""
+        if self.tool_choice == "required":
+            return AnyTool()
+        return None if isinstance(self.tool_choice, str) else self.tool_choice
+
+    @property
     def server_tools(self) -> tuple[ServerTool, ...]:
         """The tools that StepFun's servers run."""
         return tuple(tool for tool in self.tools if not isinstance(tool, Tool))
@@ -177,9 +220,9 @@ def check_tool_choice(choice: ToolChoice, tools: Sequence[Tool]) -> None:
         if choice.name not in names:
             there = ", ".join(names) or "none"
             raise InvalidRequestError(f"tool_choice names {choice.name!r}, but the tools are: {there}.")
-    elif choice not in ("auto", "none", "required"):
-        raise arguments.wrong_type("tool_choice", choice, "'auto', 'none', 'required' or a NamedTool")
-    elif choice == "required" and not names:
+    elif not isinstance(choice, AnyTool) and choice not in ("auto", "none", "required"):
+        raise arguments.wrong_type("tool_choice", choice, "'auto', 'none', 'required', an AnyTool or a NamedTool")
+    elif choice not in ("auto", "none") and not names:
         raise InvalidRequestError("tool_choice='required' needs tools to choose from.")
 
 
@@ -206,7 +249,7 @@ _CHECKS: Mapping[str, arguments.Check] = {
     "stream_usage": flag,
     "repair_history": flag,
     "think_tags": flag,
-    "extra_body": arguments.fields,
+    "extra_body": json_fields,
     "extra_headers": checked,
 }
 _DEFAULTS = {option.name: option.default for option in fields(Request)}

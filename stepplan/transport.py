@@ -266,7 +266,7 @@ def loop_pools() -> LoopPools:
         loop = asyncio.get_running_loop()
     except RuntimeError:
         raise InvalidRequestError(
-            "No asyncio event loop is running, and AsyncClient needs one: under trio, call the sync Client in a thread "
+            "No asyncio event loop is running, and async calls need one: under trio, make sync calls in a thread "
             "(trio.to_thread.run_sync)."
         ) from None
     return _async.get(loop) or _async.setdefault(loop, LoopPools())

@@ -9,7 +9,7 @@ import langchain.chat_models.base as chat_models
 import pytest
 from llama_index.core import Settings
 
-from stepplan import MODELS, PRICES
+from stepplan import MODELS, PRICES, Price
 from stepplan.sandbox import Sandbox
 from tests.support.marks import agents_use_old_pydantic, leaves_loops_open
 
@@ -70,11 +70,11 @@ def test_an_example_runs(
     assert tests or capsys.readouterr().out.strip()
 
 
-def test_the_table_of_models_lists_every_model_and_its_price() -> None:
-    rows = re.findall(r"^\| `(.+?)` \|.*\| (.+?) \|$", (_ROOT / "docs" / "index.md").read_text("utf-8"), re.MULTILINE)
-    prices = {model: [price.input, price.cached_input, price.output] for model, price in PRICES.items()}
-    assert [name for name, _ in rows] == list(MODELS)
-    assert {name: [float(part) for part in cell.replace("$", "").split(", ")] for name, cell in rows[:-1]} == prices
+def test_the_tables_list_every_model_and_every_price() -> None:
+    models, prices = (_ROOT / "docs" / "index.md").read_text("utf-8").split("## Prices")
+    assert re.findall(r"^\| `(.+?)` \|", models, re.MULTILINE) == list(MODELS)
+    rows = re.findall(r"^\| `(.+?)` \| \$(.+) \| \$(.+) \| \$(.+) \|$", prices, re.MULTILINE)
+    assert {name: Price(*map(float, dollars)) for name, *dollars in rows} == PRICES
 
 
 def test_the_pages_have_examples() -> None:

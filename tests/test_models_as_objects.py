@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+import time
 from typing import Any
 
 import httpx
@@ -25,6 +26,20 @@ def plan(stepplan_sandbox: Sandbox) -> Sandbox:
     return stepplan_sandbox
 
 
+@pytest.mark.guarantees("quick-construction")
+@MODELS
+def test_making_a_model_takes_microseconds(cls: Any) -> None:
+    """The best of several, so that a busy machine does not count: about 20 us where nothing else runs."""
+    cls()
+    best = float("inf")
+    for _ in range(5):
+        began = time.process_time()
+        for _ in range(100):
+            cls(model="step-3.7-flash", temperature=0)
+        best = min(best, (time.process_time() - began) / 100)
+    assert best < 300e-6
+
+
 @pytest.mark.guarantees("derived-when-asked")
 def test_a_profile_follows_from_the_fields_as_they_are_now() -> None:
     model = ChatStepPlan()
@@ -40,6 +55,7 @@ def test_a_profile_follows_from_the_fields_as_they_are_now() -> None:
     assert ChatStepPlan(profile=own).model_copy(update={"protocol": "anthropic"}).profile == own
 
 
+@pytest.mark.guarantees("derived-when-asked")
 def test_a_copy_of_a_model_that_was_used_has_its_own_key_in_the_cache(plan: Sandbox) -> None:
     plan.script(Turn(text="One."), Turn(text="Two."), Turn(text="Three."))
     model = LANGCHAIN(**settings_of(plan), cache=InMemoryCache())

@@ -172,6 +172,7 @@ def test_what_is_no_schema_is_refused_where_it_is_given(form: Any) -> None:
         LANGCHAIN().with_structured_output(form)
 
 
+@pytest.mark.guarantees("called-instead")
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("protocol", ["openai", "anthropic"])
 async def test_a_model_that_calls_a_tool_instead_gives_the_call_and_no_object(

@@ -5,8 +5,9 @@ What goes over the wire is compared: the body, the headers, and how long an answ
 
 from typing import Any
 
+import httpx
 import pytest
-from langchain_core.tools import tool
+from langchain_core.tools import StructuredTool, tool
 from llama_index.core.base.llms.types import ChatMessage
 from llama_index.core.tools import FunctionTool
 from pydantic import BaseModel
@@ -140,7 +141,7 @@ def plan(stepplan_sandbox: Sandbox) -> Sandbox:
     return stepplan_sandbox
 
 
-@pytest.mark.guarantees("same-options", "zero-takes-effect", "separate-timeouts")
+@pytest.mark.guarantees("same-options", "zero-takes-effect", "separate-timeouts", "harmless-values")
 @pytest.mark.parametrize("place", ["model", "call"])
 @pytest.mark.parametrize("protocol", ["openai", "anthropic"])
 @pytest.mark.parametrize(("options", "chat", "messages"), OPTIONS, ids=lambda value: str(value)[:40])
@@ -196,7 +197,7 @@ def test_a_key_and_an_address_have_the_same_aliases(plan: Sandbox, alias: str) -
 
 
 def test_the_async_client_has_the_name_of_either_framework() -> None:
-    client = object()
+    client = httpx.AsyncClient(trust_env=False)
     for name in ("http_async_client", "async_http_client"):
         assert LANGCHAIN(**{name: client}).http_async_client is client
         assert LLAMA_INDEX(**{name: client}).async_http_client is client
@@ -266,6 +267,67 @@ def test_tools_of_either_framework_and_functions_become_the_same(plan: Sandbox) 
         assert function["parameters"]["type"] == "object"
         assert function["parameters"]["required"] == ["zone"]
         assert function["parameters"]["properties"]["zone"]["type"] == "string"
+
+
+def plain(text: str) -> str:
+    """Look it up.
+
+    Use it for:
+        - weather
+        - news
+    """
+    return text
+
+
+def opened(text: str) -> str:
+    """
+    Look it up.
+
+    Use it for:
+        - weather
+        - news
+    """
+    return text
+
+
+class Lookup(BaseModel):
+    """Look it up.
+
+    Use it for:
+        - weather
+        - news
+    """
+
+    text: str
+
+
+DESCRIPTION = "Look it up.\n\nUse it for:\n    - weather\n    - news"
+
+
+@pytest.mark.parametrize(
+    ("ask", "given", "signature"),
+    [
+        (langchain, tool(plain), ""),
+        (langchain, tool(opened), ""),
+        (langchain, StructuredTool(name="l", description=plain.__doc__ or "", func=plain, args_schema=Lookup), ""),
+        (langchain, Lookup, ""),
+        (langchain, {"name": "l", "description": plain.__doc__, "parameters": {}}, ""),
+        (llama_index, FunctionTool.from_defaults(plain), "plain(text: str) -> str\n"),
+        (llama_index, FunctionTool.from_defaults(opened), "opened(text: str) -> str\n"),
+        (llama_index, plain, "plain(text: str) -> str\n"),
+        (llama_index, FunctionTool.from_defaults(plain, description=opened.__doc__), ""),
+        (llama_index, Lookup, ""),
+        (llama_index, {"name": "l", "description": plain.__doc__, "parameters": {}}, ""),
+    ],
+)
+@pytest.mark.parametrize("protocol", ["openai", "anthropic"])
+def test_a_docstring_is_the_same_description_on_every_python(
+    plan: Sandbox, protocol: ProtocolName, ask: Any, given: Any, signature: str
+) -> None:
+    """Python 3.13 leaves the indentation out when it compiles; older ones keep it."""
+    ask(plan, protocol, {}, {"tools": [given]})
+    [sent] = plan.requests[-1].body["tools"]
+    assert sent.get("function", sent)["description"] == signature + DESCRIPTION
 
 
 @pytest.mark.guarantees("none-is-default")

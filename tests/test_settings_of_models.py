@@ -8,10 +8,14 @@ import pytest
 
 from langchain_stepplan import ChatStepPlan
 from llama_index_stepplan import StepPlan
-from stepplan import InvalidRequestError, StepPlanError, StepPlanWarning
-from stepplan.sandbox import Sandbox
+from stepplan import InvalidRequestError, ProtocolName, StepPlanError, StepPlanWarning
+from stepplan.sandbox import Fault, Sandbox, Turn
+from tests.support.adapters import settings_of
 from tests.support.secrets import variables_with
 from tests.support.servers import canned
+from tests.support.ways.langchain import WAYS as LANGCHAINS_WAYS
+from tests.support.ways.llama_index import WAYS as LLAMA_INDEXS_WAYS
+from tests.support.ways.llama_index import ask as ask_llama_index
 
 CANARY = "sk-canary-0123456789"
 PAY_AS_YOU_GO = "https://api.stepfun.ai/v1"
@@ -48,6 +52,45 @@ def test_a_model_that_is_refused_leaves_no_secret_in_any_frame(model: Any, wrong
         model(**given)
     assert CANARY not in str(caught.value)
     assert CANARY not in repr(caught.value)
+    assert not variables_with(CANARY, caught.value)
+
+
+SECRET_HEADERS = {"authorization": f"Bearer {CANARY}"}
+CALLS: dict[str, tuple[dict[str, Any], Fault | None]] = {
+    "a value out of range": ({"temperature": 9}, None),
+    "an unknown option": ({"temprature": 1}, None),
+    "an illegal header": ({"extra_headers": {**SECRET_HEADERS, "x team": "a"}}, None),
+    "a setting out of range": ({"timeout": 0}, None),
+    "no tool": ({"tools": [5]}, None),
+    "a refusal": ({}, Fault(status=400)),
+    "a reset": ({}, Fault(reset=True)),
+    "an error amid the answer": ({}, Fault(error_after=4)),
+}
+
+
+@pytest.mark.guarantees("no-key-in-frames")
+@pytest.mark.parametrize("way", [*LANGCHAINS_WAYS, *LLAMA_INDEXS_WAYS], ids=lambda way: getattr(way, "__name__", way))
+@pytest.mark.parametrize("protocol", ["openai", "anthropic"])
+@pytest.mark.parametrize("case", CALLS)
+async def test_a_call_that_is_refused_or_fails_leaves_no_secret_in_any_frame(
+    stepplan_sandbox: Sandbox, case: str, protocol: ProtocolName, way: Any
+) -> None:
+    wrong, fault = CALLS[case]
+    stepplan_sandbox.script(Turn(text="Some words of an answer.", fault=fault))
+    given: dict[str, Any] = {
+        **settings_of(stepplan_sandbox),
+        "protocol": protocol,
+        "default_headers": {"x-key": CANARY},
+    }
+    options = {"extra_headers": SECRET_HEADERS, **wrong}
+    if way in LANGCHAINS_WAYS:
+        asking = way(ChatStepPlan(**given).bind(**options), "Hi")
+    else:
+        llm = StepPlan(**given, additional_kwargs={"extra_headers": {"x-other-key": CANARY}})
+        asking = ask_llama_index(llm, way, "Hi", **options)
+    with pytest.raises(StepPlanError) as caught:
+        await asking
+    assert CANARY not in str(caught.value)
     assert not variables_with(CANARY, caught.value)
 
 

@@ -234,6 +234,7 @@ def test_an_error_with_a_successful_status_is_an_error_whatever_its_content_type
     assert got.requests == 1
 
 
+@pytest.mark.guarantees("depth")
 @every_way
 def test_a_body_that_is_nested_too_deeply_is_one_sentence(asking: Asking) -> None:
     deep = '{"choices": ' + "[" * 2000 + "]" * 2000 + "}"

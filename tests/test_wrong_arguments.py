@@ -1,10 +1,13 @@
 """What cannot be right is refused in one sentence that names the argument, by both models, wherever it is given."""
 
 from typing import Any
+from unittest.mock import AsyncMock, MagicMock
 
+import httpx
 import pytest
+import requests
 
-from stepplan import InvalidRequestError
+from stepplan import AsyncClient, Client, InvalidRequestError
 from stepplan.sandbox import Sandbox
 from tests.support.adapters import ADAPTERS, LANGCHAIN, LLAMA_INDEX
 
@@ -59,6 +62,55 @@ def test_a_wrong_value_is_refused_with_one_sentence_that_names_the_argument(
     with pytest.raises(InvalidRequestError, match=said):
         adapter(plan, "openai", *given)
     assert not plan.requests
+
+
+HTTP = httpx.Client(trust_env=False)
+HTTP_ASYNC = httpx.AsyncClient(trust_env=False)
+
+
+class Decorated(httpx.AsyncClient):
+    """As instrumentation wraps it: `send` is no coroutine function any more."""
+
+    def send(self, *args: Any, **kwargs: Any) -> Any:
+        return super().send(*args, **kwargs)
+
+
+@pytest.mark.guarantees("wrong-types")
+@pytest.mark.parametrize(
+    ("asynchronous", "client", "said"),
+    [
+        (False, HTTP_ASYNC, "must be an httpx.Client or the like: AsyncClient is async"),
+        (False, Decorated(trust_env=False), "must be an httpx.Client or the like: Decorated is async"),
+        (False, requests.Session(), "must be an httpx.Client or the like, not of type Session"),
+        (False, "http://proxy:8080", "must be an httpx.Client or the like, not of type str"),
+        (False, httpx.Client, "must be an httpx.Client or the like, not of type type"),
+        (True, HTTP, "must be an httpx.AsyncClient or the like: Client is sync"),
+        (True, requests.Session(), "must be an httpx.AsyncClient or the like, not of type Session"),
+        (True, True, "must be an httpx.AsyncClient or the like, not True"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else type(value).__name__,
+)
+def test_an_http_client_of_the_wrong_kind_is_refused_where_it_is_given(
+    asynchronous: bool, client: Any, said: str
+) -> None:
+    for make, name in (
+        (AsyncClient if asynchronous else Client, "http_client"),
+        (LANGCHAIN, "http_async_client" if asynchronous else "http_client"),
+        (LLAMA_INDEX, "async_http_client" if asynchronous else "http_client"),
+    ):
+        with pytest.raises(InvalidRequestError, match=f"^{name} {said}"):
+            make(**{name: client})
+
+
+def test_an_http_client_of_the_right_kind_is_taken() -> None:
+    """Also one that a test made up, or that instrumentation has wrapped."""
+    for sync in (HTTP, MagicMock(), type("Sub", (httpx.Client,), {})(trust_env=False)):
+        assert Client(http_client=sync).http_client is sync
+        assert LANGCHAIN(http_client=sync).http_client is LLAMA_INDEX(http_client=sync).http_client is sync
+    for other in (HTTP_ASYNC, AsyncMock(), Decorated(trust_env=False)):
+        assert AsyncClient(http_client=other).http_client is other
+        assert LANGCHAIN(http_async_client=other).http_async_client is other
+        assert LLAMA_INDEX(async_http_client=other).async_http_client is other
 
 
 @pytest.mark.guarantees("server-tools-refused", "unknown-arguments")

@@ -57,6 +57,7 @@ def ask(
             return
         started = time.monotonic()
         response = stream(client, request, reasoning=reasoning)
+        err.print()
         err.print(summary(response, time.monotonic() - started), style="dim", markup=False)
 
 

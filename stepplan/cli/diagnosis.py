@@ -10,7 +10,7 @@ from typing import Any, Literal
 import httpx
 
 from stepplan.client import Client
-from stepplan.errors import APIConnectionError, APITimeoutError, StepPlanError
+from stepplan.errors import APIConnectionError, APITimeoutError, AuthenticationError, StepPlanError
 from stepplan.events import MessageEnd, MessageStart
 from stepplan.messages import Message
 from stepplan.protocols import PROTOCOLS, ProtocolName
@@ -80,8 +80,8 @@ class _Watched:
     def __exit__(self, *_: object) -> None:
         self._http.close()
 
-    def client(self, protocol: ProtocolName = "openai") -> Client:
-        return Client(self.settings, protocol=protocol, http_client=self._http)
+    def client(self, protocol: ProtocolName = "openai", **changed: Any) -> Client:
+        return Client(replace(self.settings, **changed), protocol=protocol, http_client=self._http)
 
     def _note(self, response: httpx.Response) -> None:
         try:
@@ -136,6 +136,8 @@ def _check_proxy(settings: Settings) -> Iterator[Finding]:
 def _check_models(watched: _Watched, model: str) -> Finding:
     try:
         names = [listed.id for listed in watched.client().models()]
+    except AuthenticationError as error:
+        return Finding("models", "failed", _what(error), _other_region(watched) or _fix(error, watched.settings))
     except StepPlanError as error:
         return Finding("models", "failed", _what(error), _fix(error, watched.settings))
     if model in names:
@@ -143,6 +145,19 @@ def _check_models(watched: _Watched, model: str) -> Finding:
     return Finding(
         "models", "warning", f"{model} is not listed", f"Use one of: {', '.join(names[:10]) or 'none are listed'}."
     )
+
+
+def _other_region(watched: _Watched) -> str | None:
+    """The fix if StepFun's other region accepts the key that this one refuses: their refusals do not tell."""
+    endpoint = watched.settings.endpoint
+    if endpoint.region is None:
+        return None
+    other = "china" if endpoint.region == "global" else "global"
+    try:
+        watched.client(region=other, base_url=None).models()
+    except StepPlanError:
+        return None
+    return f"The other region accepts this key: set {endpoint.other_region} (on the command line: --region {other})."
 
 
 def _check_call(watched: _Watched, protocol: ProtocolName, model: str) -> Finding:

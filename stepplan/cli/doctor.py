@@ -4,6 +4,7 @@ import json
 from dataclasses import asdict
 
 import typer
+from rich.padding import Padding
 from rich.text import Text
 
 from stepplan.cli import options
@@ -11,7 +12,9 @@ from stepplan.cli.console import FAILED, friendly_errors, out
 from stepplan.cli.diagnosis import Finding, diagnose
 from stepplan.models import DEFAULT_MODEL
 
-_MARKS = {"ok": ("✓", "green"), "warning": ("!", "yellow"), "failed": ("✗", "bold red"), "skipped": ("-", "dim")}
+_MARKS = {"ok": ("✓", "green"), "warning": ("!", "yellow"), "failed": ("✗", "red"), "skipped": ("-", "dim")}
+_NAMES = 11
+"""The width of the column with the names."""
 
 
 def doctor(
@@ -39,7 +42,10 @@ def doctor(
 
 def _show(finding: Finding) -> None:
     mark, style = _MARKS[finding.status]
-    line = Text(f"{mark} ", style=style).append(f"{finding.name:<10} ", style="bold").append(finding.detail)
-    out.print(line)
+    out.print(Text.assemble((f"{mark} ", style), (f"{finding.name:<{_NAMES}}", "bold"), finding.detail))
     if finding.fix:
-        out.print(Text(f"  {'':<10} {finding.fix}", style=style))
+        fix, indent = Text(finding.fix, style), 2 + _NAMES
+        if out.is_terminal:
+            out.print(Padding.indent(fix, indent), soft_wrap=False)
+        else:  # a pipe gets whole lines
+            out.print(" " * indent, fix, sep="")

@@ -20,6 +20,8 @@ from stepplan.integration.options import (
 )
 from stepplan.integration.spelling import ALIASES, own_names
 
+_HTTP_CLIENTS = {"http_client": False, "http_async_client": True, "async_http_client": True}
+"""The fields of either model that hold a client of the caller's, and whether it is async."""
 _ADDRESSES = {alias for alias, own in ALIASES.items() if own == "base_url"}
 
 
@@ -47,6 +49,9 @@ def model_arguments(
     for alias in given.keys() & _ADDRESSES:  # so that an error names what the caller wrote
         if isinstance(given[alias], str):
             parse(given[alias], alias)
+    for name, asynchronous in _HTTP_CLIENTS.items():
+        if named.get(name) is not None:
+            arguments.http_client(name, named[name], asynchronous=asynchronous)
     standing = arguments.fields("additional_kwargs", named.get("additional_kwargs", {}))
     # Of what was given alone, because defaults need no check, and making a model is to take microseconds.
     options = merged_options(named, call_options(standing, known))

@@ -3,10 +3,11 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
 
 from stepplan.endpoint import Region
 from stepplan.failures import without_frames
+from stepplan.headers import Headers
 from stepplan.integration.construction import model_arguments, refusal
 from stepplan.integration.options import to_settings
 from stepplan.models import DEFAULT_MODEL
@@ -140,6 +141,11 @@ class SharedFields(BaseModel):
             return given
         arguments = cast("dict[str, Any]", given)
         return model_arguments(cls, arguments, shared=SharedFields.model_fields, advice=cls.ADVICE)
+
+    @field_validator("default_headers")
+    @classmethod
+    def _hide_headers(cls, headers: Mapping[str, str] | None) -> Mapping[str, str] | None:
+        return None if headers is None else Headers(headers)
 
     @property
     def _settings(self) -> Settings:

@@ -2,10 +2,10 @@
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, cast
 
 from stepplan import arguments
-from stepplan.headers import checked
+from stepplan.headers import Headers, checked
 from stepplan.integration.spelling import own_names
 from stepplan.integration.tools import Reader, to_response_format, to_tool, to_tool_choice, to_tools
 from stepplan.messages import Message
@@ -48,6 +48,16 @@ def call_options(given: Mapping[str, Any], of_model: Collection[str]) -> dict[st
     return own_names(given, CALL_OPTIONS, {}, of_model)
 
 
+def hide_headers(options: dict[str, Any]) -> None:
+    """Have the headers among a call's options hide their values.
+
+    Tools that report errors show the variables of every frame, and the frames of a call hold its options.
+    """
+    for name in ("extra_headers", "default_headers"):
+        if isinstance(given := options.get(name), Mapping):
+            options[name] = Headers(cast("Mapping[str, str]", given))
+
+
 def to_call(
     messages: tuple[Message, ...], model: Mapping[str, Any], *layers: Mapping[str, Any], reader: Reader = to_tool
 ) -> Call:
@@ -75,7 +85,8 @@ def merged_options(model: Mapping[str, Any], *layers: Mapping[str, Any]) -> dict
         if "timeout" in given:
             merged.pop("stream_timeout", None)
         for name in _ADDED_UP & given.keys():
-            given[name] = {**merged.get(name, {}), **arguments.fields(name, given[name])}
+            added_up = {**merged.get(name, {}), **arguments.fields(name, given[name])}
+            given[name] = Headers(added_up) if name == "extra_headers" else added_up
         merged |= given
     return merged
 

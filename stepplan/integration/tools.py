@@ -1,15 +1,19 @@
 """Tools, tool choices and response formats in every form that callers write, as values of the core."""
 
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal, TypeVar, cast
 
 from pydantic import BaseModel
 
+from stepplan.arguments import shown
 from stepplan.errors import InvalidRequestError
 from stepplan.integration.schemas import class_schema, closed, is_class, object_at_top
+from stepplan.models import MODELS
+from stepplan.protocols import ProtocolName, wire_protocol
 from stepplan.protocols.openai.requests import encode_response_format, encode_server_tool
-from stepplan.requests import JSONSchema, NamedTool, Tool, ToolChoice, check_tool_choice
+from stepplan.requests import AnyTool, JSONSchema, NamedTool, Tool, ToolChoice, check_tool_choice
 from stepplan.server_tools import Retrieval, ServerTool, WebSearch
 
 Offered = Tool | ServerTool
@@ -89,14 +93,14 @@ def to_function(given: Any, *, default_name: str = "") -> Tool:
         if tool is not None and (tool.name or default_name):
             return replace(tool, name=tool.name or default_name)
     raise InvalidRequestError(
-        f"This is not a tool: {str(given)[:100]}. A tool is a function with a name and a JSON Schema of its arguments."
+        f"This is not a tool: {shown(given)}. A tool is a function with a name and a JSON Schema of its arguments."
     )
 
 
 def class_tool(cls: type[BaseModel]) -> Tool:
     """A tool whose arguments are the class's fields."""
     schema = class_schema(cls)
-    return Tool(cls.__name__, schema.get("description", ""), schema)
+    return function_tool(cls.__name__, schema.get("description"), schema)
 
 
 def as_openai_tool(tool: Offered) -> dict[str, Any]:
@@ -127,7 +131,7 @@ def _refuse_other_types(data: Mapping[str, Any]) -> None:
     kind, name = data.get("type"), data.get("name")
     if kind in _TYPES_OF_FUNCTIONS or (kind == "custom" and "input_schema" in data):  # Anthropic's word for a function
         return
-    which = f"The tool {name!r}, of type {kind!r}," if name else f"A tool of type {kind!r}"
+    which = f"The tool {shown(name)}, of type {shown(kind)}," if name else f"A tool of type {shown(kind)}"
     raise InvalidRequestError(
         f"{which} cannot be offered: only functions can. Tools of other types run on their vendor's server, or take no "
         "JSON arguments. To send tools as they are, use extra_body={'tools': [...]}."
@@ -142,16 +146,21 @@ def _read(data: Mapping[str, Any]) -> Tool | None:
     if "name" in data or _mapping(data.get("schema")) is not None:
         schema: Any = next((data[key] for key in _SCHEMAS if data.get(key) is not None), dict[str, Any]())
         bedrocks = _mapping(schema) or {}
-        return _tool(data.get("name"), data.get("description"), bedrocks.get("json", schema), data.get("strict"))
+        return function_tool(
+            data.get("name"), data.get("description"), bedrocks.get("json", schema), data.get("strict")
+        )
     if data.get("type") == "object" or not data.keys().isdisjoint(("properties", "$ref", "anyOf")):
         top = object_at_top(data)
         title, description, strict = (top.pop(key, None) for key in ("title", "description", "strict"))
-        return _tool(title, description, top, strict)
+        return function_tool(title, description, top, strict)
     return None
 
 
-def _tool(name: Any, description: Any, schema: Any, strict: Any) -> Tool:
+def function_tool(name: Any, description: Any, schema: Any, strict: Any = None) -> Tool:
+    """A function by its parts. A docstring is given to the model without its indentation, as Python 3.13 keeps it."""
     parameters = _mapping(schema)
+    if isinstance(description, str):
+        description = inspect.cleandoc(description)
     return Tool(
         name="" if name is None else name,
         description="" if description is None else description,
@@ -177,8 +186,8 @@ def to_tool_choice(given: Any, tools: Sequence[Offered]) -> ToolChoice:
     """A tool choice. A tool that has the name of a choice, such as `any`, wins.
 
     Args:
-        given: `auto`, `none`, `any` (also `required` or True), a tool's name, a `NamedTool`, or OpenAI's or Anthropic's
-            form of these. `None` and False mean `auto`.
+        given: `auto`, `none`, `any` (also `required` or True), a tool's name, an `AnyTool`, a `NamedTool`, or OpenAI's
+            or Anthropic's form of these. `None` and False mean `auto`.
         tools: The tools to choose from.
 
     Raises:
@@ -191,7 +200,7 @@ def to_tool_choice(given: Any, tools: Sequence[Offered]) -> ToolChoice:
 
 
 def _read_choice(given: Any, names: set[str]) -> ToolChoice:
-    if isinstance(given, NamedTool):
+    if isinstance(given, AnyTool | NamedTool):
         return given
     if isinstance(given, str):
         return NamedTool(given) if given in names or given not in _WORDS else _WORDS[given]
@@ -199,19 +208,22 @@ def _read_choice(given: Any, names: set[str]) -> ToolChoice:
         return _WORDS[given]
     data = _mapping(given) or {}
     name, kind = (_mapping(data.get("function")) or data).get("name"), data.get("type")
+    origin = {key: data[key] for key in ("asked_by",) if key in data}
     if isinstance(name, str):
-        return NamedTool(name, **{key: data[key] for key in ("asked_by",) if key in data})
+        return NamedTool(name, **origin)
     if isinstance(kind, str) and kind in _WORDS:
-        return _WORDS[kind]
-    raise InvalidRequestError(f"tool_choice={given!r} is not 'auto', 'none', 'any', or the name of a tool.")
+        return AnyTool(**origin) if origin and _WORDS[kind] == "required" else _WORDS[kind]
+    raise InvalidRequestError(f"tool_choice={shown(given)} is not 'auto', 'none', 'any', or the name of a tool.")
 
 
 def as_openai_tool_choice(choice: ToolChoice) -> str | dict[str, Any]:
     """The choice as plain data in OpenAI's form."""
-    if not isinstance(choice, NamedTool):
+    if isinstance(choice, str):
         return choice
-    origin = {} if choice.asked_by == NamedTool(choice.name).asked_by else {"asked_by": choice.asked_by}
-    return {"type": "function", "function": {"name": choice.name}, **origin}
+    origin = {} if choice.asked_by == AnyTool().asked_by else {"asked_by": choice.asked_by}
+    if isinstance(choice, NamedTool):
+        return {"type": "function", "function": {"name": choice.name}, **origin}
+    return {"type": "any", **origin} if origin else "required"
 
 
 # --------------------------------------------------------------------------------------------------- response formats
@@ -242,9 +254,15 @@ def to_response_format(given: Any) -> JSONSchema | Literal["json_object"] | None
         if tool is not None and tool.parameters:
             return as_json_schema(tool)
     raise InvalidRequestError(
-        f"response_format={str(given)[:100]} is not understood: it is 'json_object', a JSON Schema, a Pydantic class, "
+        f"response_format={shown(given)} is not understood: it is 'json_object', a JSON Schema, a Pydantic class, "
         "or OpenAI's {'type': 'json_schema', 'json_schema': {...}}."
     )
+
+
+def takes_json_schema(model: str, protocol: ProtocolName) -> bool:
+    """Whether the server can hold an answer to a JSON Schema; an unknown model is taken to be able to."""
+    known = MODELS.get(model)
+    return wire_protocol(protocol).FACTS.documents("response_format") and (known is None or known.json_schema)
 
 
 def as_openai_response_format(response_format: JSONSchema) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import AfterValidator
 
+from stepplan.arguments import shown
 from stepplan.errors import InvalidRequestError
 from stepplan.protocols import anthropic, openai
 from stepplan.protocols.wire import EventDecoder, ProtocolFacts, TokenCounter, WireProtocol
@@ -22,12 +23,13 @@ __all__ = [
 
 def _known(name: str) -> str:
     if name not in tuple(PROTOCOLS):  # a tuple, because `name` may be of any type
-        raise InvalidRequestError(f"protocol={name!r} is unknown: use {' or '.join(map(repr, PROTOCOLS))}.")
+        raise InvalidRequestError(f"protocol={shown(name)} is unknown: use {' or '.join(map(repr, PROTOCOLS))}.")
     return name
 
 
 if TYPE_CHECKING:  # so that checkers and editors know the names
     ProtocolName = Literal["openai", "anthropic"]
+    """`openai` is Chat Completions, `anthropic` is Messages."""
 else:
     ProtocolName = Annotated[str, AfterValidator(_known)]
 
@@ -35,6 +37,7 @@ PROTOCOLS: dict[ProtocolName, WireProtocol] = {
     "openai": openai,
     "anthropic": anthropic,
 }
+"""The wire protocols by name: Chat Completions and Messages."""
 
 
 def wire_protocol(name: ProtocolName) -> WireProtocol:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from stepplan.errors import InvalidRequestError
-from stepplan.messages import Block, Image, Message, Role, Text, ToolCall, ToolResult, Video
+from stepplan.messages import SENDABLE_URLS, Block, Image, Message, Role, Text, ToolCall, ToolResult, Video
 from stepplan.models import models_taking, takes
 from stepplan.placeholders import placeholder
 from stepplan.protocols.wire import ProtocolFacts
@@ -50,12 +50,16 @@ def offered_server_tools(request: Request) -> tuple[ServerTool, ...]:
 
 
 def check_input(request: Request, block: Image | Video) -> None:
-    """Check that the model accepts images or videos.
+    """Check that the model accepts images or videos, and that the server can load this one.
 
     Raises:
-        InvalidRequestError: The model is known not to.
+        InvalidRequestError: The model is known not to, or the URL is of another kind.
     """
     kind = type(block).__name__.lower()
+    if not block.url.startswith(SENDABLE_URLS):
+        raise InvalidRequestError(
+            f"The URL of the {kind} must begin with one of {', '.join(SENDABLE_URLS)}, but it is {block.url!r:.60}."
+        )
     if not takes(request.model, kind):
         accepting = ", ".join(models_taking(kind))
         raise InvalidRequestError(f"{request.model} does not accept {kind}s. These models do: {accepting}.")

@@ -126,6 +126,9 @@ def _tracking(connections: Connections) -> type[H11Protocol]:
 
     class Tracked(H11Protocol):
         def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+            # asyncio does so itself only for sockets that name their protocol, and those of `create_server` do not.
+            # Otherwise the body, a write of its own, waits 40 ms for the client to acknowledge the head.
+            transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             connections.add(transport)
             super().connection_made(transport)
 

@@ -2,10 +2,6 @@
 
 import asyncio
 import json
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -179,31 +175,3 @@ async def test_cancelling_keeps_what_has_come(plan: Sandbox, tmp_path: Path) -> 
 def test_concurrency_out_of_range_is_refused(plan: Sandbox, tmp_path: Path, concurrency: int) -> None:
     with pytest.raises(InvalidRequestError, match="concurrency"):
         run(plan, write(tmp_path / "in.jsonl", []), tmp_path / "out.jsonl", concurrency=concurrency)
-
-
-PROGRAM = """
-import sys
-from stepplan import Settings, batch
-batch.run(sys.argv[1], sys.argv[2], settings=Settings(api_key=sys.argv[3], base_url=sys.argv[4]))
-"""
-
-
-@pytest.mark.guarantees("batch-resumed")
-@pytest.mark.interpreter
-def test_a_killed_run_loses_and_doubles_nothing(tmp_path: Path) -> None:
-    count, kills = 300, 3
-    source = write(tmp_path / "in.jsonl", [{"prompt": f"Prompt {number}"} for number in range(count)])
-    target = tmp_path / "out.jsonl"
-    with Sandbox() as plan:
-        arguments = [sys.executable, "-c", PROGRAM, str(source), str(target), plan.api_key, plan.base_url]
-        for kill in range(1, kills + 1):
-            with subprocess.Popen(arguments) as process:
-                deadline = time.monotonic() + 60
-                while time.monotonic() < deadline and process.poll() is None:
-                    if target.exists() and target.read_bytes().count(b"\n") >= kill * count // (kills + 2):
-                        break
-                    time.sleep(0.002)
-                process.send_signal(signal.SIGKILL)
-        subprocess.run(arguments, check=True, timeout=60)
-        assert len(plan.requests) <= count + kills * 8
-    assert sorted(line["line"] for line in read(target)) == list(range(1, count + 1))

@@ -6,6 +6,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
@@ -76,6 +77,25 @@ def test_threads_that_call_do_not_notice_a_thread_that_closes() -> None:
 
 
 @pytest.mark.guarantees("close-mine")
+@pytest.mark.guarantees("close-mine")
+def test_threads_that_call_do_not_notice_that_the_calls_of_another_client_are_ended() -> None:
+    with raw_server(answer_all) as server:
+        ours, others = (Client(server.settings(max_retries=0)) for _ in range(2))
+
+        def call(client: Client) -> str:
+            try:
+                return fold(client.stream(REQUEST)).text
+            except APIConnectionError:
+                if client is ours:
+                    raise
+                return ""  # it was closed
+
+        with repeated(others.close), ThreadPoolExecutor(16) as threads:
+            texts = list(threads.map(call, [ours, others] * 300))
+        ours.close()
+    assert set(texts[::2]) == {"Hello there."}
+
+
 async def test_tasks_that_call_do_not_notice_a_task_that_closes() -> None:
     async def call(settings: Settings, protocol: ProtocolName) -> list[str]:
         client, texts = AsyncClient(settings, protocol=protocol), list[str]()

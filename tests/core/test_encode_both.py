@@ -1,6 +1,7 @@
 """What holds for the requests of both protocols."""
 
 import json
+import warnings
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 
 from stepplan import (
     PROTOCOLS,
+    AnyTool,
     Image,
     InvalidRequestError,
     Message,
@@ -224,3 +226,32 @@ def test_arguments_that_only_a_lenient_parser_reads_go_out_as_strict_json(
         sent = turn["content"][0]["input"]
     assert isinstance(sent, dict)
     assert sent in ({"a": "x\ny"}, {"a": "x\ufffd"}, {"a": "\ufffd"}, {"invalid_arguments": '{"a": 1e999}'})
+
+
+@pytest.mark.guarantees("refused-content")
+@ON_BOTH
+@pytest.mark.parametrize("block", [Image("file:///a.png"), Image("a.png"), Image(""), Video("gs://bucket/a.mp4")])
+def test_an_address_that_no_server_loads_is_refused_in_a_question_and_described_in_a_result(
+    protocol: ProtocolName, block: Image | Video
+) -> None:
+    with pytest.raises(InvalidRequestError, match=r"must begin with one of https://|videos: use protocol='openai'"):
+        body(protocol, Message.user(block))
+    call = ToolCall("a", "look", "{}")
+    sent = body(protocol, HI, Message.assistant(call), Message.user(ToolResult("a", (Text("Seen:"), block))))
+    assert "image_url" not in sent
+    assert f"[{type(block).__name__.lower()}" in sent
+
+
+@ON_BOTH
+def test_any_tool_is_the_long_form_of_required(protocol: ProtocolName) -> None:
+    tool = Tool("look")
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
+        short = body(protocol, HI, tools=(tool,), tool_choice="required")
+        assert body(protocol, HI, tools=(tool,), tool_choice=AnyTool(asked_by="a plan")) == short
+    said = [str(warning.message) for warning in warned]
+    assert len(said) == (2 if protocol == "anthropic" else 0)
+    assert all("the tool call that stands in for a plan" in text for text in said[1:])
+    for wrong in (AnyTool(), "required"):
+        with pytest.raises(InvalidRequestError, match="needs tools to choose from"):
+            body(protocol, HI, tool_choice=wrong)

@@ -1,14 +1,16 @@
 """The end of an answer: its last event ends it, whatever the server does with the connection."""
 
 import asyncio
+import random
 import socket
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
 
-from stepplan import AsyncClient, Client, InvalidRequestError, Message, Request, Settings, fold
+from stepplan import AsyncClient, Client, InvalidRequestError, Message, Request, Settings, driver, fold
 from stepplan.sandbox import Sandbox
 from tests.core.test_connections import STREAM
 from tests.support.clients import QUICK, Asker, Way, settings_for
@@ -46,7 +48,7 @@ WHOLE = response(b'{"choices": [{"message": {"content": "the next"}, "finish_rea
 LEFT_OVER = response(b'{"choices": [{"message": {"content": "left over"}, "finish_reason": "stop"}]}')
 
 
-@pytest.mark.guarantees("left-over-bytes")
+@pytest.mark.guarantees("left-over-bytes", "both-transports")
 @pytest.mark.parametrize("first", [STREAM_HEAD + chunked(STREAM) + chunked(b""), WHOLE], ids=["streamed", "whole"])
 @pytest.mark.parametrize("kind", ["sync", "async", "async over httpx alone"])
 def test_bytes_left_over_from_one_answer_are_not_taken_for_the_next(first: bytes, kind: str) -> None:
@@ -117,6 +119,25 @@ def test_a_connection_whose_body_ends_is_used_again() -> None:
         assert server.connections == 1
         asyncio.run(stream(AsyncClient(server.settings())))
         assert server.connections == 2
+
+
+def test_a_body_that_ends_late_costs_no_other_call_its_connection() -> None:
+    """The connection may be in use again at the very moment at which waiting for the body's end is given up."""
+
+    def serve(server: RawServer, connection: socket.socket, number: int) -> None:
+        while server.read_request(connection):
+            connection.sendall(STREAM_HEAD)
+            time.sleep(0.02)
+            connection.sendall(chunked(STREAM))
+            time.sleep(random.uniform(0.9, 1.12) * driver._GRACE)
+            connection.sendall(chunked(b""))
+
+    with raw_server(serve) as server:
+        client = Client(server.settings(max_retries=0))
+        with ThreadPoolExecutor(32) as threads:
+            texts = threads.map(lambda _: fold(client.stream(REQUEST)).text, range(1000))
+        assert set(texts) == {"Hello there."}
+        client.close()
 
 
 @pytest.mark.guarantees("loop-goes-on")

@@ -155,6 +155,7 @@ DEEP = ["[" * 2000 + "]" * 2000, '{"a":' * 2000 + "1" + "}" * 2000]
 AROUND = ["%s", '{"choices": %s}', '{"content": %s}', '{"error": %s}', '{"choices": [{"message": {"content": %s}}]}']
 
 
+@pytest.mark.guarantees("depth")
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 @pytest.mark.parametrize("deep", DEEP, ids=["array", "object"])
 @pytest.mark.parametrize("around", AROUND)

@@ -207,6 +207,7 @@ def test_a_cause_that_is_named_late_in_a_long_text_is_found() -> None:
     assert type(error_from_frame({"error": {"message": message}})) is ContextOverflowError
 
 
+@pytest.mark.guarantees("depth")
 @pytest.mark.parametrize("text", ["[" * 2000 + "]" * 2000, '{"error":' * 2000 + "1" + "}" * 2000])
 def test_a_deep_body_is_one_sentence(text: str) -> None:
     error = refused(400, text)

@@ -162,7 +162,7 @@ def test_a_reset_every_time_is_a_connection_error_with_its_cause(asker: Asker, p
     assert len(plan.requests) == 3
 
 
-@pytest.mark.guarantees("cut-stream")
+@pytest.mark.guarantees("cut-stream", "both-transports")
 @ON_BOTH
 @pytest.mark.parametrize("abrupt", [False, True], ids=["ended", "broken off"])
 @pytest.mark.parametrize("size", [None, 7], ids=["by event", "by 7 bytes"])
@@ -222,7 +222,7 @@ def test_slow_writes_that_split_characters_change_nothing(asker: Asker, plan: Sa
     assert asker.send(REQUEST).text == turn.text
 
 
-@pytest.mark.guarantees("stalled-stream")
+@pytest.mark.guarantees("stalled-stream", "both-transports")
 @ON_BOTH
 @pytest.mark.parametrize("pings", [True, False], ids=["pings", "silence"])
 def test_a_stream_that_stalls_is_given_up_with_what_had_arrived(

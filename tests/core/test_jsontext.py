@@ -33,6 +33,7 @@ def test_what_can_be_read_can_be_written_and_read_again(text: str) -> None:
     assert read_object(argument_text(found)) == found
 
 
+@pytest.mark.guarantees("depth")
 @pytest.mark.parametrize("depth", TOO_DEEP)
 @pytest.mark.parametrize("nested", [objects, arrays])
 # An escaped half of a surrogate pair and a raw control character send the text to the lenient parsers.
@@ -46,6 +47,7 @@ def test_what_is_too_deep_is_not_read(depth: int, nested: Any, odd: str) -> None
     assert find_object(text) is None
 
 
+@pytest.mark.guarantees("depth")
 @pytest.mark.parametrize("depth", TOO_DEEP[:-1])
 def test_what_could_not_be_read_again_is_not_written(depth: int) -> None:
     with pytest.raises(ValueError, match="nested deeper than 200 levels"):

@@ -36,7 +36,7 @@ async def ask(client: AsyncClient, complaints: list[dict[str, Any]]) -> str:
     return whole.text
 
 
-@pytest.mark.guarantees("many-loops")
+@pytest.mark.guarantees("many-loops", "both-transports")
 @pytest.mark.usefixtures("async_transport")
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_one_client_works_in_one_loop_after_the_other_and_leaves_nothing(plan: Sandbox, protocol: Any) -> None:

@@ -6,7 +6,6 @@ import pytest
 
 from stepplan import MODELS, PRICES, Cost, Usage
 from stepplan.integration.totals import UsageTotals
-from stepplan.prices import PRICES_AS_OF
 
 MILLION = 1_000_000
 
@@ -38,9 +37,9 @@ def test_a_dollar_is_about_seven_million_credits() -> None:
     assert Cost(0.0000214).credits == 150
 
 
-def test_a_cost_says_that_it_is_an_estimate_and_of_when() -> None:
-    assert str(Cost(0.0000214)) == f"about $0.000021 (150 Credits) by the list prices of {PRICES_AS_OF}"
-    assert str(Cost(1234.5)).startswith("about $1,234.50 (8,641,500,000 Credits)")
+def test_a_cost_says_that_it_is_an_estimate() -> None:
+    assert str(Cost(0.0000214)) == "about $0.000021 (150 Credits)"
+    assert str(Cost(1234.5)) == "about $1,234.50 (8,641,500,000 Credits)"
 
 
 @pytest.mark.parametrize("model", ["step-router-v1", "step-9", "gpt-5", ""])

@@ -6,6 +6,7 @@ import pickle
 import socket
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 from urllib.parse import quote
 
@@ -32,7 +33,7 @@ CANARY = "sk-canary-0123456789"
 REQUEST = Request(messages=(Message.user("Hello"),))
 
 
-@pytest.mark.guarantees("key-not-shown", "no-key-in-frames")
+@pytest.mark.guarantees("key-not-shown", "no-key-in-frames", "both-transports")
 @pytest.mark.parametrize(
     "fault",
     [
@@ -52,7 +53,8 @@ def test_no_error_and_no_log_shows_the_key(
 ) -> None:
     caplog.set_level(logging.DEBUG)
     with Sandbox([Turn(text="Some words of an answer.", fault=fault)] * 3, api_key=CANARY) as plan:
-        settings = settings_for(plan, timeout=0.2, stream_timeout=0.2, max_retries=1)
+        seconds = 10 if fault.stall_after is None else 0.5
+        settings = settings_for(plan, timeout=seconds, stream_timeout=seconds, max_retries=1)
         with pytest.raises(StepPlanError) as caught:
             Asker(way, settings, protocol).whole_or_streamed(REQUEST, streamed=streamed)
         assert plan.requests[0].headers["authorization"] == f"Bearer {CANARY}"
@@ -126,6 +128,30 @@ def test_a_request_that_is_refused_here_leaves_no_key_in_any_frame(
     assert CANARY not in everything_about(caught.value)
     assert not variables_with(CANARY, caught.value)
     assert plan.requests == []
+
+
+@pytest.mark.guarantees("no-key-in-frames")
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"temperature": 9},
+        {"extra_headers": {"authorization": CANARY, "x y": "a"}},
+        {"extra_headers": {"authorization": f"{CANARY}\n{CANARY}"}},
+        {"extra_headers": {"content-length": CANARY}},
+        {"extra_headers": [CANARY]},
+        {"tool_choice": "required"},
+        {"model": "step-3.5-flash", "reasoning_effort": "medium"},
+        {"extra_body": deep},
+    ],
+)
+def test_a_request_that_cannot_be_made_leaves_no_secret_header_in_any_frame(wrong: dict[str, Any]) -> None:
+    given = {"messages": REQUEST.messages, "extra_headers": {"authorization": CANARY}, **wrong}
+    makers: list[Callable[..., Request]] = [Request, partial(replace, REQUEST)]
+    for make in makers:
+        with pytest.raises(InvalidRequestError) as caught:
+            make(**given)
+        assert CANARY not in str(caught.value)
+        assert not variables_with(CANARY, caught.value)
 
 
 @pytest.mark.guarantees("illegal-headers")

@@ -99,6 +99,7 @@ def test_an_argument_of_another_api_gets_the_sentence_that_says_what_to_do_here(
         assert read({name: None}, known) == {}
 
 
+@pytest.mark.guarantees("harmless-values")
 @pytest.mark.parametrize(
     ("name", "value"),
     [

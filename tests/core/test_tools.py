@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel, Field
 
-from stepplan import InvalidRequestError, JSONSchema, NamedTool, Retrieval, Tool, WebSearch
+from stepplan import AnyTool, InvalidRequestError, JSONSchema, NamedTool, Retrieval, Tool, WebSearch
 from stepplan.integration.schemas import class_schema, closed
 from stepplan.integration.tools import (
     as_json_schema,
@@ -220,8 +220,10 @@ def test_a_tool_that_has_the_name_of_a_choice_wins(name: str) -> None:
 
 
 def test_a_choice_travels_in_openais_form_and_comes_back_the_same() -> None:
-    for _, meant in (*CHOICES, ("", NamedTool("weather", asked_by="method='json_schema'"))):
+    asked_by = "method='json_schema'"
+    for meant in (*(meant for _, meant in CHOICES), AnyTool(asked_by), NamedTool("weather", asked_by)):
         assert to_tool_choice(as_openai_tool_choice(meant), [WEATHER]) == meant
+    assert as_openai_tool_choice(AnyTool()) == "required"
 
 
 @pytest.mark.parametrize("given", ["weathr", {"type": "tool", "name": "weathr"}, NamedTool("weathr")])

@@ -85,7 +85,7 @@ class NotANumber:
         ("stop", ("sk-canary", 5, None, {"a"}), "a sequence of strings"),
         ("tools", (Tool("f"), "f"), "a sequence of Tools"),
         ("messages", ("Hi", None), "a sequence of Messages"),
-        ("tool_choice", ("always", True, ["auto"]), "'auto', 'none', 'required' or a NamedTool"),
+        ("tool_choice", ("always", True, ["auto"]), "'auto', 'none', 'required', an AnyTool or a NamedTool"),
         ("response_format", ("json", {"type": "json_object"}), "'json_object' or a JSONSchema"),
         ("extra_body", ("a", [("a", 1)], {1: 2}), "a mapping whose keys are strings"),
         ("extra_headers", ("a", {1: "a"}), "a mapping whose keys are strings"),

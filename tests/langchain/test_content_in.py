@@ -202,6 +202,33 @@ def test_what_no_protocol_takes_is_refused_before_sending(
             body_of(model, [kind(["look", block]), HumanMessage("and?")])
 
 
+@pytest.mark.guarantees("refused-content")
+@pytest.mark.parametrize("kind", ["image", "video"])
+@pytest.mark.parametrize("url", ["file:///a.png", "a.png", "gs://bucket/a", "www.example.org/a.png"])
+def test_an_address_that_no_server_loads_is_refused_by_name(model: ChatStepPlan, kind: str, url: str) -> None:
+    for block in ({"type": kind, "url": url}, {"type": f"{kind}_url", f"{kind}_url": {"url": url}}):
+        with pytest.raises(
+            InvalidRequestError, match=url if (kind, model.protocol) != ("video", "anthropic") else kind
+        ):
+            body_of(model, [HumanMessage(["look", block])])
+
+
+def test_a_file_that_was_uploaded_to_stepfun_goes_over_chat_completions(model: ChatStepPlan) -> None:
+    """In a question and in a tool's result; Messages does not document its scheme."""
+    block = {"type": "image", "url": "stepfile://abc"}
+    call = AIMessage("", tool_calls=[{"name": "look", "args": {}, "id": "c"}])
+    if model.protocol == "anthropic":
+        with pytest.raises(InvalidRequestError, match=r"stepfile://abc.*protocol='openai'"):
+            body_of(model, [HumanMessage([block])])
+        turns = body_of(model, [HumanMessage("go"), call, ToolMessage([block], tool_call_id="c")])["messages"]
+        assert turns[-1]["content"][0]["content"] == "[image: stepfile://abc]"
+        return
+    part = {"type": "image_url", "image_url": {"url": "stepfile://abc"}}
+    assert body_of(model, [HumanMessage([block])])["messages"][-1]["content"] == [part]
+    turns = body_of(model, [HumanMessage("go"), call, ToolMessage([block], tool_call_id="c")])["messages"]
+    assert turns[-1] == {"role": "user", "content": [part]}
+
+
 def test_the_detail_of_an_image_goes_over_chat_completions(model: ChatStepPlan) -> None:
     for block in (
         {"type": "image_url", "image_url": {"url": URL, "detail": "low"}},

@@ -245,6 +245,17 @@ def test_a_stored_layout_that_was_damaged_is_not_used(made: Made, damaged: Any) 
     assert sent(message) == [Reasoning("First this."), text, AS_MADE[3], AS_MADE[5]]
 
 
+@MADE
+@pytest.mark.parametrize("damaged", [5, b"sig", ["sig"], {"sig": {}}])
+def test_a_stored_signature_that_is_no_text_is_not_sent(made: Made, damaged: Any) -> None:
+    plain, standard = made(BLOCKS, False), made(BLOCKS, True)
+    for block in (*plain.additional_kwargs["stepplan_blocks"], *cast("list[Any]", standard.content)):
+        for holder in (block, block.get("extras", {})):
+            holder.update({"signature": damaged} if "signature" in holder else {})
+    for message in (plain, standard):
+        assert sent(message)[0] == Reasoning("First this.")
+
+
 def test_a_text_added_to_a_message_of_calls_goes_before_them() -> None:
     message = whole((Reasoning("Hm.", "sig"), PAY), False)
     message.content = "I pay."

@@ -38,7 +38,7 @@ class Callbacks(BaseCallbackHandler):
         self.chunks.append(chunk)
 
 
-@pytest.mark.guarantees("finish-and-model-once")
+@pytest.mark.guarantees("finish-and-model-once", "langchain-output")
 @pytest.mark.parametrize("asynchronous", [False, True])
 async def test_a_whole_answer_has_its_finish_reason_model_id_and_counts(
     model: ChatStepPlan, plan: Sandbox, asynchronous: bool
@@ -59,7 +59,7 @@ async def test_a_whole_answer_has_its_finish_reason_model_id_and_counts(
     assert message.response_metadata["token_usage"] == COUNTS
 
 
-@pytest.mark.guarantees("finish-and-model-once")
+@pytest.mark.guarantees("finish-and-model-once", "langchain-output")
 @pytest.mark.parametrize("asynchronous", [False, True])
 async def test_the_last_chunk_has_the_finish_reason(model: ChatStepPlan, plan: Sandbox, asynchronous: bool) -> None:
     plan.script(TURN)
@@ -117,6 +117,7 @@ def test_a_server_that_counts_nothing_leaves_the_counts_out() -> None:
         assert cast("AIMessage", message).usage_metadata is None
 
 
+@pytest.mark.guarantees("langchain-output")
 def test_several_answers_have_their_counts_added_up(model: ChatStepPlan, plan: Sandbox) -> None:
     plan.script(TURN, Turn(text="No.", usage=Usage(1, 2)), TURN)
     result = model.generate([[HumanMessage("hi")]] * 3)
@@ -155,6 +156,7 @@ def test_the_last_v3_event_names_the_finish_reason(model: ChatStepPlan, plan: Sa
 REFUSED = Turn(text="I cannot ", finish_reason="content_filter")
 
 
+@pytest.mark.guarantees("langchain-refusal")
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("version", ["v0", "v1"])
 async def test_a_withheld_answer_has_a_standard_refusal_block(
@@ -171,6 +173,7 @@ async def test_a_withheld_answer_has_a_standard_refusal_block(
         assert turn.content == (Text("I cannot "),)
 
 
+@pytest.mark.guarantees("langchain-refusal")
 @pytest.mark.filterwarnings("ignore:.*is in beta")
 def test_a_withheld_answer_has_it_in_v3_events_too(model: ChatStepPlan, plan: Sandbox) -> None:
     """LangChain leaves such a block out of the message that it makes of the events."""

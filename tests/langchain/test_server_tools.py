@@ -115,6 +115,7 @@ def test_an_agent_runs_functions_only(chat: ChatStepPlan, plan: Sandbox) -> None
     assert len(plan.requests) == 2
 
 
+@pytest.mark.guarantees("stepfuns-tools")
 @pytest.mark.parametrize(
     ("protocol", "model", "reason"),
     [

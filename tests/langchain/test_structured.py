@@ -106,6 +106,7 @@ async def ran(runnable: Runnable[Any, Any], run: str) -> Any:
     return [piece async for piece in runnable.astream("go")][-1]
 
 
+@pytest.mark.guarantees("schemas-and-methods", "strict-only-if-asked")
 def test_json_schema_is_chat_completions_default(model_for: Models, plan: Sandbox) -> None:
     plan.script(answer("json_schema", "Trip"))
     model_for("openai").with_structured_output(Trip).invoke("go")
@@ -118,6 +119,7 @@ def test_json_schema_is_chat_completions_default(model_for: Models, plan: Sandbo
     assert "tools" not in body
 
 
+@pytest.mark.guarantees("schemas-and-methods")
 def test_function_calling_is_messages_default(model_for: Models, plan: Sandbox) -> None:
     plan.script(answer("function_calling", "Trip"))
     model_for("anthropic").with_structured_output(Trip).invoke("go")
@@ -141,7 +143,6 @@ def test_json_mode_asks_for_any_object(model_for: Models, plan: Sandbox) -> None
     assert plan.requests[-1].body["response_format"] == {"type": "json_object"}
 
 
-@pytest.mark.guarantees("strict-only-if-asked")
 def test_strict_is_sent_with_a_json_schema_when_asked_for(model_for: Models, plan: Sandbox) -> None:
     plan.script(answer("json_schema", "Trip"))
     model_for("openai").with_structured_output(Trip, strict=True).invoke("go")
@@ -166,12 +167,55 @@ async def test_a_method_of_response_formats_is_done_by_a_tool_over_messages_with
     assert not plan.requests[-1].unlisted
 
 
+@pytest.mark.guarantees("method-stand-in")
+@pytest.mark.parametrize("method", ["json_schema", "json_mode", "function_calling", None])
+@pytest.mark.parametrize("run", RUNS)
+async def test_with_tools_beside_the_schema_the_one_warning_names_the_method_too(
+    model_for: Models, plan: Sandbox, method: Any, run: str
+) -> None:
+    def look(place: str) -> str:
+        """Look at a place."""
+        return place
+
+    plan.script(answer("function_calling", "Trip"))
+    structured = model_for("anthropic").with_structured_output(Trip, method=method, tools=[look])
+    with pytest.warns(StepPlanWarning) as warned:
+        assert await ran(structured, run) == Trip(city="北京", days=3)
+    [message] = [str(warning.message) for warning in warned]
+    stands_in = method in {"json_schema", "json_mode"}
+    assert (f"the tool call that stands in for method='{method}'" in message) == stands_in
+    assert "You must call one of the tools now." in plan.requests[-1].body["system"]
+    assert not plan.requests[-1].unlisted
+
+
+@pytest.mark.guarantees("schemas-and-methods")
+@pytest.mark.parametrize("run", RUNS)
+@pytest.mark.parametrize("place", ["model", "call"])
+async def test_a_model_that_does_not_document_json_schema_is_asked_by_a_tool(
+    model: ChatStepPlan, plan: Sandbox, run: str, place: str
+) -> None:
+    router = model.model_copy(update={"model": "step-router-v1"}) if place == "model" else model
+    options: dict[str, Any] = {} if place == "model" else {"model": "step-router-v1"}
+    plan.script(answer("function_calling", "Trip"))
+    assert await ran(router.with_structured_output(Trip, **options), run) == Trip(city="北京", days=3)
+    sent = plan.requests[-1].body
+    assert sent["model"] == "step-router-v1"
+    assert "response_format" not in sent
+    assert [(tool.get("function") or tool)["name"] for tool in sent["tools"]] == ["Trip"]
+
+
+def test_a_method_that_is_asked_for_is_sent_to_any_model(model_for: Models, plan: Sandbox) -> None:
+    plan.script(answer("json_schema", "Trip"))
+    structured = model_for("openai", model="step-router-v1").with_structured_output(Trip, method="json_schema")
+    assert structured.invoke("go") == Trip(city="北京", days=3)
+    assert "response_format" in plan.requests[-1].body
+
+
 def test_json_mode_without_a_schema_is_refused_over_messages_where_it_is_asked_for(model_for: Models) -> None:
     with pytest.raises(InvalidRequestError, match=r"method='json_mode' needs a schema.*protocol='openai'"):
         model_for("anthropic").with_structured_output(None, method="json_mode")
 
 
-@pytest.mark.guarantees("why-no-object")
 @pytest.mark.parametrize("by", METHODS)
 @pytest.mark.parametrize("run", RUNS)
 async def test_an_answer_that_was_cut_off_says_max_tokens(model_for: Models, plan: Sandbox, by: By, run: str) -> None:

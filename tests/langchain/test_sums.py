@@ -221,6 +221,22 @@ def test_a_broken_call_stays_invalid_whatever_is_done_with_the_sum(
 
 
 @pytest.mark.guarantees("cut-off-call")
+@pytest.mark.parametrize("arguments", BROKEN)
+@pytest.mark.parametrize("add", SUMS)
+def test_the_standard_block_of_a_broken_call_holds_its_text_and_is_no_call(
+    add: Callable[..., BaseMessage], arguments: str
+) -> None:
+    """Core turns the blocks of valid calls into `tool_call`, and leaves the others as they are."""
+    for use in USES:
+        blocks: list[Any] = list(use(add(chunks_of(arguments, v1=True))).content_blocks)
+        calls = [block for block in blocks if "id" in block]  # an empty chunk adds empty text before them
+        found = {block["id"]: (block["type"], block["args"]) for block in calls}
+        assert found["good"] == ("tool_call", {"at": "x"})
+        assert found["bad"][0] in {"tool_call_chunk", "invalid_tool_call"}
+        assert found["bad"][1] == arguments
+
+
+@pytest.mark.guarantees("cut-off-call")
 @given(
     st.recursive(
         st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
@@ -297,9 +313,11 @@ async def test_an_agent_whose_chunks_are_added_up_runs_no_broken_call(
 
 
 @pytest.mark.guarantees("broken-call-talked-on")
+@pytest.mark.parametrize("version", ["v0", "v1"])
 def test_the_answer_to_a_broken_call_goes_back_with_the_arguments_as_they_were_written(
-    model: ChatStepPlan, plan: Sandbox
+    model: ChatStepPlan, plan: Sandbox, version: str
 ) -> None:
+    model.output_version = version
     plan.script(CUT_OFF, Turn(text="Sorry."))
     broken = from_an_empty_chunk(cast("list[AIMessageChunk]", list(model.stream("go"))))
     model.invoke([HumanMessage("go"), as_message(broken), ToolMessage("It was cut off.", tool_call_id="bad")])

@@ -153,6 +153,18 @@ async def test_edited_thinking_is_sent_without_the_signature_of_the_old(
     assert "signature" not in str(plan.requests[-1].body)
 
 
+@pytest.mark.parametrize("damaged", [5, ["sig"], {"sig": {}}])
+async def test_a_stored_signature_that_is_no_text_is_not_sent(llm: StepPlan, plan: Sandbox, damaged: Any) -> None:
+    def damage(message: ChatMessage) -> None:
+        [block] = [block for block in message.blocks if isinstance(block, ThinkingBlock)]
+        block.additional_information |= {"signature": damaged}
+
+    sent = await sent_after(damage, llm, plan, "chat")
+
+    assert len(sent.thinking) == 1
+    assert "signature" not in str(plan.requests[-1].body)
+
+
 @pytest.mark.guarantees("edited-answers")
 @pytest.mark.parametrize("way", WAYS)
 async def test_thinking_that_was_taken_out_is_not_sent(llm: StepPlan, plan: Sandbox, way: Way) -> None:

@@ -92,6 +92,7 @@ def test_damaged_data_does_not_end_the_conversation(chat: StepPlan, plan: Sandbo
     assert plan.requests[0].body["messages"][0] == {"role": "assistant", "content": "It rains."}
 
 
+@pytest.mark.guarantees("stepfuns-tools")
 @pytest.mark.parametrize(
     ("protocol", "model", "reason"),
     [

@@ -110,6 +110,23 @@ async def test_the_object_is_forced_as_far_as_the_protocol_can(llm: StepPlan, pl
         assert "You must call the tool `Person`" in body["system"]
 
 
+@pytest.mark.guarantees("schemas-and-methods")
+@pytest.mark.parametrize("way", PREDICT_WAYS)
+@pytest.mark.parametrize("place", ["model", "standing", "call"])
+async def test_a_model_that_does_not_document_json_schema_is_asked_by_a_tool(
+    plan: Sandbox, protocol: ProtocolName, way: PredictWay, place: str
+) -> None:
+    router: dict[str, Any] = {"model": "step-router-v1"}
+    places: dict[str, dict[str, Any]] = {"model": router, "standing": {"additional_kwargs": router}, "call": {}}
+    plan.script(Turn(tool_calls=[ToolCall("Person", json.dumps(BOB))]))
+    parts = await predict(make_llm(plan, protocol, **places[place]), way, **(router if place == "call" else {}))
+    assert parts[-1] == Person.model_validate(BOB)
+    sent = plan.requests[0].body
+    assert sent["model"] == "step-router-v1"
+    assert "response_format" not in sent
+    assert [(tool.get("function") or tool)["name"] for tool in sent["tools"]] == ["Person"]
+
+
 async def test_the_system_prompt_is_the_same_in_all_four_ways(plan: Sandbox, protocol: ProtocolName) -> None:
     llm = make_llm(plan, protocol, system_prompt="You know everybody.")
     for way in PREDICT_WAYS:

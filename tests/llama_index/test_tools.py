@@ -127,12 +127,18 @@ def test_the_choice_none_offers_no_tools(llm: StepPlan, plan: Sandbox) -> None:
 
 
 @pytest.mark.guarantees("forced-choice")
-def test_a_forced_choice_that_can_only_be_asked_for_warns(plan: Sandbox, llm: StepPlan) -> None:
+@pytest.mark.parametrize("way", WAYS)
+async def test_a_forced_choice_that_can_only_be_asked_for_warns(llm: StepPlan, plan: Sandbox, way: Way) -> None:
+    asking = ask_with_tools(llm, way, tools=[TIME], user_msg="Time?", tool_required=True)
     if llm.protocol == "anthropic":
-        with pytest.warns(StepPlanWarning, match="the system prompt asks for the tool call"):
-            llm.chat_with_tools([TIME], user_msg="Time?", tool_required=True)
+        with pytest.warns(StepPlanWarning, match="the system prompt asks for the tool call") as warned:
+            await asking
+        assert len(warned) == 1
+        assert plan.requests[0].unlisted == ()
+        assert "You must call one of the tools now." in plan.requests[0].body["system"]
     else:
-        llm.chat_with_tools([TIME], user_msg="Time?", tool_required=True)
+        await asking
+        assert plan.requests[0].body["tool_choice"] == "required"
 
 
 @forced_choice_is_asked_for

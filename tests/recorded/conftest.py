@@ -13,6 +13,13 @@ from stepplan import Settings
 from tests.live.target import Target
 from tests.recorded.cassettes import Serializer, match_body, scrub_request, scrub_response
 
+# Any error of ours is still a failure, and so is every failure of a replay.
+_MAY_MISSPELL = pytest.mark.xfail(
+    reason="a small model spells Japanese names otherwise than it is told, or writes the call down as text",
+    raises=AssertionError,
+    strict=False,
+)
+
 FOLDER = Path(__file__).parents[1] / "cassettes"
 
 
@@ -38,6 +45,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker(pytest.mark.skip(mark.args[0]))
         elif config.getoption("--disable-recording") and item.name == "test_stream_time":
             item.add_marker(pytest.mark.skip("it times a replay"))
+        elif config.getoption("--disable-recording") and item.name == "test_unicode_tool_call_integration":
+            item.add_marker(_MAY_MISSPELL)
 
 
 def pytest_recording_configure(config: pytest.Config, vcr: Any) -> None:

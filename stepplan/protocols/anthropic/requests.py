@@ -16,7 +16,7 @@ from stepplan.names import wire_id, wire_name
 from stepplan.pairing import merge_same_role, pair_tool_results
 from stepplan.protocols import _encoding
 from stepplan.protocols.wire import ProtocolFacts, TokenCounter
-from stepplan.requests import NamedTool, Request, Tool, ToolChoice
+from stepplan.requests import NamedTool, Request, Tool
 from stepplan.warn import warn_user
 
 logger = logging.getLogger("stepplan")
@@ -60,11 +60,11 @@ def encode(request: Request, *, stream: bool) -> dict[str, Any]:
         InvalidRequestError: Messages does not document something in the request.
     """
     _encoding.refuse_undocumented(request, FACTS)
-    if _forces_a_call(request):
-        call = _call_of(request.tool_choice)
+    if (forced := request.forced_call) is not None:
+        origin = "" if forced.asked_by == "tool_choice" else f" that stands in for {forced.asked_by}"
         warn_user(
-            f"Messages does not document tool_choice, so the system prompt asks for {call}, which the model may "
-            "ignore. Use protocol='openai' to force one."
+            f"Messages does not document tool_choice, so the system prompt asks for the tool call{origin}, which the "
+            "model may ignore. Use protocol='openai' to force one."
         )
     body: dict[str, Any] = {**_encode_prompt(request), "max_tokens": request.max_tokens or FACTS.default_max_tokens}
     if stream:
@@ -94,16 +94,6 @@ def _decode_count(body: Mapping[str, Any]) -> int:
 
 
 TOKEN_COUNTER = TokenCounter("/messages/count_tokens", encode_count_tokens, _decode_count)
-
-
-def _forces_a_call(request: Request) -> bool:
-    return request.tool_choice == "required" or isinstance(request.tool_choice, NamedTool)
-
-
-def _call_of(choice: ToolChoice) -> str:
-    if isinstance(choice, NamedTool) and choice.asked_by != "tool_choice":
-        return f"the tool call that stands in for {choice.asked_by}"
-    return "the tool call"
 
 
 def _encode_prompt(request: Request) -> _Prompt:
@@ -147,9 +137,9 @@ def _offered_tools(request: Request) -> tuple[Tool, ...]:
 
 def _instructions(request: Request) -> Iterable[str]:
     """Sentences for the system prompt, in place of `tool_choice` and `disable_parallel_tool_use`."""
-    choice = request.tool_choice
-    if _forces_a_call(request):
-        which = f"the tool `{wire_name(choice.name)}`" if isinstance(choice, NamedTool) else "one of the tools"
+    forced = request.forced_call
+    if forced is not None:
+        which = f"the tool `{wire_name(forced.name)}`" if isinstance(forced, NamedTool) else "one of the tools"
         yield f"You must call {which} now. Do not answer in words."
     if request.parallel_tool_calls is False and _offered_tools(request):
         yield "Call at most one tool at a time."

@@ -91,9 +91,9 @@ def _encode_tools(request: Request) -> dict[str, Any]:
     fields: dict[str, Any] = {"tools": tools} if tools else {}
     if not functions:
         return fields
-    if isinstance(request.tool_choice, NamedTool):
-        fields["tool_choice"] = {"type": "function", "function": {"name": wire_name(request.tool_choice.name)}}
-    elif request.tool_choice == "required":
+    if isinstance(request.forced_call, NamedTool):
+        fields["tool_choice"] = {"type": "function", "function": {"name": wire_name(request.forced_call.name)}}
+    elif request.forced_call is not None:
         fields["tool_choice"] = "required"
     if request.parallel_tool_calls is not None:
         fields["parallel_tool_calls"] = request.parallel_tool_calls
