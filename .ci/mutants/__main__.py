@@ -33,9 +33,9 @@ PAGE = """## Tests that can fail
 
 `{command}` changed one place on each of {count} lines of `stepplan/`, `langchain_stepplan/` and
 `llama_index_stepplan/`, drawn by chance from commit {commit}, with the operators of
-[mutmut](https://mutmut.readthedocs.io) and three more, and ran the tests that reach the line. Tests failed for {killed} of
-the changes. {explained} others make no difference that these tests could see, for the reasons below, which leaves {left}:
-of the changes that matter, {rate:.1%} were noticed.
+[mutmut](https://mutmut.readthedocs.io) and three more, and ran the tests that reach the line. Tests failed for {killed}
+of the changes. {explained} others make no difference that these tests could see, for the reasons below, which leaves
+{left}: of the changes that matter, {rate:.1%} were noticed.
 
 | file | change | why no test fails |
 |---|---|---|
@@ -62,7 +62,7 @@ class Reach:
         What runs while a module is imported, as a constant does, is not reached by a test. Then the tests of the lines
         that use its name come first, then those that reach the file, and those that reach nothing, but look at it.
         """
-        groups = [self._at((mutant.path, line) for line in mutant.lines)]
+        groups = [self._at((mutant.path, line) for line in lines) for lines in (mutant.lines, mutant.around)]
         if not groups[0]:
             groups.append(self._at(self._uses(mutant.names)))
             groups.append({index for index, test in enumerate(self._tests) if mutant.path in test["lines"]})

@@ -18,10 +18,11 @@ PACKAGES = ("stepplan", "langchain_stepplan", "llama_index_stepplan")
 
 @dataclass(frozen=True)
 class Place:
-    """Where a node stands: the first line of its statement, the functions around it, and the names it defines."""
+    """Where a node stands: the first line of its statement, the function around it, and the names it defines."""
 
     start: int = 1
     lines: range = range(0)
+    around: range = range(0)
     names: tuple[str, ...] = ()
 
 
@@ -31,6 +32,7 @@ class Mutant:
 
     Attributes:
         lines: The lines whose tests are run.
+        around: The lines of the function: one of its other tests may have a case that reaches `lines`.
         names: What is defined there; tests of the lines that use it are run if no test reaches `lines`.
         source: The whole file, as changed.
     """
@@ -39,6 +41,7 @@ class Mutant:
     line: int
     change: str
     lines: range
+    around: range
     names: tuple[str, ...]
     source: str
 
@@ -108,20 +111,21 @@ def walk(node: Any, place: Place, positions: Any) -> Iterator[tuple[Any, Any, in
     span = positions.get(node)
     line = span.start.line if span else place.start
     if isinstance(node, cst.FunctionDef):
-        inside = replace(place, lines=range(line + 1, span.end.line + 1))
+        body = range(line + 1, span.end.line + 1)
         for child in node.params.children:
-            yield from walk(child, inside, positions)
-        yield from walk(node.body, place, positions)
+            yield from walk(child, replace(place, lines=body), positions)
+        yield from walk(node.body, replace(place, around=place.around or body), positions)
         return
     if isinstance(node, cst.SimpleStatementLine | cst.BaseCompoundStatement | cst.MatchCase):
-        place = Place(line, names=place.names)
+        place = replace(place, start=line, lines=range(0))
     if isinstance(node, cst.Assign | cst.AnnAssign):
         targets = [each.target for each in node.targets] if isinstance(node, cst.Assign) else [node.target]
         place = replace(place, names=tuple(filter(None, map(name_of, targets))))
     for changed in changes_of(node):
         end = span.end.line if isinstance(node, cst.Match) else line
         yield node, changed, line, replace(place, lines=place.lines or range(place.start, end + 1))
-    for child in node.children:
+    is_cast = isinstance(node, cst.Call) and name_of(node.func) == "cast"  # its first argument is a type
+    for child in node.args[1:] if is_cast else node.children:
         yield from walk(child, place, positions)
 
 
@@ -145,7 +149,9 @@ def sample(count: int, seed: int) -> list[Mutant]:
     for lot, name, line, tree, options in sorted(drawn, key=lambda each: each[:3])[:count]:
         node, changed, place = options[int(lot, 16) % len(options)]
         source = tree.deep_replace(node, changed).code
-        mutants.append(Mutant(name, line, difference(tree.code, source), place.lines, place.names, source))
+        mutants.append(
+            Mutant(name, line, difference(tree.code, source), place.lines, place.around, place.names, source)
+        )
     return mutants
 
 
