@@ -109,7 +109,7 @@ class Reader:
                 [python, *self._arguments(example)],
                 cwd=self._folder,
                 env=variables,
-                stdin=subprocess.DEVNULL,
+                input="\n",  # Enter, for an example that waits for it
                 capture_output=True,
                 text=True,
                 timeout=120,

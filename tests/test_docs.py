@@ -28,7 +28,8 @@ def _examples() -> Iterator[Any]:
         text = page.read_text("utf-8")
         name = page.relative_to(_ROOT).as_posix()
         for number, (indent, code) in enumerate(_EXAMPLE.findall(text), 1):
-            if "mcp" not in code:  # run by tests/mcp, beside an MCP server
+            # Run by tests/mcp, beside an MCP server, and by tests/tracing, in interpreters of their own.
+            if "mcp" not in code and page.name != "tracing.md":
                 example = re.sub(f"(?m)^{indent}", "", code)
                 # The port that a page names may be taken.
                 yield pytest.param(re.sub(r"port=\d+", "port=0", example), id=f"{name}-{number}")
@@ -79,6 +80,13 @@ def test_the_tables_list_every_model_and_every_price() -> None:
 
 def test_the_pages_have_examples() -> None:
     assert len(list(_examples())) > 40
+
+
+@pytest.mark.parametrize("page", [pytest.param(page, id=page.relative_to(_ROOT).as_posix()) for page in _PAGES])
+def test_an_install_line_stands_above_a_pages_first_example(page: Path) -> None:
+    """That it installs enough is what `make extra WHAT=pages` shows."""
+    above, *examples = _EXAMPLE.split(page.read_text("utf-8"))
+    assert not examples or re.search(r"(?m)^ *pip install ", above)
 
 
 _LINK = re.compile(r"\]\((?!https?://|#)([^)#]+)(?:#[^)]*)?\)")

@@ -100,6 +100,7 @@ def test_a_refused_line_holds_what_the_server_sent(plan: Sandbox, tmp_path: Path
     assert line["error"]["code"] == "NotFoundError"
     assert line["response"]["status_code"] == 404
     assert line["response"]["body"]["error"]["message"]
+    assert line["response"]["request_id"]
 
 
 @pytest.mark.guarantees("batch-resumed")

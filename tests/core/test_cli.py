@@ -132,6 +132,11 @@ def test_chat_runs_the_tools_of_a_file(plan: Sandbox, tmp_path: Path, protocol: 
     assert "It is 18 degrees." in json.dumps(plan.requests[2].body)
 
 
+def test_chat_ends_at_an_empty_line(plan: Sandbox) -> None:
+    assert run("chat", input="\n").exit_code == 0
+    assert plan.requests == []
+
+
 def test_chat_tells_the_model_when_a_tool_fails_and_goes_on_after_an_error(plan: Sandbox, tmp_path: Path) -> None:
     tools = tmp_path / "tools.py"
     tools.write_text('def fail(x: int) -> str:\n    """Fails."""\n    raise RuntimeError("broken")\n')
@@ -163,6 +168,15 @@ def test_batch_answers_a_file_and_resumes(plan: Sandbox, tmp_path: Path) -> None
     assert "2 answered, 1 errors, 0 from earlier runs" in first.stderr
     assert "0 answered, 0 errors, 3 from earlier runs" in run("batch", str(source), str(target)).stderr
     assert len(target.read_text().splitlines()) == 3
+
+
+def test_batch_sends_the_options_that_were_given_and_no_others(plan: Sandbox, tmp_path: Path) -> None:
+    (tmp_path / "in.jsonl").write_text('{"prompt": "One."}\n')
+    run("batch", str(tmp_path / "in.jsonl"), str(tmp_path / "a.jsonl"), "--effort", "low", "--max-tokens", "99")
+    run("batch", str(tmp_path / "in.jsonl"), str(tmp_path / "b.jsonl"))
+    one, two = (request.body for request in plan.requests)
+    assert (one["reasoning_effort"], one["max_tokens"]) == ("low", 99)
+    assert set(two) == {"model", "messages"}
 
 
 def test_batch_names_what_is_left_when_the_quota_is_used_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -197,6 +197,22 @@ def test_a_url_that_no_request_could_go_to_is_refused_by_the_name_of_its_source(
     assert_alone(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("url", "fault"),
+    [
+        ("ftp://api.stepfun.ai", "it does not begin with https:// and a host"),
+        ("https://exa mple.com", "it holds white space or a backslash"),
+        ("https://999.1.1.1", "no request can go to such a host and port"),
+        ("https://a:0", "no request can go to such a host and port"),
+        ("https://xn--.example", "no request can go to such a host and port"),
+        ("https://api.stepfun.ai?x=1", "it has a query or a fragment"),
+    ],
+)
+def test_the_fault_of_a_url_is_named(url: str, fault: str) -> None:
+    with pytest.raises(InvalidRequestError, match=f"is not a base URL: {fault}\\. It looks like https://"):
+        Settings(base_url=url)
+
+
 def assert_alone(error: BaseException) -> None:
     """No other exception hangs on it, which might show the URL."""
     assert error.__cause__ is None

@@ -309,6 +309,13 @@ def test_all_else_that_the_server_sent_stays_in_the_error(way: Way) -> None:
     assert text in str(caught.value)
 
 
+@pytest.mark.guarantees("echoed-key")
+def test_the_shortest_key_is_taken_out_too(way: Way) -> None:
+    reply = response(error_of("Incorrect: 12345678"), status="401 Unauthorized")
+    with raw_server(answering(reply)) as server, pytest.raises(AuthenticationError, match=r"Incorrect: \*\*\*"):
+        Asker(way, server.settings(api_key="12345678", max_retries=0)).send(REQUEST)
+
+
 def test_a_placeholder_for_a_key_is_left_in_the_text(way: Way) -> None:
     reply = response(b"none of the models is free", "text/plain", status="400 Bad Request")
     with raw_server(answering(reply)) as server, pytest.raises(StepPlanError, match="none of the models is free"):

@@ -23,6 +23,7 @@ from stepplan import (
     ToolResult,
     WebSearch,
 )
+from stepplan.integration.tools import to_tool
 from tests.support.fixtures import FOUND, PAGE, decode, read
 
 SEARCH = WebSearch("Searches for news.")
@@ -100,6 +101,8 @@ def test_a_model_that_cannot_search_is_named(model: str) -> None:
         lambda: Retrieval("food", 1712),  # type: ignore[arg-type]
         lambda: Retrieval("", "1712"),
         lambda: Retrieval("food", "1712", prompt_template=3),  # type: ignore[arg-type]
+        lambda: to_tool({"type": "retrieval", "function": {"options": {"vector_store_id": "1712"}}}),
+        lambda: to_tool({"type": "retrieval", "function": {"name": "food"}}),
     ],
 )
 def test_values_of_the_wrong_type_are_refused(make: Any) -> None:

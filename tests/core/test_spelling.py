@@ -31,6 +31,24 @@ def test_names_are_kept_and_aliases_become_names() -> None:
         assert alias in read({alias: 1}, {alias}), "a name that is known is no alias"
 
 
+@pytest.mark.parametrize(
+    ("alias", "name"),
+    [
+        ("model_name", "model"),
+        ("model_kwargs", "extra_body"),
+        ("request_timeout", "timeout"),
+        ("api_base", "base_url"),
+        ("openai_api_base", "base_url"),
+        ("openai_api_key", "api_key"),
+        ("step_api_key", "api_key"),
+        ("stepfun_api_key", "api_key"),
+        ("extra_headers", "default_headers"),
+    ],
+)
+def test_what_other_classes_call_an_argument_is_an_alias(alias: str, name: str) -> None:
+    assert read({alias: 1}, MODEL) == {name: 1}
+
+
 def test_an_argument_given_under_two_names_is_refused_unless_one_of_them_is_none() -> None:
     with pytest.raises(InvalidRequestError, match="'max_tokens' is given twice: max_tokens and max_completion_tokens"):
         read({"max_tokens": 3, "max_completion_tokens": 4})
@@ -87,6 +105,14 @@ def test_a_name_unlike_any_other_is_named_without_a_guess_and_several_are_all_na
         ("stream", True, "method that streams"),
         ("stream_options", {"include_usage": True}, "stream_usage"),
         ("modalities", ["audio"], "text only"),
+        ("audio", {"voice": "x"}, "text only"),
+        ("budget_tokens", 1000, "always reason"),
+        ("include_reasoning", False, "always reason"),
+        ("prompt_cache_key", "x", "caches prompts by itself"),
+        ("system", "Be kind.", "Give a system message"),
+        *((name, "x", "does not document it. extra_body") for name in ("metadata", "min_p", "reasoning_format")),
+        *((name, "x", "does not document it. extra_body") for name in ("repetition_penalty", "safety_identifier")),
+        *((name, "x", "does not document it. extra_body") for name in ("service_tier", "store", "verbosity")),
     ],
 )
 def test_an_argument_of_another_api_gets_the_sentence_that_says_what_to_do_here(
@@ -114,6 +140,13 @@ def test_an_argument_of_another_api_gets_the_sentence_that_says_what_to_do_here(
         ("store", False),
         ("betas", []),
         ("modalities", ["text"]),
+        ("include_reasoning", True),
+        ("metadata", {}),
+        ("repetition_penalty", 1.0),
+        ("service_tier", "auto"),
+        ("service_tier", "default"),
+        ("betas", ()),
+        ("functions", ()),
     ],
 )
 def test_a_value_that_asks_for_nothing_passes(name: str, value: Any) -> None:

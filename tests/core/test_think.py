@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from stepplan import MessageEnd, MessageStart, ProtocolName, Reasoning, Request, Text, ToolCall, fold
 from tests.support.clients import PROTOCOLS as NAMES
+from tests.support.driver import Reply, stream
 from tests.support.fixtures import decode, read
 
 SPLITTING = Request(messages=(), think_tags=True)
@@ -91,6 +92,18 @@ def test_without_the_option_no_word_is_touched(protocol: ProtocolName) -> None:
     for words in filter(None, CASES):
         assert whole(protocol, words, plain) == [("Text", words)]
         assert streamed(protocol, [words], plain) == [("Text", words), CALL]
+
+
+@pytest.mark.guarantees("think-tags")
+@pytest.mark.parametrize("protocol", NAMES)
+@pytest.mark.parametrize("words", ["<think>Hm, cut </thi", "<think>Hm.</think>Yes", "Yes <thi", "<thi", " "])
+def test_a_stream_that_breaks_off_holds_all_that_had_arrived(protocol: ProtocolName, words: str) -> None:
+    whole_frames = frames(protocol, list(words))
+    cut = whole_frames[: whole_frames.index(b"look")].rpartition(b"\n\n")[0] + b"\n\n"
+    error = stream(protocol, [Reply([cut])], request=SPLITTING).error
+    assert error is not None
+    assert error.partial is not None
+    assert shown(error.partial.content) == whole(protocol, words)
 
 
 def test_reasoning_that_the_server_split_stays_as_it_is() -> None:

@@ -5,6 +5,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from langchain_core.language_models import FakeListChatModel
+from langchain_core.messages import AIMessage
+from langchain_core.outputs import ChatGeneration, LLMResult
 
 from langchain_stepplan import ChatStepPlan, CostCallbackHandler, get_cost_callback
 from stepplan import Cost
@@ -30,6 +32,23 @@ async def test_a_block_counts_every_way_to_call(model: ChatStepPlan, plan: Sandb
     await way(model, "Not counted.")
     assert costs.usage == {"step-3.7-flash": (twice := counts(model.protocol) + counts(model.protocol))}
     assert costs.cost == twice.cost("step-3.7-flash")
+
+
+def test_every_count_is_kept() -> None:
+    message = AIMessage(
+        "Yes.",
+        response_metadata={"model_provider": "stepplan", "model_name": "step-3.7-flash"},
+        usage_metadata={
+            "input_tokens": 1000,
+            "output_tokens": 100,
+            "total_tokens": 1100,
+            "input_token_details": {"cache_read": 600, "cache_creation": 30},
+            "output_token_details": {"reasoning": 70},
+        },
+    )
+    costs = CostCallbackHandler()
+    costs.on_llm_end(LLMResult(generations=[[ChatGeneration(message=message)]]))
+    assert costs.usage == {"step-3.7-flash": CoreUsage(1000, 100, 600, 30, 70)}
 
 
 @pytest.mark.parametrize("way", WAYS)

@@ -8,18 +8,16 @@ from typing import Annotated, Any, NamedTuple
 import pydantic.v1
 import pytest
 from langchain_core.exceptions import ModelError, OutputParserException
-from langchain_core.outputs import Generation
 from langchain_core.runnables import AddableDict, Runnable
 from pydantic import BaseModel, Field
 from typing_extensions import TypedDict
 
-import stepplan
 from langchain_stepplan import ChatStepPlan, InvalidRequestError
-from langchain_stepplan._structured import Method, StructuredOutputParser
+from langchain_stepplan._structured import Method
 from stepplan import ProtocolName, StepPlanWarning
 from stepplan.sandbox import Sandbox, ToolCall, Turn
 from tests.langchain.test_tools import assert_resolves, offered
-from tests.support.ways.langchain import Models, body_of
+from tests.support.ways.langchain import Models
 
 pytestmark = pytest.mark.filterwarnings("ignore:Messages does not document tool_choice")
 
@@ -335,60 +333,8 @@ def test_tools_can_be_bound_beside_a_json_schema(model_for: Models, plan: Sandbo
     assert {"tools", "response_format"} <= plan.requests[-1].body.keys()
 
 
-@pytest.mark.parametrize(
-    ("options", "said"),
-    [
-        ({"schema": None}, "needs a schema"),
-        ({"schema": Trip, "method": "json_mode", "strict": True}, "strict"),
-        ({"schema": Trip, "method": "json"}, "method='json' is not known"),
-        ({"schema": Trip, "method": "function_calling", "tool_choice": "any"}, "tool_choice is decided"),
-        ({"schema": Trip, "response_format": "json_object"}, "response_format is decided"),
-        ({"schema": 5}, "not a tool"),
-    ],
-)
-def test_arguments_that_do_not_fit_together_are_refused(
-    model: ChatStepPlan, options: dict[str, Any], said: str
-) -> None:
-    with pytest.raises(InvalidRequestError, match=said):
-        model.with_structured_output(**options)
-
-
 def test_an_odd_title_becomes_a_legal_name(model_for: Models, plan: Sandbox) -> None:
     schema = {**JSON_SCHEMA, "title": "A trip, or two"}
     plan.script(answer("json_schema", "Trip"))
     assert model_for("openai").with_structured_output(schema).invoke("go") == FOUND
     assert " " not in plan.requests[-1].body["response_format"]["json_schema"]["name"]
-
-
-def test_the_parser_reads_plain_text_and_knows_its_type() -> None:
-    parser = StructuredOutputParser(object_type=Trip)
-    assert parser.parse('{"city": "北京"}') == Trip(city="北京")
-    assert parser.OutputType is Trip
-    assert StructuredOutputParser().OutputType == dict[str, Any]
-    with pytest.raises(OutputParserException, match="holds no object"):
-        parser.parse("[1]")
-    with pytest.raises(OutputParserException, match="chat models"):
-        parser.parse_result([Generation(text="{}")])
-
-
-@pytest.mark.parametrize(
-    ("value", "sent"),
-    [
-        (None, None),
-        ({"type": "text"}, None),
-        ({"type": "json_object"}, {"type": "json_object"}),
-        ("json_object", {"type": "json_object"}),
-        (
-            {"type": "json_schema", "json_schema": {"name": "a", "schema": SCHEMA, "strict": True}},
-            {"type": "json_schema", "json_schema": {"name": "a", "schema": SCHEMA, "strict": True}},
-        ),
-    ],
-)
-def test_a_response_format_may_be_bound_in_chat_completions_form(model_for: Models, value: Any, sent: Any) -> None:
-    assert body_of(model_for("openai"), "go", response_format=value).get("response_format") == sent
-
-
-@pytest.mark.parametrize("value", ["json", 5, {"type": "odd"}, {"type": "json_schema"}])
-def test_another_response_format_is_refused_with_the_forms_there_are(model: ChatStepPlan, value: Any) -> None:
-    with pytest.raises(stepplan.InvalidRequestError, match=r"response_format=.*it is 'json_object', a JSON Schema"):
-        body_of(model, "go", response_format=value)

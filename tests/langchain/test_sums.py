@@ -326,32 +326,3 @@ def test_the_answer_to_a_broken_call_goes_back_with_the_arguments_as_they_were_w
         assert json.loads(said["tool_calls"][0]["function"]["arguments"]) == {"invalid_arguments": CUT}
     else:
         assert said["content"][-1]["input"] == {"invalid_arguments": CUT}
-
-
-# ----------------------------------------------------------------------------------------------------- whose they are
-
-
-@pytest.mark.guarantees("langchain-own-chunks")
-@pytest.mark.parametrize("version", ["v0", "v1"])
-async def test_chunks_are_of_langchains_own_class(model_for: Models, plan: Sandbox, version: str) -> None:
-    """Streamlit compares the full name of the class, many programs its short one, LangGraph's serializer both."""
-    turn = Turn(reasoning="Hm.", text="I look.", tool_calls=[ToolCall("pay", {"to": "x"}, "a")])
-    for protocol in ("openai", "anthropic"):
-        model = model_for(protocol, output_version=version).bind_tools([pay])
-        plan.script(turn, turn)
-        seen = [*model.stream("go"), *[chunk async for chunk in model.astream("go")]]
-        assert {type(chunk) for chunk in seen} == {AIMessageChunk}
-        for chunk in seen:
-            assert f"{type(chunk).__module__}.{type(chunk).__qualname__}" == "langchain_core.messages.ai.AIMessageChunk"
-            assert type(through_checkpoint(chunk)) is AIMessageChunk
-            assert through_checkpoint(chunk) == chunk
-            assert pickle.loads(pickle.dumps(chunk)) == copy.deepcopy(chunk) == chunk
-            assert chunk.to_json()["id"] == ["langchain", "schema", "messages", "AIMessageChunk"]
-        assert type(from_the_left(cast("list[AIMessageChunk]", seen[: len(seen) // 2]))) is AIMessageChunk
-
-
-@pytest.mark.guarantees("langchain-own-chunks")
-def test_chunks_in_a_graphs_stream_are_of_langchains_own_class(model: ChatStepPlan, plan: Sandbox) -> None:
-    plan.script(Turn(reasoning="Hm.", text="Yes."))
-    parts = [part for part, _ in create_agent(model, tools=[]).stream(ask("go"), stream_mode="messages")]
-    assert {type(part) for part in parts} == {AIMessageChunk}

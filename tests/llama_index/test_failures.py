@@ -1,23 +1,28 @@
 """What goes wrong, and how it reaches the user: our errors, one request where retrying is no use, nothing left open."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 
 import pytest
 from llama_index.core.base.llms.types import ChatMessage
 
 from llama_index_stepplan import StepPlan
+from llama_index_stepplan._answers import Reading
+from llama_index_stepplan._chunks import AsyncChunks, ChunkBuilder
 from stepplan import (
     APIConnectionError,
     APIStatusError,
     AuthenticationError,
     BadRequestError,
+    Event,
     IncompleteStreamError,
     NotFoundError,
     PermissionDeniedError,
     QuotaExceededError,
     RateLimitError,
+    Request,
     StepPlanError,
+    TextDelta,
 )
 from stepplan.sandbox import Fault, Sandbox, Turn
 from tests.support.ways.llama_index import STREAMS, WAYS, Way, ask, make_llm
@@ -116,6 +121,23 @@ async def test_an_async_stream_that_is_left_is_closed(plan: Sandbox, llm: StepPl
         del chunks  # as `break` in `async for` does
 
     await until(lambda: not plan.open_requests)
+
+
+async def test_an_error_thrown_into_async_chunks_ends_them_where_they_wait() -> None:
+    left: list[str] = []
+
+    async def events() -> AsyncGenerator[Event]:
+        try:
+            yield TextDelta(0, "Word.")
+        except LookupError as error:
+            left.append(str(error))
+            raise
+
+    chunks = AsyncChunks(events(), ChunkBuilder(Reading(Request(messages=()))), lambda chunk: chunk)
+    assert (await anext(chunks)).delta == "Word."
+    with pytest.raises(LookupError):
+        await chunks.athrow(LookupError("mine"))
+    assert left == ["mine"]
 
 
 @pytest.mark.guarantees("cancelling")

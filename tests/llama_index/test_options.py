@@ -17,6 +17,22 @@ def body(plan: Sandbox) -> dict[str, Any]:
     return dict(plan.requests[-1].body)
 
 
+@pytest.mark.guarantees("unknown-arguments")
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("tools", "Give tools to an agent or to chat_with_tools"),
+        ("tool_choice", "Give it to a call, or to every call in additional_kwargs"),
+        ("response_format", "Use structured_predict"),
+        ("system", "Use system_prompt"),
+    ],
+)
+def test_what_is_not_an_argument_here_says_what_to_do(name: str, said: str) -> None:
+    given: dict[str, Any] = {name: "x"}
+    with pytest.raises(InvalidRequestError, match=f"'{name}' is not known here.*{said}"):
+        StepPlan(api_key="k", **given)
+
+
 @pytest.mark.guarantees("only-what-was-set", "max-tokens-default")
 def test_nothing_is_sent_that_was_not_set(llm: StepPlan, plan: Sandbox) -> None:
     llm.chat(HI)

@@ -10,7 +10,7 @@ from tests.peers.pages import features_page
 from tests.peers.run import outcome
 
 DOCS = Path(__file__).parents[2] / "docs"
-PAGES: dict[Framework, str] = {"langchain": "comparison-langchain.md", "llama-index": "matrix-llamaindex.md"}
+PAGES: dict[Framework, str] = {"langchain": "comparison-langchain.md", "llama-index": "comparison-llamaindex.md"}
 
 
 def compare(framework: Framework) -> None:

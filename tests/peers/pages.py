@@ -1,4 +1,4 @@
-"""The pages that say which candidate has which feature."""
+"""The pages that show which candidate has which feature."""
 
 from collections.abc import Mapping, Sequence
 
@@ -7,27 +7,27 @@ from tests.peers.features import Feature
 from tests.peers.tables import Section, bullets, page, table, versions
 
 Results = Mapping[str, Mapping[str, str]]
-"""What went wrong, by the candidate's and the feature's name; a feature that its protocol lacks is not there."""
+"""Why each check failed (empty if it passed), by candidate and feature; features its protocol lacks are left out."""
 
 INTRODUCTION = """
-Printed by `make peers`: each cell is a check that ran on the same local server, in a process of its own. A dash: the
-candidate's protocol has nothing of the kind. The checks are in `tests/peers/{folder}/`; those of {ours} are part of
+`make peers` writes this page. Each cell is a check that ran against the same local server, in its own process; a dash
+means that the protocol has no such feature. The checks are in `tests/peers/{folder}/`; those of {ours} are part of
 `make test`.
 """
 
 LEFT_OUT = {
     "langchain": """
-Left out: what the plan does not document (log probabilities, citations, documents, sound, and marks for its cache,
-which works by itself), several answers to one question (`n`), of which a chain takes the first, and LangSmith's
-gateway, which is private to LangChain.
+Not compared: features that StepFun does not document (log probabilities, citations, documents, audio, cache markers),
+several answers to one prompt (`n`), and LangSmith's gateway.
 """,
     "llama-index": """
-Anthropic runs on an `anthropic` below 1: with the newer SDK that pip installs, it fails in nearly every row.
+`Anthropic` is compared on a release of the `anthropic` SDK below 1; with the newer one that pip installs, nearly every
+check fails.
 """,
 }
 TITLES = {
-    "langchain": "ChatStepPlan beside LangChain's own chat models",
-    "llama-index": "StepPlan beside LlamaIndex's other LLMs",
+    "langchain": "ChatStepPlan compared with LangChain's other chat models",
+    "llama-index": "StepPlan compared with LlamaIndex's other LLMs",
 }
 SHARED = {
     "langchain": ("langchain-core", "openai", "anthropic"),
@@ -71,6 +71,6 @@ def _failures(candidates: Sequence[Candidate], results: Results) -> list[Section
         told = results[candidate.name]
         failures = [f"{name}: `{error}`" for name, error in told.items() if error]
         works = f"{len(told) - len(failures)} of {len(told)}"
-        text = "\n\n".join((f"Works: {works}.", bullets(failures))) if failures else f"Works: {works}."
-        sections.append(Section(f"What {candidate.name} does instead", text))
+        text = "\n\n".join((f"{works} checks pass.", bullets(failures))) if failures else f"{works} checks pass."
+        sections.append(Section(f"Where {candidate.name} differs", text))
     return sections

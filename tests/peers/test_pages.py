@@ -28,5 +28,5 @@ def test_a_page_has_a_cell_for_every_candidate_and_tells_what_went_wrong() -> No
     assert "| images | yes | yes |" in page
     assert "| videos | **no** | – Messages has no video |" in page
     assert "| a \\| b | yes | yes |" in page
-    assert f"## What {ours.name} does instead\n\nWorks: 2 of 3.\n\n- videos: `it broke`" in page
-    assert f"## What {messages.name} does instead\n\nWorks: 2 of 2." in page
+    assert f"## Where {ours.name} differs\n\n2 of 3 checks pass.\n\n- videos: `it broke`" in page
+    assert f"## Where {messages.name} differs\n\n2 of 2 checks pass." in page

@@ -119,6 +119,17 @@ async def test_a_whole_answer_says_what_the_stream_says(profile: str) -> None:
     assert [block.get("id") for block in answer["content"]][-1] == "mine"
 
 
+async def test_calls_and_their_arguments_count_as_input() -> None:
+    async def counted(arguments: JSON) -> int:
+        call = {"type": "tool_use", "id": "a", "name": "look", "input": arguments}
+        result = {"type": "tool_result", "tool_use_id": "a", "content": "ok"}
+        history = [("user", "Look."), ("assistant", [call]), ("user", [result])]
+        body = messages(messages=[{"role": role, "content": content} for role, content in history])
+        return int((await ask(Sandbox(), MESSAGES, body)).json()["usage"]["input_tokens"])
+
+    assert await counted({"at": "one two three four"}) > await counted({"at": "one"}) > 0
+
+
 async def test_signatures() -> None:
     turn = Turn(reasoning="Hm.")
     [block] = (await whole(turn))["content"]

@@ -101,8 +101,23 @@ async def test_bad_values_are_400(path: str, fields: JSON) -> None:
 
 
 @pytest.mark.parametrize(
+    ("path", "fields"),
+    [
+        *((path, fields) for path in (CHAT, MESSAGES) for fields in ({"temperature": 0}, {"temperature": 2})),
+        *((path, fields) for path in (CHAT, MESSAGES) for fields in ({"top_p": 1e-9}, {"top_p": 1}, {"max_tokens": 1})),
+        *((CHAT, {"frequency_penalty": end}) for end in (-2, 2)),
+        *((CHAT, {name: 1}) for name in ("n", "max_completion_tokens")),
+        *((MESSAGES, {"top_k": end}) for end in (0, 500)),
+    ],
+)
+async def test_the_ends_of_a_range_are_accepted(path: str, fields: JSON) -> None:
+    assert (await ask(Sandbox(), path, body_for(path, **fields))).status_code == 200
+
+
+@pytest.mark.parametrize(
     "fields",
     [
+        {"frequency_penalty": -2.1},
         {"frequency_penalty": 2.1},
         {"max_completion_tokens": 0},
         {"n": 0},

@@ -141,6 +141,21 @@ async def test_a_script_is_followed_to_the_letter() -> None:
     assert "One two three." in (await ask(plan, CHAT, chat(max_tokens=1, stop=["two"]))).text
 
 
+@pytest.mark.parametrize(
+    ("path", "listed"),
+    [
+        (CHAT, "model messages max_tokens temperature top_p n stream stop frequency_penalty response_format"),
+        (CHAT, "reasoning_effort reasoning_format tools tool_choice"),
+        (MESSAGES, "model messages max_tokens stream system temperature top_p top_k stop_sequences tools"),
+        (MESSAGES, "output_config"),
+    ],
+)
+async def test_what_is_documented_is_not_unlisted(path: str, listed: str) -> None:
+    plan = Sandbox()
+    await ask(plan, path, dict.fromkeys(listed.split()))
+    assert plan.requests[0].unlisted == ()
+
+
 async def test_requests_are_recorded() -> None:
     plan = Sandbox()
     await ask(plan, CHAT, chat(seed=3, store=False))

@@ -88,6 +88,12 @@ async def test_the_results_count_as_input() -> None:
     assert fixed["usage"]["prompt_tokens"] == 1
 
 
+async def test_a_search_may_find_nothing() -> None:
+    text = await answer(chat(tools=[SEARCH]), Turn(text="4", server_tool_calls=[ServerToolCall({"keyword": "x"})]))
+    [call] = text["choices"][0]["message"]["tool_calls"]
+    assert call["function"]["results"] == []
+
+
 async def test_beside_functions_it_is_one_tool_of_several() -> None:
     both = [SEARCH, *tools(CHAT, get_weather=CITY)]
 

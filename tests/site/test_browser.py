@@ -176,5 +176,5 @@ def test_the_search_finds_and_opens_a_page(visitor: Visitor) -> None:
     tab.locator("input.md-search__input").press_sequentially("Retry-After", delay=30)
     tab.locator(".md-search-result__link[href*='/how-to/errors/'][href$='#what-is-retried']").click()
     tab.wait_for_url("**/how-to/errors/**")
-    assert tab.locator("article mark").first.is_visible()
+    tab.locator("article mark").first.wait_for(state="visible")
     assert visitor.faults == []

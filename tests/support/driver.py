@@ -6,11 +6,21 @@ from typing import Any, Generic, TypeVar
 
 import pytest
 
-from stepplan import PROTOCOLS, Event, ProtocolName, Request, Response, RetryPolicy, StepPlanError
+from stepplan import (
+    PROTOCOLS,
+    APIStatusError,
+    ErrorResponse,
+    Event,
+    ProtocolName,
+    Request,
+    Response,
+    RetryPolicy,
+    StepPlanError,
+)
 from stepplan.answers import AnswerReader
 from stepplan.endpoint import Endpoint
 from stepplan.exchange import exchange, read_json, read_stream
-from stepplan.refusals import Origin
+from stepplan.refusals import Origin, error_from_response
 from stepplan.steps import Acquire, Emit, Head, HTTPRequest, Open, Read, Steps
 
 T = TypeVar("T")
@@ -75,12 +85,15 @@ def drive(steps: Steps[T], replies: Iterable[Reply | StepPlanError]) -> Outcome[
 
 
 def stream(
-    protocol: ProtocolName, replies: Iterable[Reply | StepPlanError], policy: RetryPolicy | None = None
+    protocol: ProtocolName,
+    replies: Iterable[Reply | StepPlanError],
+    policy: RetryPolicy | None = None,
+    request: Request = Request(messages=()),  # noqa: B008 - it is frozen
 ) -> Outcome[Event]:
     """The exchange of a streamed answer."""
 
     def read(head: Head) -> Steps[Event]:
-        return read_stream(HTTP, head, AnswerReader(PROTOCOLS[protocol], Request(messages=())))
+        return read_stream(HTTP, head, AnswerReader(PROTOCOLS[protocol], request))
 
     return drive(exchange(HTTP, read, policy or RetryPolicy(max_retries=0), lambda: ORIGIN), replies)
 
@@ -94,3 +107,8 @@ def send(
         return read_json(HTTP, head, AnswerReader(PROTOCOLS[protocol], Request(messages=())).read)
 
     return drive(exchange(HTTP, read, policy or RetryPolicy(max_retries=0), lambda: ORIGIN), replies)
+
+
+def refused(status: int, text: str, origin: Origin = ORIGIN) -> APIStatusError:
+    """The error that a refusal becomes."""
+    return error_from_response(ErrorResponse(status, {"content-type": "text/plain"}, text), origin)

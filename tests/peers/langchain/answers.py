@@ -40,14 +40,14 @@ def kinds(message: AIMessage) -> list[str]:
     return [block["type"] for block in message.content_blocks]
 
 
-@feature("Reasoning", "in `content_blocks`, whole and streamed")
+@feature("Reasoning", "reasoning is in `content_blocks`, whole and streamed")
 def reasoning_arrives(it: Bench) -> None:
     for message in both(it, it.llm(), THOUGHT):
         assert kinds(message) == ["reasoning", "text"], f"blocks are {kinds(message)}"
         assert message.content_blocks[0].get("reasoning") == "Let me think."
 
 
-@feature("Reasoning", "goes back with the tool results")
+@feature("Reasoning", "reasoning is sent back with tool results")
 def reasoning_replays(it: Bench) -> None:
     model = it.llm()
     for said in both(it, model.bind_tools([look]), Turn(reasoning="I look.", tool_calls=[CALL])):
@@ -58,7 +58,7 @@ def reasoning_replays(it: Bench) -> None:
 CALL = ToolCall("look", {"place": "x"}, "a")
 
 
-@feature("Reasoning", "of other vendors is dropped, not sent as words")
+@feature("Reasoning", "another provider's reasoning is left out, not sent as text")
 def foreign_reasoning_is_dropped(it: Bench) -> None:
     said = AIMessage(
         [{"type": "thinking", "thinking": "SECRET", "signature": "SECRET"}, {"type": "text", "text": "Yes."}],
@@ -68,20 +68,20 @@ def foreign_reasoning_is_dropped(it: Bench) -> None:
     assert "SECRET" not in str(it.plan.requests[-1].body["messages"]), "it is sent"
 
 
-@feature("Answers", "`content` is a string, with reasoning or without")
+@feature("Answers", "`content` is a string, with or without reasoning")
 def content_is_text(it: Bench) -> None:
     for message in both(it, it.llm(), THOUGHT):
         assert message.content == "Sunny.", f"it is a {type(message.content).__name__}"
 
 
-@feature("Answers", 'streamed with `output_version="v1"`: one block each for reasoning, text and call')
+@feature("Answers", '`output_version="v1"` streams one block each for reasoning, text and tool call')
 def standard_content(it: Bench) -> None:
     it.plan.script(Turn(reasoning="Let me think.", text="I look.", tool_calls=[CALL]))
     message = streamed(it.llm(output_version="v1").bind_tools([look]))
     assert kinds(message) == ["reasoning", "text", "tool_call"], f"blocks are {kinds(message)}"
 
 
-@feature("Answers", "model name and finish reason, once, whole and streamed")
+@feature("Answers", "model name and finish reason appear once, whole and streamed")
 def metadata(it: Bench) -> None:
     for message in both(it, it.llm(), THOUGHT):
         said = message.response_metadata
@@ -89,7 +89,7 @@ def metadata(it: Bench) -> None:
         assert (said.get("finish_reason") or said.get("stop_reason")) in {"stop", "end_turn"}, "no finish reason"
 
 
-@feature("Answers", "token counts in streams, with no switch")
+@feature("Answers", "streams report token usage by default")
 def usage_in_streams(it: Bench) -> None:
     it.plan.script(Turn(text="a", usage=Usage(20, 5, cached_tokens=12)))
     usage = streamed(it.bare(max_retries=0)).usage_metadata
@@ -99,7 +99,9 @@ def usage_in_streams(it: Bench) -> None:
 
 
 @feature(
-    "Answers", "reasoning tokens are counted, whole and streamed", absent={"anthropic": "Messages does not count them"}
+    "Answers",
+    "reasoning tokens are reported, whole and streamed",
+    absent={"anthropic": "Messages does not report them"},
 )
 def reasoning_tokens(it: Bench) -> None:
     for message in both(it, it.llm(), Turn(text="a", usage=Usage(20, 5, reasoning_tokens=3))):
@@ -115,13 +117,13 @@ def one_provider(it: Bench) -> None:
     assert named == {model._get_ls_params().get("ls_provider")}, f"messages say {named}"
 
 
-@feature("Answers", "`stream_events(version='v3')` is valid")
+@feature("Answers", "`stream_events(version='v3')` emits a valid sequence")
 def v3_is_valid(it: Bench) -> None:
     it.plan.script(Turn(reasoning="Hm.", text="I look.", tool_calls=[CALL]))
     assert_valid_event_stream(v3_events(it.llm().bind_tools([look])))
 
 
-@feature("Answers", "v3: a block finishes before the next one begins")
+@feature("Answers", "`stream_events(version='v3')` finishes a block before it starts the next")
 def v3_finishes_blocks(it: Bench) -> None:
     it.plan.script(Turn(reasoning="Hm.", text="I look.", tool_calls=[CALL]))
     events = v3_events(it.llm().bind_tools([look]))
@@ -134,21 +136,21 @@ def v3_events(model: Any) -> list[dict[str, Any]]:
     return list(model.stream_events("go", version="v3"))
 
 
-@feature("Tool calls", "parallel calls, whole and streamed")
+@feature("Tool calls", "parallel tool calls, whole and streamed")
 def parallel_calls(it: Bench) -> None:
     calls = [ToolCall("look", {"place": place}, place) for place in ("x", "y")]
     for message in both(it, it.llm().bind_tools([look]), Turn(tool_calls=calls)):
         assert [call["args"] for call in message.tool_calls] == [{"place": "x"}, {"place": "y"}]
 
 
-@feature("Tool calls", "arguments stream as they are written")
+@feature("Tool calls", "arguments stream as the model writes them")
 def arguments_stream(it: Bench) -> None:
     it.plan.script(Turn(tool_calls=[ToolCall("look", {"place": "a place with a long name " * 4}, "a")]))
     pieces = [chunk.tool_call_chunks for chunk in cast("Any", it.llm().bind_tools([look]).stream("go"))]
     assert sum(bool(piece) for piece in pieces) > 3, "they come at once"
 
 
-@feature("Tool calls", "one that the token limit cut off is invalid, whole and streamed")
+@feature("Tool calls", "a call cut off by the token limit is in `invalid_tool_calls`, whole and streamed")
 def cut_off_calls(it: Bench) -> None:
     turn = Turn(tool_calls=[ToolCall("look", '{"place": "Pa', "a")], finish_reason="length")
     model = it.llm().bind_tools([look])
@@ -157,7 +159,7 @@ def cut_off_calls(it: Bench) -> None:
         assert [call["args"] for call in broken(message)] == ['{"place": "Pa']
 
 
-@feature("Tool calls", "broken JSON is invalid when streamed, with the reason")
+@feature("Tool calls", "a streamed call with broken JSON is in `invalid_tool_calls`, with the reason")
 def broken_calls(it: Bench) -> None:
     it.plan.script(Turn(tool_calls=[ToolCall("look", '{"place": "x"', "a")]))
     message = streamed(it.llm().bind_tools([look]))
@@ -170,7 +172,7 @@ def broken(message: AIMessage) -> list[Any]:
     return [block for block in message.content_blocks if block["type"] == "invalid_tool_call"]
 
 
-@feature("Errors", "are members of LangChain's `ModelError` family")
+@feature("Errors", "errors are subclasses of LangChain's `ModelError`")
 def errors_are_langchains(it: Bench) -> None:
     for status, expected in (
         (401, lc.ModelAuthenticationError),
@@ -184,7 +186,7 @@ def errors_are_langchains(it: Bench) -> None:
         it.plan.reset()
 
 
-@feature("Errors", "too long a prompt is a `ContextOverflowError`")
+@feature("Errors", "a prompt that is too long raises `ContextOverflowError`")
 def overflow(it: Bench) -> None:
     said = {
         "openai": {
@@ -199,7 +201,7 @@ def overflow(it: Bench) -> None:
     assert isinstance(error, lc.ContextOverflowError), f"it is a {type(error).__name__}"
 
 
-@feature("Errors", "a used-up quota (402) is an error of its own, which is not retried")
+@feature("Errors", "a used-up quota (402) has its own error and is not retried")
 def quota(it: Bench) -> None:
     it.plan.script(Turn(fault=Fault(status=402, times=9)))
     error = failure(it.llm(max_retries=2))
@@ -207,13 +209,13 @@ def quota(it: Bench) -> None:
     assert type(error).__name__ != "APIStatusError", "it is a bare APIStatusError"
 
 
-@feature("Errors", "a stream that is cut off raises, and is no short answer")
+@feature("Errors", "a stream that breaks off raises an error")
 def cut_streams(it: Bench) -> None:
     it.plan.script(Turn(text="Some words that came.", fault=Fault(cut_at=900)))
     failure(it.llm(), stream=True)
 
 
-@feature("Errors", "an error inside a stream raises, typed")
+@feature("Errors", "an error event in a stream raises a `ModelError`")
 def errors_in_streams(it: Bench) -> None:
     overloaded = {"type": "overloaded_error", "message": "overloaded"}
     it.plan.script(Turn(text="Some words, and then some more.", fault=Fault(error_after=4, error=overloaded)))
@@ -221,19 +223,19 @@ def errors_in_streams(it: Bench) -> None:
     assert isinstance(error, lc.ModelError), f"it is a {type(error).__name__}"
 
 
-@feature("Errors", "a stream that fails before it begins is tried again")
+@feature("Errors", "a stream that fails before its first event is retried")
 def streams_are_retried(it: Bench) -> None:
     it.plan.script(Turn(text="At last.", fault=Fault(status=503, headers={"Retry-After": "0"})))
     assert streamed(it.llm(max_retries=2)).text == "At last."
 
 
-@feature("Errors", "a connection that is reset is retried")
+@feature("Errors", "a connection reset is retried")
 def resets(it: Bench) -> None:
     it.plan.script(Turn(text="At last.", fault=Fault(reset=True)))
     assert it.llm(max_retries=2).invoke("go").text == "At last."
 
 
-@feature("Errors", "a stream that brings nothing but pings times out, async and sync")
+@feature("Errors", "a stream that sends only pings times out, sync and async")
 def stalls(it: Bench) -> None:
     stalled = Turn(text="a b c d e f g h", fault=Fault(stall_after=4, pings=True, ping_interval=0.05))
     it.plan.script(stalled, stalled)

@@ -27,7 +27,7 @@ class Place(BaseModel):
 FOUND = '{"name": "Paris", "sunny": true}'
 
 
-@feature("Input", "images in every spelling of LangChain, OpenAI and Anthropic")
+@feature("Input", "images in LangChain's, OpenAI's and Anthropic's formats")
 def pictures(it: Bench) -> None:
     model = it.llm()
     for block in (
@@ -62,7 +62,7 @@ def videos(it: Bench) -> None:
     assert "video_url" in it.text(), "it is sent as it is"
 
 
-@feature("Input", "what cannot be sent is refused before sending, by name")
+@feature("Input", "unsupported content raises an error before anything is sent")
 def refusals(it: Bench) -> None:
     document = {"type": "file", "base64": PICTURE, "mime_type": "application/pdf", "filename": "a.pdf"}
     error = failure(it.llm(), [HumanMessage([document])])
@@ -70,7 +70,7 @@ def refusals(it: Bench) -> None:
     assert "pdf" in str(error)
 
 
-@feature("Input", "several and late system messages")
+@feature("Input", "several system messages, also later in the conversation")
 def system_messages(it: Bench) -> None:
     history = [
         SystemMessage("one"),
@@ -83,14 +83,14 @@ def system_messages(it: Bench) -> None:
     assert all(word in it.text() for word in ("one", "two", "three"))
 
 
-@feature("Input", "several turns of one role in a row")
+@feature("Input", "consecutive messages of the same role")
 def runs_of_one_role(it: Bench) -> None:
     history = [HumanMessage("one"), HumanMessage("two"), AIMessage("three"), AIMessage("four"), HumanMessage("five")]
     it.llm().invoke(history)
     assert all(word in it.text() for word in ("one", "two", "three", "four", "five")), "some are lost"
 
 
-@feature("Input", "tool-call ids and tool names that the API refuses")
+@feature("Input", "tool names and tool call ids that the API refuses are replaced")
 def illegal_names(it: Bench) -> None:
     call = {"type": "tool_call", "id": "call:1/x", "name": "mcp.server/look", "args": {}}
     tool = {"name": "mcp.server/look", "description": "Look.", "parameters": {"type": "object", "properties": {}}}
@@ -100,7 +100,7 @@ def illegal_names(it: Bench) -> None:
     assert "call:1/x" not in it.text(), "they are sent as they are"
 
 
-@feature("Input", "a tool call without a result is named, or repaired on request")
+@feature("Input", "a tool call without a result raises an error before anything is sent")
 def orphans(it: Bench) -> None:
     call = {"type": "tool_call", "id": "lost", "name": "look", "args": {}}
     history = [HumanMessage("go"), AIMessage("", tool_calls=[call]), HumanMessage("well?")]
@@ -109,7 +109,7 @@ def orphans(it: Bench) -> None:
     assert "lost" in str(error)
 
 
-@feature("Input", "Chinese is not escaped in replayed arguments, lone surrogates do not crash")
+@feature("Input", "Chinese text in tool arguments is not escaped, and lone surrogates do not crash")
 def text(it: Bench) -> None:
     call = {"type": "tool_call", "id": "a", "name": "look", "args": {"place": "北京"}}
     history = [HumanMessage("go \udc00"), AIMessage("", tool_calls=[call]), ToolMessage("ok", tool_call_id="a")]
@@ -119,7 +119,7 @@ def text(it: Bench) -> None:
 
 @feature(
     "Tools",
-    "every way to choose: `any`, `none`, True, a name, OpenAI's and Anthropic's form",
+    "`tool_choice` accepts `any`, `none`, `True`, a name, and OpenAI's and Anthropic's formats",
     absent={"anthropic": "Messages documents no tool_choice"},
 )
 def choices(it: Bench) -> None:
@@ -136,21 +136,19 @@ def choices(it: Bench) -> None:
         assert sent in accepted, f"{choice!r} is sent as {sent!r}"
 
 
-@feature("Tools", "one call at a time, if asked for", absent={"anthropic": "Messages documents no field for it"})
+@feature("Tools", "`parallel_tool_calls=False`", absent={"anthropic": "Messages documents no such field"})
 def one_at_a_time(it: Bench) -> None:
     it.llm().bind_tools([look], parallel_tool_calls=False).invoke("go")
     assert it.body().get("parallel_tool_calls") is False, "it is not sent"
 
 
-@feature(
-    "Tools", "held to their schema strictly, if asked for", absent={"anthropic": "Messages documents no field for it"}
-)
+@feature("Tools", "`strict=True`", absent={"anthropic": "Messages documents no such field"})
 def strict_tools(it: Bench) -> None:
     it.llm().bind_tools([look], strict=True).invoke("go")
     assert it.body()["tools"][0]["function"].get("strict") is True, "it is not sent"
 
 
-@feature("Tools", "the schema of a class that contains itself says what it contains")
+@feature("Tools", "a recursive Pydantic class keeps its schema")
 def recursive_classes(it: Bench) -> None:
     it.llm().bind_tools([Node]).invoke("go")
     [tool] = it.body()["tools"]
@@ -165,7 +163,7 @@ class Node(BaseModel):
     children: list["Node"]
 
 
-@feature("Tools", "only documented fields on the wire")
+@feature("Tools", "only fields that StepFun documents are sent")
 def documented_fields(it: Bench) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -177,7 +175,7 @@ def documented_fields(it: Bench) -> None:
 
 @feature(
     "Structured output",
-    "`json_schema` is what is asked for, not replaced in silence",
+    '`method="json_schema"` sends a JSON schema',
     absent={"anthropic": "Messages documents no response format"},
 )
 def json_schema(it: Bench) -> None:
@@ -187,7 +185,7 @@ def json_schema(it: Bench) -> None:
     assert "response_format" in it.body(), "a tool is sent instead"
 
 
-@feature("Structured output", "`function_calling`")
+@feature("Structured output", '`method="function_calling"`')
 def function_calling(it: Bench) -> None:
     it.plan.script(Turn(reasoning="Hm.", tool_calls=[ToolCall("Place", FOUND)]))
     with warnings.catch_warnings():
@@ -196,7 +194,7 @@ def function_calling(it: Bench) -> None:
     assert found == Place(name="Paris", sunny=True)
 
 
-@feature("Structured output", "an answer that was cut off says so, and is no half object")
+@feature("Structured output", "an answer cut off by the token limit raises an error that says so")
 def cut_off_objects(it: Bench) -> None:
     call = ToolCall("Place", '{"name": "Pa')
     it.plan.script(Turn(tool_calls=[call], finish_reason="length"))
@@ -208,7 +206,7 @@ def cut_off_objects(it: Bench) -> None:
     assert "max_tokens" in str(error), f"says {str(error)[:60]!r}"
 
 
-@feature("Structured output", "an answer that moderation stopped is a refusal")
+@feature("Structured output", "an answer stopped by moderation raises a refusal error")
 def refused_objects(it: Bench) -> None:
     it.plan.script(Turn(text="I will not.", finish_reason="content_filter"))
     with warnings.catch_warnings():
@@ -233,7 +231,7 @@ def agents(it: Bench) -> None:
     assert state["structured_response"] == Place(name="Paris", sunny=True)
 
 
-@feature("Settings", "`reasoning_effort`, by this name on both protocols")
+@feature("Settings", "`reasoning_effort`")
 def effort(it: Bench) -> None:
     it.llm(reasoning_effort="low").invoke("go")
     sent = it.body()
@@ -242,7 +240,7 @@ def effort(it: Bench) -> None:
 
 @feature(
     "Settings",
-    "a limit of tokens that leaves room to think, if none is set",
+    "the default `max_tokens` leaves room for reasoning",
     absent={"openai": "Chat Completions needs none"},
 )
 def default_limit(it: Bench) -> None:
@@ -250,14 +248,14 @@ def default_limit(it: Bench) -> None:
     assert it.body()["max_tokens"] >= 16_000, f"it is {it.body()['max_tokens']}"
 
 
-@feature("Settings", "headers for all calls and for one")
+@feature("Settings", "headers for all calls, and for one call")
 def headers(it: Bench) -> None:
     it.llm(default_headers={"X-One": "1"}).invoke("go", extra_headers={"X-Two": "2"})
     sent = it.plan.requests[-1].headers
     assert (sent.get("x-one"), sent.get("x-two")) == ("1", "2"), "they are not sent"
 
 
-@feature("Tokens", "counted by the server, tools included, sync and async")
+@feature("Tokens", "the server counts tokens, tools included, sync and async")
 def counted(it: Bench) -> None:
     model: Any = it.llm()
     if hasattr(model, "acount_tokens"):
@@ -268,7 +266,7 @@ def counted(it: Bench) -> None:
         assert hasattr(model, "aget_num_tokens_from_messages"), "sync only"
 
 
-@feature("Tokens", "estimated with no network and no download")
+@feature("Tokens", "tokens are estimated without a request or a download")
 def estimated(it: Bench) -> None:
     count = it.llm().get_num_tokens_from_messages([HumanMessage("你好，世界。")])
     assert not it.plan.requests, "it is a request"

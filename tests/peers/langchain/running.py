@@ -22,7 +22,7 @@ from tests.peers.features import for_langchain as feature
 from tests.support.servers import RawServer, raw_server, response
 
 
-@feature("Object", "is made in less than a quarter of a millisecond")
+@feature("The model object", "construction takes less than 0.25 ms")
 def made_quickly(it: Bench) -> None:
     it.llm()
     best = float("inf")
@@ -34,7 +34,7 @@ def made_quickly(it: Bench) -> None:
     assert best < 250e-6, f"takes {best * 1e6:,.0f} us"
 
 
-@feature("Object", "pickles and deep-copies after use")
+@feature("The model object", "a used model can be pickled and deep-copied")
 def copies(it: Bench) -> None:
     model = it.llm()
     model.invoke("hi")
@@ -42,14 +42,14 @@ def copies(it: Bench) -> None:
     assert pickle.loads(pickle.dumps(model)).invoke("hi").text
 
 
-@feature("Object", "works in one event loop after another, without retries that hide it")
+@feature("The model object", "a model works in several event loops in turn, without retries")
 def loops(it: Bench) -> None:
     model = it.llm()
     for _ in range(3):
         assert asyncio.run(model.ainvoke("hi")).text
 
 
-@feature("Object", "shares a connection with its equals")
+@feature("The model object", "equal models share connections")
 def shared_connections(it: Bench) -> None:
     answer = {
         "id": "a",
@@ -74,7 +74,7 @@ def shared_connections(it: Bench) -> None:
     assert server.connections == 1, f"{server.connections} models opened {server.connections}"
 
 
-@feature("Object", "is made of a string by `init_chat_model` (ours after `register()`)")
+@feature("The model object", '`init_chat_model("provider:model")` (ChatStepPlan after `register()`)')
 def made_of_a_string(it: Bench) -> None:
     provider = it.candidate.module.removeprefix("langchain_")
     with patch.dict(chat_models._BUILTIN_PROVIDERS):
@@ -88,7 +88,7 @@ def made_of_a_string(it: Bench) -> None:
     assert made.invoke("hi").text
 
 
-@feature("Object", "takes an httpx client of one's own")
+@feature("The model object", "accepts your own httpx client")
 def own_client(it: Bench) -> None:
     seen: list[str] = []
 
@@ -100,7 +100,7 @@ def own_client(it: Bench) -> None:
     assert seen, "it is not used"
 
 
-@feature("Object", "a misspelt argument raises, with what was perhaps meant")
+@feature("The model object", "a misspelt argument raises an error that suggests the right one")
 def misspelt(it: Bench) -> None:
     error = raised(lambda: it.llm(temprature=0))
     assert error is not None, "it is taken, with a warning or in silence"
@@ -116,7 +116,7 @@ def raised(run: Callable[[], object]) -> Exception | None:
     return None
 
 
-@feature("Object", "a dump holds no key, and comes back")
+@feature("The model object", "`dumps` leaves out the key, and `loads` restores the model")
 def dumps(it: Bench) -> None:
     model = it.llm()
     dumped = dumpd(model)
@@ -130,7 +130,7 @@ def dumps(it: Bench) -> None:
     assert load(dumped, **options).invoke("hi").text
 
 
-@feature("Object", "retries what may pass, and heeds Retry-After")
+@feature("The model object", "`Retry-After` is honoured")
 def retries(it: Bench) -> None:
     it.plan.script(Turn(text="At last.", fault=Fault(status=429, headers={"Retry-After": "1"})))
     began = time.monotonic()
@@ -138,7 +138,7 @@ def retries(it: Bench) -> None:
     assert time.monotonic() - began >= 0.9, "it does not wait"
 
 
-@feature("Object", "has a profile of the plan's models")
+@feature("The model object", "`profile` describes the plan's models")
 def profile(it: Bench) -> None:
     known = it.llm().profile or {}
     assert known.get("max_input_tokens"), "there is none"

@@ -21,13 +21,13 @@ HI = [ChatMessage("Hi")]
 CANARY = "sk-canary-0123456789"
 
 
-@feature("Models", "it answers as it comes")
+@feature("Models", "works with its defaults")
 def answers(it: Bench) -> None:
     it.plan.script(Turn(text="Hello."))
     assert it.bare().complete("Hi").text == "Hello."
 
 
-@feature("Models", "any model's name works")
+@feature("Models", "accepts any model name")
 def any_model(it: Bench) -> None:
     llm = it.llm(model="step-99-new")
     assert llm.metadata.model_name == "step-99-new"
@@ -35,34 +35,34 @@ def any_model(it: Bench) -> None:
     assert it.body()["model"] == "step-99-new"
 
 
-@feature("Models", "it knows a context window over 100,000 as it comes")
+@feature("Models", "the default `context_window` is over 100,000 tokens")
 def context_window(it: Bench) -> None:
     window = it.bare().metadata.context_window
     assert window > 100_000, f"it says {window}"
 
 
-@feature("Models", "answers are not capped below 4,000 tokens as it comes")
+@feature("Models", "the default `max_tokens` is at least 4,000, or none")
 def no_low_cap(it: Bench) -> None:
     it.bare().complete("Hi")
     cap = it.body().get("max_tokens")
     assert cap is None or cap >= 4000, f"max_tokens is {cap}"
 
 
-@feature("Models", "a reasoning effort that is set is sent")
+@feature("Models", "`reasoning_effort` is sent")
 def effort(it: Bench) -> None:
     it.llm(model=it.candidate.reasoner or it.candidate.model, reasoning_effort="low").complete("Hi")
     sent = it.body().get("reasoning_effort") or it.body().get("output_config", {}).get("effort")
     assert sent == "low", f"it sent {sent!r}"
 
 
-@feature("Models", "options of a call win over those of the model")
+@feature("Models", "options of a call override those of the model")
 def precedence(it: Bench) -> None:
     it.llm(max_tokens=1000, additional_kwargs={"top_p": 0.1, "max_tokens": 500}).chat(HI, max_tokens=50, top_p=0.9)
     sent = (it.body().get("max_tokens"), it.body().get("top_p"))
     assert sent == (50, 0.9), f"it sent {sent}"
 
 
-@feature("Models", "n retries are at most n + 1 requests")
+@feature("Models", "`max_retries=n` sends at most n + 1 requests")
 def retries(it: Bench) -> None:
     it.plan.script(Turn(fault=Fault(status=429, times=99, headers={"Retry-After": "0"})))
     try:
@@ -75,14 +75,14 @@ def retries(it: Bench) -> None:
     raise AssertionError("no error")
 
 
-@feature("Models", "one model works in one event loop after the other")
+@feature("Models", "a model works in several event loops in turn")
 def loops(it: Bench) -> None:
     llm = it.llm()
     for _ in range(3):
         asyncio.run(llm.achat(HI))
 
 
-@feature("Models", "a client of the caller's is used, and left open")
+@feature("Models", "your own httpx client is used and left open")
 def client_is_left_open(it: Bench) -> None:
     with httpx.Client(headers={"x-team": "a"}) as client:
         llm = it.llm(http_client=client, **it.candidate.fresh)
@@ -92,14 +92,14 @@ def client_is_left_open(it: Bench) -> None:
         assert not client.is_closed, "it was closed"
 
 
-@feature("Models", "the key is not in what is stored or shown")
+@feature("Models", "`to_dict` and `repr` leave out the key")
 def key_is_hidden(it: Bench) -> None:
     llm = it.candidate.make(it.plan.base_url, CANARY)
     for name, shown in (("to_dict", str(llm.to_dict())), ("repr", repr(llm))):
         assert CANARY not in shown, f"it is in {name}"
 
 
-@feature("Models", "it is made again from what was stored, with the key of the environment")
+@feature("Models", "`from_dict` restores the model, with the key from the environment")
 def stored(it: Bench) -> None:
     variable, key = it.candidate.key_variable, it.plan.api_key
     with patch.dict(os.environ):
@@ -111,34 +111,34 @@ def stored(it: Bench) -> None:
         type(llm).from_dict(told).chat(HI)
 
 
-@feature("Models", "a model that was used can be copied deeply")
+@feature("Models", "a used model can be deep-copied")
 def deep_copy(it: Bench) -> None:
     llm = it.llm()
     llm.chat(HI)
     copy.deepcopy(llm).chat(HI)
 
 
-@feature("Models", "a model that was used can be pickled, and used again")
+@feature("Models", "a used model can be pickled, and the copy works")
 def pickles(it: Bench) -> None:
     llm = it.llm()
     llm.chat(HI)
     pickle.loads(pickle.dumps(llm)).chat(HI)
 
 
-@feature("Models", "a limit of rates can be set")
+@feature("Models", "accepts a `rate_limiter`")
 def rate_limiter(it: Bench) -> None:
     from llama_index.core.rate_limiter import TokenBucketRateLimiter
 
     it.llm(rate_limiter=TokenBucketRateLimiter(requests_per_minute=1000)).chat(HI)
 
 
-@feature("Models", "it gives up waiting some time, as it comes")
+@feature("Models", "has a timeout by default")
 def finite_timeout(it: Bench) -> None:
     timeout = it.bare().timeout
     assert timeout, f"timeout is {timeout}"
 
 
-@feature("Models", "a completion is counted once")
+@feature("Models", "`TokenCountingHandler` counts a completion once")
 def counted_once(it: Bench) -> None:
     counter = TokenCountingHandler(tokenizer=str.split)
     it.plan.script(Turn(text="Hello.", usage=Usage(input_tokens=11, output_tokens=5)))
@@ -156,7 +156,7 @@ class Person(BaseModel):
 PROMPT = PromptTemplate("Who is 'Robert Norman Ross, the painter of happy little trees'?")
 
 
-@feature("Models", "an object fills in while it streams")
+@feature("Models", "`stream_structured_predict` fills the object in as it streams")
 def object_fills_in(it: Bench) -> None:
     parts: list[Any] = list(it.llm().stream_structured_predict(Person, PROMPT))
     names = {part.name for part in parts if getattr(part, "name", None)}
@@ -164,7 +164,7 @@ def object_fills_in(it: Bench) -> None:
     assert isinstance(parts[-1], Person), f"the last part is {parts[-1]!r}"
 
 
-@feature("Models", "an object is forced when streamed, too")
+@feature("Models", "`stream_structured_predict` forces the object")
 def object_is_forced(it: Bench) -> None:
     list(it.llm().stream_structured_predict(Person, PROMPT))
     body = it.body()
@@ -173,7 +173,7 @@ def object_is_forced(it: Bench) -> None:
     assert forced, f"tool_choice is {choice!r}"
 
 
-@feature("Models", "the system prompt is the same sync and async when an object is predicted")
+@feature("Models", "`structured_predict` sends the system prompt, sync and async")
 def same_prompt(it: Bench) -> None:
     llm = it.llm(system_prompt="You know everybody.")
     llm.structured_predict(Person, PROMPT)

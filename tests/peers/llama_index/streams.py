@@ -25,7 +25,7 @@ def thinking(response: Any) -> str:
     return "".join(block.content or "" for block in response.message.blocks if isinstance(block, ThinkingBlock))
 
 
-@feature("Streams", "text is there while it streams, and deltas add up to it")
+@feature("Streams", "`delta`s add up to the message at every chunk")
 def text_accumulates(it: Bench) -> None:
     it.plan.script(Turn(text="One two three four five."))
     text = ""
@@ -38,8 +38,8 @@ def text_accumulates(it: Bench) -> None:
 
 @feature(
     "Streams",
-    "the first piece of thinking is not lost when streamed async",
-    absent={"anthropic": "Messages begins thinking with an event of its own"},
+    "async streaming keeps the first piece of thinking",
+    absent={"anthropic": "Messages starts thinking with a separate event"},
 )
 def first_thinking_kept(it: Bench) -> None:
     chunks = [
@@ -66,7 +66,9 @@ EXPECTED = [("add", {"n": 1}), ("sub", {"n": 2})]
 
 
 @feature(
-    "Streams", "two tool calls in one chunk are two calls", absent={"anthropic": "an event of Messages holds one block"}
+    "Streams",
+    "two tool calls in one chunk stay two calls",
+    absent={"anthropic": "an event of Messages holds one block"},
 )
 def two_in_one(it: Bench) -> None:
     got = called(it, [call_piece(0, '{"n": 1}', "add", "a"), call_piece(1, '{"n": 2}', "sub", "b")])
@@ -75,8 +77,8 @@ def two_in_one(it: Bench) -> None:
 
 @feature(
     "Streams",
-    "interleaved pieces are sorted into their calls",
-    absent={"anthropic": "blocks of Messages come one after the other"},
+    "interleaved pieces of tool calls go to the right call",
+    absent={"anthropic": "Messages sends one block after the other"},
 )
 def interleaved(it: Bench) -> None:
     got = called(
@@ -91,8 +93,8 @@ def interleaved(it: Bench) -> None:
 
 @feature(
     "Streams",
-    "a name and an id that are repeated are not glued together",
-    absent={"anthropic": "Messages names a call once"},
+    "a repeated name and id of a tool call are not concatenated",
+    absent={"anthropic": "Messages sends the name once"},
 )
 def repeated_names(it: Bench) -> None:
     got = called(
@@ -104,13 +106,13 @@ def repeated_names(it: Bench) -> None:
     assert got == EXPECTED, f"got {got}"
 
 
-@feature("Streams", "a stream asks for token counts", absent={"anthropic": "Messages always sends them"})
+@feature("Streams", "a stream requests token usage", absent={"anthropic": "Messages always sends them"})
 def asks_for_usage(it: Bench) -> None:
     list(it.llm().stream_chat(HI))
     assert it.body().get("stream_options") == {"include_usage": True}, "stream_options is not sent"
 
 
-@feature("Streams", "the last chunk has counts, cached ones too, and the finish reason")
+@feature("Streams", "the last chunk has token usage, with cached tokens, and the finish reason")
 def last_chunk_is_complete(it: Bench) -> None:
     it.plan.script(Turn(text="Hello.", usage=Usage(input_tokens=20, output_tokens=5, cached_tokens=8)))
     last = list(it.llm().stream_chat(HI))[-1]
@@ -124,7 +126,7 @@ def last_chunk_is_complete(it: Bench) -> None:
 
 @feature(
     "Streams",
-    "a chunk of token counts alone does not wipe the finish reason",
+    "a chunk with only usage does not erase the finish reason",
     absent={"anthropic": "Messages has no such event"},
 )
 def counts_alone(it: Bench) -> None:
@@ -142,8 +144,8 @@ def counts_alone(it: Bench) -> None:
 
 @feature(
     "Streams",
-    "cached tokens that only the start of a stream tells of are counted",
-    absent={"openai": "Chat Completions counts at the end"},
+    "cached tokens reported only at the start of a stream are counted",
+    absent={"openai": "Chat Completions reports usage at the end"},
 )
 def cached_at_start(it: Bench) -> None:
     usage = {"input_tokens": 20, "cache_read_input_tokens": 70_001, "output_tokens": 1}
@@ -154,21 +156,21 @@ def cached_at_start(it: Bench) -> None:
     assert "70001" in told, "the last chunk does not tell of them"
 
 
-@feature("Streams", "what a memory keeps of an answer has no token counts or deltas in it")
+@feature("Streams", "messages kept in memory hold no usage or deltas")
 def nothing_but_the_message(it: Bench) -> None:
     it.plan.script(Turn(reasoning="Hm.", text="Hello."))
     kept = list(it.llm().stream_chat(HI))[-1].message.additional_kwargs
     assert kept == {}, f"it keeps {sorted(kept)}"
 
 
-@feature("Streams", "every chunk can be written as JSON")
+@feature("Streams", "every chunk can be serialized as JSON")
 def chunks_are_json(it: Bench) -> None:
     for chunk in it.llm().stream_chat(HI):
         chunk.model_dump_json()
         json.dumps(chunk.raw)
 
 
-@feature("Streams", "a stream that just ends is an error, not a short answer")
+@feature("Streams", "a stream that breaks off raises an error")
 def cut_stream(it: Bench) -> None:
     it.plan.script(Turn(text="A long answer. " * 100, fault=Fault(cut_at=3000)))
     try:
@@ -179,7 +181,7 @@ def cut_stream(it: Bench) -> None:
     raise AssertionError(f"{len(last.message.content or '')} characters passed for the whole answer")
 
 
-@feature("Streams", "streams that are left leave room in a small pool")
+@feature("Streams", "abandoned streams give their connections back")
 def small_pool(it: Bench) -> None:
     it.plan.script(*[Turn(text="Word. " * 500, fault=Fault(delay=0.01))] * 3, Turn(text="Hello."))
 
@@ -195,7 +197,7 @@ def small_pool(it: Bench) -> None:
     assert asyncio.run(leave()) == "Hello."
 
 
-@feature("Streams", "streams that are left are closed")
+@feature("Streams", "abandoned streams are closed")
 def left_streams(it: Bench) -> None:
     it.plan.script(*[Turn(text="Word. " * 500, fault=Fault(delay=0.01))] * 3)
 
@@ -225,7 +227,7 @@ def long_call(it: Bench, pieces: int) -> list[dict[str, Any]]:
     return [*(chat_chunk({"tool_calls": [call]}) for call in calls), chat_chunk({}, "tool_calls")]
 
 
-@feature("Streams", "tool arguments take linear time, with an agent looking at every chunk")
+@feature("Streams", "streamed tool arguments take linear time, also when an agent reads every chunk")
 def linear_arguments(it: Bench) -> None:
     """Five times the pieces should take five times as long; twenty-five times is quadratic."""
 
@@ -242,7 +244,7 @@ def linear_arguments(it: Bench) -> None:
     assert large < 10 * small, f"5 times the text took {large / small:.0f} times as long"
 
 
-@feature("Streams", "chunks do not share one list of calls")
+@feature("Streams", "chunks do not share one list of tool calls")
 def chunks_apart(it: Bench) -> None:
     from stepplan.sandbox import ToolCall
 

@@ -48,13 +48,13 @@ async def run(agent: FunctionAgent, question: str) -> tuple[str, list[Any]]:
     return str(await handler), events
 
 
-@feature("Tools and messages", "agents take it as it comes")
+@feature("Tools and messages", "`FunctionAgent` accepts it with its defaults")
 def agents_take_it(it: Bench) -> None:
     answer, _ = asyncio.run(run(FunctionAgent(tools=[get_weather], llm=it.bare()), "The weather in 'Rome'?"))
     assert "Sunny in Rome." in answer, f"the agent said {answer!r}"
 
 
-@feature("Tools and messages", "agents show thinking as it streams")
+@feature("Tools and messages", "agents stream thinking")
 def agents_show_thinking(it: Bench) -> None:
     it.plan.script(Turn(reasoning="Let me see.", text="Sunny."))
     _, events = asyncio.run(run(FunctionAgent(tools=[get_weather], llm=it.llm()), "Well?"))
@@ -79,7 +79,7 @@ def cut_off_call(it: Bench) -> None:
     assert paid == [], f"paid {paid}"
 
 
-@feature("Tools and messages", "the first tool of an agent can be chosen")
+@feature("Tools and messages", "an agent's first tool can be chosen (`initial_tool_choice`)")
 def initial_tool_choice(it: Bench) -> None:
     it.plan.script(Turn(text="Sunny."))
     agent = FunctionAgent(tools=[get_weather], llm=it.llm(), initial_tool_choice="get_weather")
@@ -89,7 +89,7 @@ def initial_tool_choice(it: Bench) -> None:
     assert asked, f"tool_choice is {choice!r}"
 
 
-@feature("Tools and messages", "thinking is sent back with the results of tools")
+@feature("Tools and messages", "thinking is sent back with tool results")
 def thinking_is_replayed(it: Bench) -> None:
     it.plan.script(Turn(reasoning="I need the weather.", tool_calls=[ToolCall("get_weather", {"city": "Rome"}, "1")]))
     llm = it.llm()
@@ -99,14 +99,14 @@ def thinking_is_replayed(it: Bench) -> None:
     assert "I need the weather." in str(it.body()), "it is not in the request"
 
 
-@feature("Tools and messages", "the caller's history stays as it is")
+@feature("Tools and messages", "`chat_history` is not changed")
 def history_is_not_changed(it: Bench) -> None:
     history = [ChatMessage("Hello"), ChatMessage("Hi.", role="assistant")]
     it.llm().chat_with_tools([WEATHER], user_msg="Weather?", chat_history=history)
     assert len(history) == 2, f"it has {len(history)} messages"
 
 
-@feature("Tools and messages", "the caller's messages stay as they are, with the server's cache in use")
+@feature("Tools and messages", "messages are not changed when the prompt is cached")
 def messages_are_not_changed(it: Bench) -> None:
     question = ChatMessage("Hello")
     before = question.model_dump()
@@ -114,7 +114,7 @@ def messages_are_not_changed(it: Bench) -> None:
     assert question.model_dump() == before, f"it added {question.additional_kwargs}"
 
 
-@feature("Tools and messages", "a question given as a message is asked")
+@feature("Tools and messages", "`user_msg` may be a `ChatMessage`")
 def message_as_question(it: Bench) -> None:
     it.llm().chat_with_tools([WEATHER], user_msg=ChatMessage("Weather?"), chat_history=[ChatMessage("Hello")])
     assert "Weather?" in str(it.body()), "it is not in the request"
@@ -126,7 +126,7 @@ class Box(BaseModel, Generic[T]):
     content: T
 
 
-@feature("Tools and messages", "a tool whose name has brackets is found again")
+@feature("Tools and messages", "a tool whose name has brackets works")
 def bracketed_name(it: Bench) -> None:
     tool = FunctionTool.from_defaults(get_weather, name=Box[int].__name__)
     answer = it.llm().predict_and_call([tool], "The weather in 'Rome'?")
@@ -137,7 +137,7 @@ def history_of(call: ToolCallBlock, result: ChatMessage) -> list[ChatMessage]:
     return [*HI, ChatMessage(role="assistant", blocks=[call]), result]
 
 
-@feature("Tools and messages", "arguments given as text are sent as the wire wants them")
+@feature("Tools and messages", "tool arguments given as a string are sent in the protocol's form")
 def text_arguments(it: Bench) -> None:
     call = ToolCallBlock(tool_call_id="1", tool_name="look", tool_kwargs='{"city": "Rome"}')
     it.llm().chat(history_of(call, ChatMessage("ok", role="tool", additional_kwargs={"tool_call_id": "1"})))
@@ -146,7 +146,7 @@ def text_arguments(it: Bench) -> None:
         assert block["input"] == {"city": "Rome"}, f"input is {block['input']!r}"
 
 
-@feature("Tools and messages", "arguments that broke off are sent as an object all the same")
+@feature("Tools and messages", "tool arguments that were cut off are sent as an object")
 def broken_arguments(it: Bench) -> None:
     call = ToolCallBlock(tool_call_id="1", tool_name="look", tool_kwargs='{"city": "Ro')
     it.llm().chat(history_of(call, ChatMessage("what?", role="tool", additional_kwargs={"tool_call_id": "1"})))
@@ -161,7 +161,7 @@ def parsed(text: str) -> Any:
     return None
 
 
-@feature("Tools and messages", "a call without an id gets one")
+@feature("Tools and messages", "a tool call without an id gets one")
 def call_without_id(it: Bench) -> None:
     call = ToolCallBlock(tool_name="look", tool_kwargs={"city": "Rome"})
     it.llm().chat(history_of(call, ChatMessage("ok", role="tool")))
@@ -175,14 +175,14 @@ def call_without_id(it: Bench) -> None:
     assert ids[0] == ids[1], f"it sent {ids}"
 
 
-@feature("Tools and messages", "a tool that is required is asked for, whatever else is not said")
+@feature("Tools and messages", "`tool_required=True` works on its own")
 def required_tool(it: Bench) -> None:
     it.llm().chat_with_tools([WEATHER], user_msg="Hi", tool_required=True, tool_choice=None)
     asked = it.body().get("tool_choice") or "You must call" in str(it.body().get("system"))
     assert asked, f"tool_choice is {it.body().get('tool_choice')!r}"
 
 
-@feature("Tools and messages", "an image in a tool's result reaches the model")
+@feature("Tools and messages", "an image in a tool result reaches the model")
 def picture_in_result(it: Bench) -> None:
     call = ToolCallBlock(tool_call_id="1", tool_name="look", tool_kwargs={})
     result = ChatMessage(
@@ -194,33 +194,33 @@ def picture_in_result(it: Bench) -> None:
     assert "iVBORw0KGgo" in str(it.body()), "it is not in the request"
 
 
-@feature("Tools and messages", "a video can be sent", absent={"anthropic": "Messages has no video"})
+@feature("Tools and messages", "videos can be sent", absent={"anthropic": "Messages has no video"})
 def video(it: Bench) -> None:
     it.llm().chat([ChatMessage(role="user", blocks=[VideoBlock(url="https://example.invalid/a.mp4")])])
     assert "video_url" in str(it.body()), "it is not in the request"
 
 
-@feature("Tools and messages", "the URL of an image is passed on, and the event loop is not held up by loading it")
+@feature("Tools and messages", "image URLs are sent as URLs, without blocking the event loop")
 def picture_url(it: Bench) -> None:
     picture = ImageBlock(url="http://127.0.0.1:9/never.png")
     asyncio.run(it.llm().achat([ChatMessage(role="user", blocks=[picture])]))
     assert "127.0.0.1:9/never.png" in str(it.body()), "it is not in the request"
 
 
-@feature("Tools and messages", "a cache point is no obstacle")
+@feature("Tools and messages", "`CachePoint` blocks are accepted")
 def cache_point(it: Bench) -> None:
     point = CachePoint(cache_control=CacheControl(type="ephemeral"))
     it.llm().chat([ChatMessage(role="user", blocks=[TextBlock(text="Hi"), point])])
 
 
-@feature("Tools and messages", "content that can be cited is sent")
+@feature("Tools and messages", "`CitableBlock`s are sent")
 def citable(it: Bench) -> None:
     passage = CitableBlock(title="Atlas", source="p. 3", content=[TextBlock(text="It is round.")])
     it.llm().chat([ChatMessage(role="user", blocks=[TextBlock(text="What is round?"), passage])])
     assert "It is round." in str(it.body()), "it is not in the request"
 
 
-@feature("Tools and messages", "a citation in the history is no obstacle")
+@feature("Tools and messages", "`CitationBlock`s in the history are accepted")
 def citation(it: Bench) -> None:
     cited = CitationBlock(
         cited_content=TextBlock(text="x"), source="s", title="t", additional_location_info={"start": 1}
@@ -229,21 +229,21 @@ def citation(it: Bench) -> None:
     it.llm().chat([*HI, answer, ChatMessage("And?")])
 
 
-@feature("Tools and messages", "an empty assistant turn is not sent as an empty list")
+@feature("Tools and messages", "an empty assistant message is not sent as an empty list")
 def empty_turn(it: Bench) -> None:
     it.llm().chat([*HI, ChatMessage(role="assistant"), ChatMessage("Still there?")])
     empty = [message for message in it.body()["messages"] if message.get("content") in ([], None)]
     assert empty == [], f"it sent {empty}"
 
 
-@feature("Tools and messages", "the developer's role is put in words that the wire knows")
+@feature("Tools and messages", "the `developer` role is translated")
 def developer_role(it: Bench) -> None:
     it.llm().chat([ChatMessage("Be brief.", role="developer"), *HI])
     roles = {message["role"] for message in it.body()["messages"]}
     assert roles <= {"system", "user", "assistant", "tool"}, f"it sent {sorted(roles)}"
 
 
-@feature("Tools and messages", "thinking of another provider is not sent as if it were ours")
+@feature("Tools and messages", "another provider's thinking is not sent")
 def foreign_thinking(it: Bench) -> None:
     answer = ChatMessage(role="assistant", blocks=[ThinkingBlock(content="Theirs."), TextBlock(text="Hello.")])
     it.llm().chat([*HI, answer, ChatMessage("And?")])
