@@ -12,8 +12,9 @@ import subprocess
 import sys
 import time
 import tomllib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
+from itertools import accumulate
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -41,7 +42,7 @@ of the changes. {explained} others make no difference that these tests could see
 |---|---|---|
 """
 FIRST = 12
-"""The most specific tests are run alone at first: to collect the others takes time."""
+"""How many tests are run at first."""
 END = time.monotonic() + 2 * 3600
 
 
@@ -59,16 +60,21 @@ class Reach:
     def tests_of(self, mutant: Mutant) -> list[dict[str, Any]]:
         """The tests for a change, the most specific and quickest first.
 
-        What runs while a module is imported, as a constant does, is not reached by a test. Then the tests of the lines
-        that use its name come first, then those that reach the file, and those that reach nothing, but look at it.
+        What runs while a module is imported, as a constant does, is reached at most by the test that happened to be
+        the first to import it. The tests of the lines that use its name come next, then those that reach the file, and
+        those that reach nothing, but look at it.
         """
-        groups = [self._at((mutant.path, line) for line in lines) for lines in (mutant.lines, mutant.around)]
-        if not groups[0]:
-            groups.append(self._at(self._uses(mutant.names)))
-            groups.append({index for index, test in enumerate(self._tests) if mutant.path in test["lines"]})
-            groups.append({index for index, test in enumerate(self._tests) if not test["lines"]})
-        order = [index for group in groups for index in sorted(group, key=lambda index: _cost(self._tests[index]))]
+        order = self._sorted(self._at((mutant.path, line) for line in mutant.lines))
+        if mutant.around:  # another test of the function may have a case that reaches the line
+            order[FIRST:] = self._sorted(self._at((mutant.path, line) for line in mutant.around))
+        else:
+            order += self._sorted(self._at(self._uses(mutant.names)))
+            order += self._sorted(index for index, test in enumerate(self._tests) if mutant.path in test["lines"])
+            order += self._sorted(index for index, test in enumerate(self._tests) if not test["lines"])
         return [self._tests[index] for index in dict.fromkeys(order)]
+
+    def _sorted(self, found: Iterable[int]) -> list[int]:
+        return sorted(found, key=lambda index: _cost(self._tests[index]))
 
     def _at(self, lines: Iterator[tuple[str, int]]) -> set[int]:
         return {index for line in lines for index in self._of_line.get(line, ())}
@@ -84,7 +90,7 @@ class Reach:
 
 
 def _cost(test: dict[str, Any]) -> float:
-    return float(sum(map(len, test["lines"].values())) * (0.1 + test["seconds"]))
+    return float(sum(map(len, test["lines"].values())) * (0.1 + test["seconds"] * test["count"]))
 
 
 def share(jobs: Sequence[T], work: Callable[[T], object]) -> None:
@@ -116,18 +122,26 @@ def measured() -> Reach:
     return Reach([test for kept in files.values() if kept.exists() for test in json.loads(kept.read_text("utf-8"))])
 
 
+def _stages(tests: list[dict[str, Any]]) -> Iterator[list[str]]:
+    """The most specific tests alone, as it takes time to collect the others; some cases of all; all cases."""
+    yield [case for test in tests[:FIRST] for case in test["cases"]]
+    some = [len(test["cases"]) * test["seconds"] for test in tests]
+    yield [case for test in _affordable(tests, some) for case in test["cases"]]
+    every = [test["count"] * test["seconds"] for test in tests]
+    yield [test["id"] for test in _affordable(tests, every) if test["count"] > len(test["cases"])]
+
+
+def _affordable(tests: list[dict[str, Any]], seconds: list[float]) -> list[dict[str, Any]]:
+    return [test for test, so_far in zip(tests, accumulate(seconds), strict=True) if so_far < LONGEST]
+
+
 def try_out(mutant: Mutant, reach: Reach) -> None:
     """Runs its tests, the most specific first, and keeps what was found."""
     start = time.monotonic()
     tests = reach.tests_of(mutant)
-    killer = killer_of(mutant, [case for test in tests[:FIRST] for case in test["cases"]]) if tests else ""
-    if tests and not killer:
-        seconds, chosen = 0.0, list[str]()
-        for test in tests:
-            seconds += test["seconds"]
-            if seconds < LONGEST:
-                chosen.append(test["id"])
-        killer = killer_of(mutant, chosen)
+    killer = ""
+    for stage in _stages(tests):
+        killer = killer or killer_of(mutant, stage)
     row = {"id": mutant.id, "killer": killer, "tests": len(tests), "seconds": round(time.monotonic() - start, 1)}
     with RESULTS.open("a", encoding="utf-8") as results:
         results.write(json.dumps(row) + "\n")

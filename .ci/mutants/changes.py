@@ -32,7 +32,7 @@ class Mutant:
 
     Attributes:
         lines: The lines whose tests are run.
-        around: The lines of the function: one of its other tests may have a case that reaches `lines`.
+        around: The lines of the function; none if it stands in no function.
         names: What is defined there; tests of the lines that use it are run if no test reaches `lines`.
         source: The whole file, as changed.
     """

@@ -123,7 +123,7 @@ def import_frameworks() -> None:
 
 
 def reach_of(file: str) -> list[dict[str, Any]]:
-    """The tests of a file that pass: each with its cases, its seconds and the lines it reaches, by path."""
+    """The tests of a file that pass: each with cases, their number, their mean time and the lines they reach."""
     measured = coverage.Coverage(data_file=None, config_file=False, include=[f"{ROOT}/{name}/*" for name in PACKAGES])
     tests = Tests(started=measured.switch_context)
     measured.start()
@@ -140,7 +140,7 @@ def reach_of(file: str) -> list[dict[str, Any]]:
         if cases := [case for case in all_cases if case in tests.seconds]:
             mean = sum(tests.seconds[case] for case in cases) / len(cases)
             reached = {path: sorted(found) for path, found in lines.get(name, {}).items()}
-            rows.append({"id": name, "cases": cases, "seconds": mean * len(all_cases), "lines": reached})
+            rows.append({"id": name, "cases": cases, "count": len(all_cases), "seconds": mean, "lines": reached})
     return rows
 
 
@@ -173,6 +173,8 @@ _WITHOUT_A_TEST = {1: "the import", 2: "the import", 3: "a crash of pytest", 4: 
 
 def killer_of(mutant: Mutant | None, ids: Sequence[str]) -> str:
     """The first of these tests that fails with this change; empty if all pass."""
+    if not ids:
+        return ""
 
     def run() -> str:
         if mutant is not None:
