@@ -57,6 +57,13 @@ def test_a_body_is_sent_as_it_is(plan: Sandbox, tmp_path: Path) -> None:
     assert {line["custom_id"] for line in read(tmp_path / "out.jsonl")} == {"a", "b"}
 
 
+@pytest.mark.parametrize("protocol", ["openai", "anthropic"])
+def test_a_body_without_a_url_goes_over_the_protocol_of_the_batch(plan: Sandbox, tmp_path: Path, protocol: Any) -> None:
+    body = {"messages": [{"role": "user", "content": "Hi."}], "max_tokens": 100}
+    run(plan, write(tmp_path / "in.jsonl", [{"body": body}]), tmp_path / "out.jsonl", protocol=protocol)
+    assert [request.protocol for request in plan.requests] == [protocol]
+
+
 def test_a_prompt_may_bring_its_options(plan: Sandbox, tmp_path: Path) -> None:
     line = {"prompt": "Hi.", "system": "Be short.", "max_tokens": 50, "model": "step-3.5-flash"}
     source = write(tmp_path / "in.jsonl", [line, {"prompt": "Ho."}])

@@ -1,6 +1,7 @@
 """The command line, against the sandbox: what it prints where, and with which exit code."""
 
 import functools
+import io
 import json
 import socket
 import time
@@ -9,8 +10,10 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import click
 import httpx
 import pytest
+from rich.console import Console
 from typer.testing import CliRunner
 
 from stepplan.cli.app import app
@@ -132,6 +135,16 @@ def test_chat_runs_the_tools_of_a_file(plan: Sandbox, tmp_path: Path, protocol: 
     assert "It is 18 degrees." in json.dumps(plan.requests[2].body)
 
 
+def test_chat_tells_the_model_that_a_call_is_broken(plan: Sandbox, tmp_path: Path) -> None:
+    tools = tmp_path / "tools.py"
+    tools.write_text('def look(x: int) -> str:\n    """Looks."""\n    return "seen"\n')
+    plan.script(Turn(tool_calls=[ToolCall("look", '{"x": 1', "a")]), Turn(text="Sorry."))
+    assert run("chat", "--tools", str(tools), "--protocol", "anthropic", input="Look.\n\n").exit_code == 0
+    [result] = plan.requests[1].body["messages"][-1]["content"]
+    assert (result["type"], result["is_error"]) == ("tool_result", True)
+    assert "not a JSON object" in json.dumps(result["content"])
+
+
 def test_chat_ends_at_an_empty_line(plan: Sandbox) -> None:
     assert run("chat", input="\n").exit_code == 0
     assert plan.requests == []
@@ -168,6 +181,18 @@ def test_batch_answers_a_file_and_resumes(plan: Sandbox, tmp_path: Path) -> None
     assert "2 answered, 1 errors, 0 from earlier runs" in first.stderr
     assert "0 answered, 0 errors, 3 from earlier runs" in run("batch", str(source), str(target)).stderr
     assert len(target.read_text().splitlines()) == 3
+
+
+def test_batch_shows_its_progress_on_a_terminal(plan: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = Console(file=io.StringIO(), force_terminal=True, width=200)
+    monkeypatch.setattr("stepplan.cli.batch.err", terminal)
+    (tmp_path / "in.jsonl").write_text('{"prompt": "One."}\n{"prompt": "Two."}\nbroken\n')
+    plan.script(*[Turn(text="Yes.", usage=Usage(1000, 100))] * 2)
+    run("batch", str(tmp_path / "in.jsonl"), str(tmp_path / "out.jsonl"))
+    shown = click.unstyle(terminal.file.getvalue())  # type: ignore[attr-defined]
+    assert "3/3" in shown
+    assert "2,200 tokens" in shown
+    assert "1 errors" in shown
 
 
 def test_batch_sends_the_options_that_were_given_and_no_others(plan: Sandbox, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import socket
 import threading
 import time
 import zlib
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -348,3 +348,32 @@ def test_cookies_of_one_account_are_not_sent_with_another(way: Way) -> None:
                 client.send(REQUEST)
     assert len(server.requests) == 2
     assert not any(b"cookie" in request.lower() for request in server.requests)
+
+
+class _Unclosable(httpx.SyncByteStream, httpx.AsyncByteStream):
+    """A body whose connection cannot be closed in order."""
+
+    def __init__(self, body: bytes) -> None:
+        self._body = body
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield self._body
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        yield self._body
+
+    def close(self) -> None:
+        raise OSError("already gone")
+
+    async def aclose(self) -> None:
+        raise OSError("already gone")
+
+
+def test_an_answer_is_not_lost_because_its_connection_cannot_be_closed(way: Way) -> None:
+    def answer(_: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, headers={"content-type": "text/event-stream"}, stream=_Unclosable(STREAM))
+
+    client: Any = httpx.Client if way == "sync" else httpx.AsyncClient
+    settings = Settings(api_key="k", base_url="http://127.0.0.1:9", max_retries=0)
+    asker = Asker(way, settings, http_client=client(transport=httpx.MockTransport(answer)))
+    assert fold(asker.stream(REQUEST)).text == "Hello there."

@@ -84,6 +84,19 @@ def test_giving_back_twice_frees_one_slot(line: Gate) -> None:
     assert len(slots) == 1
 
 
+def test_one_who_waits_may_leave_twice(line: Gate) -> None:
+    [slot] = fill(line, 1)
+    first, second = Waiter(line, 1), Waiter(line, 1)
+    leaving = next(iter(line._line))
+    leaving.release()
+    leaving.release()
+    slot.release()
+    second.got().release()
+    leaving.error = QuotaExceededError("gone")  # nobody wakes one who has left
+    leaving.wake()
+    first.join(5)
+
+
 def test_each_goes_by_its_own_limit(line: Gate) -> None:
     slots = fill(line, 2)
     slots.append(held(line.acquire(3)))

@@ -43,6 +43,7 @@ def decode(*pieces: bytes) -> list[tuple[str, str]]:
         (b"data: x\n", []),
         (b"\xef\xbb\xbfdata: x\n\n", [("message", "x")]),
         (b"\xef\xbb\xbf\xef\xbb\xbfdata: x\n\ndata: y\n\n", [("message", "y")]),
+        (b"data: x\n\n\xef\xbb\xbfdata: y\n\ndata: z\n\n", [("message", "x"), ("message", "z")]),
         (
             "data: a\u2028b\u2029c\u0085d\x0be\x0cf\x1cg\n\n".encode(),
             [("message", "a\u2028b\u2029c\u0085d\x0be\x0cf\x1cg")],
@@ -55,7 +56,13 @@ def test_events(data: bytes, events: list[tuple[str, str]]) -> None:
 
 
 @pytest.mark.parametrize(
-    "pieces", [[b"data: x\r", b"\n\r\n"], [b"data: x\r", b"\ndata: y\n\n"], [b"\xef\xbb\xbfdata", b": x\n\n"]]
+    "pieces",
+    [
+        [b"data: x\r", b"\n\r\n"],
+        [b"data: x\r", b"\ndata: y\n\n"],
+        [b"\xef\xbb\xbfdata", b": x\n\n"],
+        [b": a\n", b"\xef\xbb\xbfdata: y\n", b"data: x\n\n"],
+    ],
 )
 def test_empty_pieces_change_nothing(pieces: list[bytes]) -> None:
     expected = decode(*pieces)

@@ -127,6 +127,19 @@ def test_a_call_in_the_kwargs_alone_is_sent_with_its_arguments_unescaped(
         assert wire["function"]["arguments"] == '{"city": "北京"}'
 
 
+def test_the_result_of_a_function_call_goes_by_its_name(llm: StepPlan, plan: Sandbox) -> None:
+    look, find = ({"name": name, "arguments": f'{{"n": {n}}}'} for n, name in enumerate(("look", "find")))
+    calls = [answer(TextBlock(text="Hm."), function_call=look), answer(TextBlock(text="So."), function_call=find)]
+    llm.chat([QUESTION, *calls, result("look", "seen"), result("find", "found")])
+
+    sent = [sent_answer(plan, position) for position in range(len(calls))]
+    made = {id: arguments["n"] for turn in sent for id, _, arguments in turn.calls}
+    assert sorted((made[id], text) for id, text in {pair for turn in sent for pair in turn.results}) == [
+        (0, "seen"),
+        (1, "found"),
+    ]
+
+
 @pytest.mark.guarantees("foreign-histories")
 @pytest.mark.parametrize(
     "kind", ["web_search_call", "mcp_call", "code_interpreter_call", "computer_call", "server_tool_use", "of_tomorrow"]

@@ -76,6 +76,7 @@ IN_USER_MESSAGES: dict[str, tuple[Callable[[], Any], str]] = {
     "image of a text file": (lambda: ImageBlock(image=io.StringIO("x")), "ImageBlock: its file must be open in binary"),
     "image by a local URL": (lambda: ImageBlock(url="file:///etc/passwd"), "ImageBlock: its url must begin with https"),
     "image by bad base64": (lambda: ImageBlock(url="data:image/png;base64,@@@@"), "ImageBlock: .*is not base64"),
+    "image by two base64s": (lambda: ImageBlock(url="data:image/png;base64,AAAA,AAAA"), "ImageBlock: .*is not base64"),
     "image by no base64": (lambda: ImageBlock(url="data:image/png;base64,"), "ImageBlock: .*is not base64"),
     "image by a data URL of text": (lambda: ImageBlock(url="data:text/plain;base64,AAAA"), "ImageBlock: its url must"),
     "image by no URL": (lambda: with_fields(ImageBlock(), url="dot.png"), "ImageBlock: its url must .*'dot.png'"),

@@ -15,7 +15,7 @@ from llama_index.core.instrumentation.events.llm import (
 )
 from llama_index.core.program import FunctionCallingProgram
 from llama_index.core.types import PydanticProgramMode
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from llama_index_stepplan import StepPlan, StructuredOutputError
 from stepplan import ProtocolName
@@ -250,6 +250,19 @@ class Nothing(BaseModel):
 @pytest.mark.parametrize("way", PREDICT_WAYS)
 async def test_a_class_without_fields_is_predicted(llm: StepPlan, way: PredictWay) -> None:
     assert (await predict(llm, way, Nothing))[-1] == Nothing()
+
+
+class Open(BaseModel):
+    model_config = ConfigDict(extra="allow")
+    name: str
+
+
+async def test_parts_show_the_fields_that_a_class_allows_beside_its_own(plan: Sandbox) -> None:
+    plan.script(Turn(text='{"name": "Bob", "hair": "curly", "age": 52}'))
+    parts = await predict(make_llm(plan, "openai"), "streamed", Open)
+
+    assert any(getattr(part, "hair", None) == "curly" for part in parts[:-1])
+    assert parts[-1] == Open.model_validate({"name": "Bob", "hair": "curly", "age": 52})
 
 
 class Box(BaseModel, Generic[T]):
