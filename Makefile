@@ -60,7 +60,9 @@ record: .venv/.done ## Record anew what the tests replay, from the same; ARGS ch
 	$(SERVER) $(BIN)/python -m tests.recorded.record $(ARGS)
 
 notebooks: .venv/.done ## Execute the notebooks, in place
-	$(BIN)/python -m nbconvert --to notebook --execute --inplace --ExecutePreprocessor.record_timing=False notebooks/*.ipynb
+	PYTHONPATH=$(CURDIR)/distributions/llama-index-llms-stepplan \
+		$(BIN)/python -m nbconvert --to notebook --execute --inplace --ExecutePreprocessor.record_timing=False \
+		--ExecutePreprocessor.coalesce_streams=True notebooks/*.ipynb
 
 peers: .venv-peers/.done ## Compare with the frameworks' own models: features, and costs (PAGES="langchain llama-index costs")
 	.venv-peers/bin/python -m pytest -q tests/langchain/test_deepagents.py tests/langchain/test_peers.py
@@ -146,5 +148,5 @@ $(UV):
 
 .venv-peers/.done: constraints/peers.txt pyproject.toml $(UV)
 	$(UV) venv --quiet --clear --python $(BIN)/python .venv-peers
-	$(UV) pip install --quiet --python .venv-peers --no-deps --requirements constraints/peers.txt --editable .
+	$(UV) pip install --quiet --compile-bytecode --python .venv-peers --no-deps --requirements constraints/peers.txt --editable .
 	@touch $@

@@ -54,10 +54,11 @@ class Chunks:
             ResponseDecodeError: The event is the last, and the check raises it.
         """
         match event:
-            case TextDelta(_, text):
-                return _make_chunk(self._fields(event, content=text))
-            case ReasoningDelta(_, text):
-                return _make_chunk(self._fields(event, additional_kwargs={REASONING: text} if text else {}))
+            case TextDelta():
+                return _make_chunk(self._fields(event, content=event.text))
+            case ReasoningDelta():
+                told = {REASONING: event.text} if event.text else {}
+                return _make_chunk(self._fields(event, additional_kwargs=told))
             case ToolCallStart(index, id, name):
                 self._ids[index], self._held[index] = id, ""
                 return self._call(event, tool_call_chunk(name=name, args="", id=id, index=index))

@@ -12,12 +12,13 @@ from typing import Any, cast
 from langchain_core.messages import HumanMessage
 
 from stepplan import Image, InvalidRequestError, Text, Video
+from stepplan.integration.media import checked_url
 
 Part = Text | Image | Video
 Item = str | Mapping[str, Any]
 
 # Another model's reasoning must not reach this one as text.
-REASONING_TYPES = frozenset({"reasoning", "thinking", "redacted_thinking", "reasoning_content"})
+_REASONING_TYPES = frozenset({"reasoning", "thinking", "redacted_thinking", "reasoning_content"})
 
 _ACCEPTED = (
     "Images are accepted in user messages and tool results; videos in user messages, over Chat Completions only."
@@ -58,6 +59,11 @@ def type_of(item: Item) -> str:
     """A block's type; an empty string if it names none."""
     kind = "text" if isinstance(item, str) else item.get("type")
     return kind if isinstance(kind, str) else ""
+
+
+def has_no_content(item: Item) -> bool:
+    """Whether nothing of the block is for this model: another's reasoning, or Bedrock's mark for its prompt cache."""
+    return type_of(item) in _REASONING_TYPES or (isinstance(item, Mapping) and [*item] == ["cachePoint"])
 
 
 def located(error: InvalidRequestError, index: int, item: Item) -> InvalidRequestError:
@@ -130,12 +136,14 @@ def _text(item: Mapping[str, Any]) -> Text:
 
 def _image_url(item: Mapping[str, Any]) -> Image | None:
     url = _url(item.get("image_url"))
-    return None if url is None else Image(url, first_string({**item, **as_mapping(item["image_url"])}, "detail"))
+    if url is None:
+        return None
+    return Image(checked_url(url, "image"), first_string({**item, **as_mapping(item["image_url"])}, "detail"))
 
 
 def _video_url(item: Mapping[str, Any]) -> Video | None:
     url = _url(item.get("video_url"))
-    return None if url is None else Video(url)
+    return None if url is None else Video(checked_url(url, "video"))
 
 
 def _url(value: object) -> str | None:
@@ -146,18 +154,20 @@ def _url(value: object) -> str | None:
 def _media(item: Mapping[str, Any]) -> Part | None:
     """An image, a video or a text, wherever the block keeps its data and its media type."""
     source = as_mapping(item.get("source")) if "source" in item else item
-    media_type = first_string(source, "mime_type", "media_type") or ""
+    media_type = first_string(source, "mime_type", "media_type", "mimeType") or ""
     kind = item["type"] if item["type"] in _DEFAULT_TYPES else media_type.partition("/")[0]
     data = source.get("base64", source.get("data"))
     if kind == "text" and data is not None:
         # A text source of Messages holds the text itself; everything else holds base64.
         return Text(data) if source.get("type") == "text" and isinstance(data, str) else Text(_decoded(data))
+    if source.get("source_type") == "text" and (text := first_string(source, "text")) is not None:
+        return Text(text)
     url = first_string(source, "url", "file_uri", "fileUri")
     if data is not None and kind in _DEFAULT_TYPES:
         url = f"data:{media_type or _DEFAULT_TYPES[kind]};base64,{_base64(data)}"
     if url is not None and kind == "image":
-        return Image(url, first_string({**as_mapping(item.get("extras")), **item}, "detail"))
-    return Video(url) if url is not None and kind == "video" else None
+        return Image(checked_url(url, kind), first_string({**as_mapping(item.get("extras")), **item}, "detail"))
+    return Video(checked_url(url, kind)) if url is not None and kind == "video" else None
 
 
 _DEFAULT_TYPES = {"image": "image/png", "video": "video/mp4"}

@@ -14,7 +14,7 @@ from langchain_core.messages import (
     ToolMessage,
 )
 
-from langchain_stepplan._content import REASONING_TYPES, items_of, located, read_part, type_of
+from langchain_stepplan._content import has_no_content, items_of, located, read_part, type_of
 from langchain_stepplan._foreign import foreign_blocks, vendor_ids
 from langchain_stepplan._replay import is_ours, own_blocks
 from langchain_stepplan._tool_results import to_tool_result
@@ -119,7 +119,7 @@ def _written(message: BaseMessage, hosted: Set[str]) -> Iterator[Block]:
     """The blocks of what a person wrote, or of instructions."""
     for index, item in enumerate(items_of(message.content)):
         kind = type_of(item)
-        if isinstance(item, Mapping) and (kind in REASONING_TYPES or _answers_hosted_tool(item, hosted)):
+        if has_no_content(item) or (isinstance(item, Mapping) and _answers_hosted_tool(item, hosted)):
             continue
         if isinstance(item, Mapping) and kind == "tool_result":
             id = str(item.get("tool_use_id") or "")

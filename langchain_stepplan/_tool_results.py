@@ -8,8 +8,7 @@ from typing import Any
 
 from langchain_stepplan import _content
 from langchain_stepplan._content import Item, Part, as_list, as_mapping, first_string, type_of
-from stepplan import Image, InvalidRequestError, Text, ToolResult, Video
-from stepplan.messages import SENDABLE_URLS
+from stepplan import InvalidRequestError, Text, ToolResult
 from stepplan.placeholders import placeholder
 
 logger = logging.getLogger("stepplan")
@@ -55,18 +54,15 @@ def _items(content: object) -> Sequence[Item]:
         items = _content.items_of(content)
     except InvalidRequestError:
         return (_json(content) or f"[{type(content).__name__}]",)
-    return [item for item in items if type_of(item) not in _content.REASONING_TYPES]
+    return [item for item in items if not _content.has_no_content(item)]
 
 
 def _to_part(item: Item) -> Part | str:
     """The part to send, or a description if it cannot be sent."""
     try:
-        part = _content.read_part(item)
+        return _content.read_part(item)
     except InvalidRequestError:
         return describe(as_mapping(item))
-    if isinstance(part, Image | Video) and not part.url.startswith(SENDABLE_URLS):
-        return describe(as_mapping(item))
-    return part
 
 
 def describe(item: Mapping[str, Any]) -> str:

@@ -38,7 +38,7 @@ def to_function(given: Any, *, default_name: str = "") -> Tool:
         schema = recursive_schema(given)
     except (PydanticUserError, RecursionError, TypeError, ValueError) as error:
         reason = " ".join(str(error).split())[:300]  # LangChain repeats what it was given
-        raise InvalidRequestError(f"This is not a tool: {shown(given)}. {reason}") from error
+        raise InvalidRequestError(f"This is not a tool or a schema: {shown(given)}. {reason}") from error
     if schema is not None:
         data["function"]["parameters"] = schema
     return tools.to_function(data)

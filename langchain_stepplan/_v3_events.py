@@ -67,10 +67,9 @@ class V3Events:
             ResponseDecodeError: The event is the last, and the check raises it.
         """
         match event:
-            case TextDelta(index, text):
-                return self._go_on(
-                    index, "text", {"type": "text", "text": ""}, {"type": "text-delta", "text": text}, text
-                )
+            case TextDelta():
+                delta = {"type": "text-delta", "text": event.text}
+                return self._go_on(event.index, "text", {"type": "text", "text": ""}, delta, event.text)
             case ReasoningDelta():
                 return self._reason(event)
             case ToolCallStart(index, id, name):

@@ -60,7 +60,7 @@ def to_chat_response(response: Response, reading: Reading) -> ChatResponse:
             {"id": call.call.id, "name": call.call.name, "arguments": call.call.arguments, "error": call.error}
             for call in invalid
         ]
-    if response.finish_reason == "length" and not response.text and not valid:
+    if response.finish_reason == "length" and not response.text and not response.tool_calls:
         logger.warning("The answer has no text: max_tokens was used up by thinking. Raise it, or lower the effort.")
     return ChatResponse(
         message=ChatMessage(role=MessageRole.ASSISTANT, blocks=blocks, additional_kwargs=kwargs),

@@ -1,8 +1,6 @@
 """Bytes, files and URLs in LlamaIndex blocks -> data URLs and text, with each way they can be wrong named."""
 
 import base64
-import binascii
-import re
 from io import IOBase
 from pathlib import Path
 from reprlib import repr as shorten
@@ -10,7 +8,7 @@ from reprlib import repr as shorten
 from llama_index.core.base.llms.types import DocumentBlock, ImageBlock, VideoBlock
 
 from stepplan import InvalidRequestError
-from stepplan.messages import REMOTE_URLS
+from stepplan.integration.media import checked_url, is_base64, is_media_type
 
 UNTITLED = "input_document"
 """LlamaIndex's title for a document without one."""
@@ -23,7 +21,7 @@ def image_url(block: ImageBlock) -> str:
         InvalidRequestError: It holds nothing that can be read, or something else than an image.
     """
     if block.url is not None:
-        return _checked_url(str(block.url), "image", "ImageBlock")
+        return _url(block.url, "image")
     data = _base64("ImageBlock", block.image, block.path)
     return _data_url(data, "image", block.image_mimetype or ImageBlock(image=data).image_mimetype)
 
@@ -31,52 +29,33 @@ def image_url(block: ImageBlock) -> str:
 def video_url(block: VideoBlock) -> str:
     """As `image_url`, for a video."""
     if block.url is not None:
-        return _checked_url(str(block.url), "video", "VideoBlock")
+        return _url(block.url, "video")
     data = _base64("VideoBlock", block.video, block.path)
     return _data_url(data, "video", block.video_mimetype or VideoBlock(video=data).video_mimetype)
+
+
+def _url(url: object, kind: str) -> str:
+    try:
+        return checked_url(str(url), kind)
+    except InvalidRequestError as error:
+        raise InvalidRequestError(f"{kind.title()}Block: {error}") from None
 
 
 def _data_url(data: bytes, kind: str, media_type: str | None) -> str:
     name = f"{kind.title()}Block"
     if media_type is None:
         raise InvalidRequestError(f"{name}: the type of its data is not known; set {kind}_mimetype.")
-    if not _is_media_type(media_type, kind):
+    if not is_media_type(media_type, kind):
         raise InvalidRequestError(
             f"{name}: its data has the type {media_type!r}, not {kind}/...; correct it or {kind}_mimetype."
         )
     return f"data:{media_type};base64,{data.decode()}"
 
 
-def _is_media_type(text: object, kind: str) -> bool:
-    return isinstance(text, str) and re.fullmatch(rf"{kind}/[\w.+-]+", text) is not None
-
-
-def _checked_url(url: str, kind: str, name: str) -> str:
-    if url.startswith(REMOTE_URLS):
-        return url
-    head, _, data = url.partition(",")
-    media_type, *parameters = head.removeprefix("data:").split(";")
-    if not head.startswith("data:") or not _is_media_type(media_type, kind):
-        raise InvalidRequestError(
-            f"{name}: its url must begin with {', '.join(REMOTE_URLS)} or data:{kind}/, but it is {url!r:.60}."
-        )
-    if "base64" in parameters and (not data or not _is_base64(data)):
-        raise InvalidRequestError(f"{name}: the data of its data: URL is not base64.")
-    return url
-
-
 def _base64(name: str, data: object, path: object) -> bytes:
-    if isinstance(data, bytes) and data and _is_base64(data):
+    if isinstance(data, bytes) and data and is_base64(data):
         return data
     return base64.b64encode(held_bytes(name, data, path))
-
-
-def _is_base64(data: str | bytes) -> bool:
-    try:
-        base64.b64decode(data, validate=True)
-    except (binascii.Error, ValueError):
-        return False
-    return True
 
 
 def document_text(block: DocumentBlock) -> str:
@@ -101,7 +80,7 @@ def document_text(block: DocumentBlock) -> str:
 def held_bytes(name: str, data: object, path: object) -> bytes:
     """The bytes that a block holds in memory, as base64 or as they are, or in a file."""
     if isinstance(data, bytes) and data:
-        return base64.b64decode(data) if _is_base64(data) else data
+        return base64.b64decode(data) if is_base64(data) else data
     if data and not isinstance(data, IOBase):
         raise InvalidRequestError(f"{name}: its data must be bytes or an open file, not {shorten(data)}.")
     if not data and not path:

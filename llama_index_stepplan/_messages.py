@@ -49,6 +49,8 @@ def _to_message(message: ChatMessage, ids: "_CallIds", answered: Container[str])
         case MessageRole.ASSISTANT | MessageRole.CHATBOT | MessageRole.MODEL:
             if blocks := read_answer(message, answered):
                 yield Message("assistant", tuple(ids.of_calls(blocks)))
+        case _:  # nothing validates a role that is assigned
+            raise InvalidRequestError(f"The role {message.role!r} is unknown: use system, user, assistant or tool.")
 
 
 def _result_id(message: ChatMessage) -> str:

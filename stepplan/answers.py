@@ -41,17 +41,17 @@ class AnswerReader:
 
     def feed(self, sent: ServerSentEvent) -> list[Event]:
         """The events in one server-sent event of a stream. Raises as `EventDecoder.feed` does."""
-        if self._pairs is None and SurrogatePairs.may_begin(sent.data):
+        if self._pairs is None and b"\\" in sent.data and SurrogatePairs.may_begin(sent.data):
             self._pairs = SurrogatePairs()
-        return self._filter(self._decoder.feed(sent))
+        return self._take(self._decoder.feed(sent))
 
     def end(self) -> list[Event]:
         """The last events of a stream whose body ended cleanly. Raises as `EventDecoder.end` does."""
-        return self._filter(self._decoder.end())
+        return self._take(self._decoder.end())
 
     def read(self, body: Mapping[str, Any]) -> Response:
         """A whole answer. Raises as `WireProtocol.decode` does."""
-        *_, end = self._filter(self._wire.decode(body, self._request))
+        *_, end = self._take(self._wire.decode(body, self._request))
         return cast("MessageEnd", end).response
 
     def flush(self) -> list[Event]:
@@ -59,32 +59,36 @@ class AnswerReader:
         events = [*self._pairs.flush()] if self._pairs else []
         if self._think:
             events = [*(event for found in events for event in self._think.feed(found)), *self._think.flush()]
-        return self._complete(events) if events else []
+        self._pairs = self._think = None
+        return self._take(events)
 
     def response(self) -> Response:
         """The response so far."""
         return self._so_far.response()
 
-    def _filter(self, decoded: list[DecodedEvent]) -> list[Event]:
+    def _take(self, decoded: list[DecodedEvent]) -> list[Event]:
+        """The events that these become when they are filtered and complete."""
         self.decoded += len(decoded)
         if self._pairs is not None:
             decoded = [event for found in decoded for event in self._pairs.feed(found)]
         if self._think is not None:
             decoded = [event for found in decoded for event in self._think.feed(found)]
-        return self._complete(decoded) if decoded else []
-
-    def _complete(self, decoded: list[DecodedEvent]) -> list[Event]:
+        if not decoded:
+            return []
         if not self._started:
             self._started = True
-            first = decoded[0]
-            if isinstance(first, MessageStart):
-                decoded[0] = MessageStart(first.id, first.model, self._trace_id)
-            else:  # some servers send none
-                decoded.insert(0, MessageStart(trace_id=self._trace_id))
+            self._begin(decoded)
         for event in decoded:
             self._so_far.add(event)
-        events = cast("list[Event]", decoded)
+        events: list[Any] = decoded
         if isinstance(decoded[-1], Finish):
             self.ended = True
             events[-1] = MessageEnd(self._so_far.response())
         return events
+
+    def _begin(self, decoded: list[DecodedEvent]) -> None:
+        first = decoded[0]
+        if isinstance(first, MessageStart):
+            decoded[0] = MessageStart(first.id, first.model, self._trace_id)
+        else:  # some servers send none
+            decoded.insert(0, MessageStart(trace_id=self._trace_id))

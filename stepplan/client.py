@@ -135,7 +135,9 @@ class _Client:
 
     def _origin(self, http: HTTPRequest, request: Request | None) -> Origin:
         settings = self.settings
-        return Origin(http.url, settings.endpoint, settings.key_source, request.model if request else None)
+        key_source = "the authorization header" if "authorization" in http.headers else settings.key_source
+        model = None if request is None else str(request.extra_body.get("model", request.model))
+        return Origin(http.url, settings.endpoint, key_source, model)
 
 
 def _decode_models(body: Mapping[str, Any]) -> tuple[ModelInfo, ...]:

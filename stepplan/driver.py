@@ -6,7 +6,7 @@ import contextlib
 import math
 import socket
 import time
-from collections.abc import AsyncGenerator, Callable, Generator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from stepplan import transport
@@ -46,9 +46,12 @@ class _Driver(transport.Call, Generic[T]):
         self._failure: StepPlanError | None = None
 
     def _next(self) -> Acquire | Open | Read | Sleep | Emit[T]:
-        result, self._result = self._result, None
-        failure, self._failure = self._failure, None
-        return self._steps.send(result) if failure is None else self._steps.throw(failure)
+        failure = self._failure
+        if failure is None:
+            result, self._result = self._result, None
+            return self._steps.send(result)
+        self._failure = None
+        return self._steps.throw(failure)
 
     def _build(self, http: Any, request: HTTPRequest, trace: Callable[..., object]) -> Any:
         """The request as this client (`httpx` or the like) wants it."""
@@ -73,18 +76,16 @@ class _Driver(transport.Call, Generic[T]):
             return
         self._result = Head(response.status_code, {name.lower(): value for name, value in response.headers.items()})
 
-    def _note_read(self, data: bytes) -> None:
-        self._result, self._has_more = data, bool(data)
-
     def _give_up_slot(self) -> None:
         if self._slot is not None:
             self._slot.release()
             self._slot = None
 
 
-def _until(deadline: float) -> contextlib.AbstractAsyncContextManager[object]:
-    """Lets the block run until the deadline (`time.monotonic`)."""
-    return contextlib.nullcontext() if deadline == math.inf else asyncio.timeout(deadline - time.monotonic())
+async def _until(deadline: float, work: Awaitable[T]) -> T:
+    """Waits for the work, until the deadline (`time.monotonic`)."""
+    async with asyncio.timeout(deadline - time.monotonic()):
+        return await work
 
 
 class Driver(_Driver[T]):
@@ -110,10 +111,10 @@ class Driver(_Driver[T]):
         try:
             while True:
                 step = self._next()
-                if isinstance(step, Emit):
+                while isinstance(step, Emit):
                     yield from step.items
-                else:
-                    self._do(step)
+                    step = next(self._steps)
+                self._do(step)
         except StopIteration:
             close = self._finish
         except GeneratorExit:
@@ -138,13 +139,13 @@ class Driver(_Driver[T]):
     def _do(self, step: Acquire | Open | Read | Sleep) -> None:
         try:
             if isinstance(step, Read):
-                with until(step.deadline):
-                    self._note_read(next(self._chunks, b""))
+                unlimited = step.deadline == math.inf
+                data = next(self._chunks, b"") if unlimited else until(step.deadline, next, self._chunks, b"")
+                self._result, self._has_more = data, bool(data)
                 return
             self._drop()
             if isinstance(step, Open):
-                with until(step.deadline):
-                    self._open(step.request)
+                until(step.deadline, self._open, step.request)
             elif isinstance(step, Sleep):
                 self._sleep(step.seconds)
             else:
@@ -188,10 +189,13 @@ class Driver(_Driver[T]):
     def _finish(self) -> None:
         """Close after a whole answer. Its connection can be used again if the body ends soon."""
         if self._has_more and is_guarded(self._response):
-            with contextlib.suppress(Exception), until(time.monotonic() + _GRACE):
-                for _ in self._chunks:
-                    pass
+            with contextlib.suppress(Exception):
+                until(time.monotonic() + _GRACE, self._read_to_the_end)
         self._close()
+
+    def _read_to_the_end(self) -> None:
+        for _ in self._chunks:
+            pass
 
     def _close_elsewhere(self) -> None:
         """Close in another thread, and wait for it as long as it should take."""
@@ -261,13 +265,13 @@ class AsyncDriver(_Driver[T]):
     async def _do(self, step: Acquire | Open | Read | Sleep) -> None:
         try:
             if isinstance(step, Read):
-                async with _until(step.deadline):
-                    self._note_read(await anext(self._chunks, b""))
+                reading = anext(self._chunks, b"")
+                data = await (reading if step.deadline == math.inf else _until(step.deadline, reading))
+                self._result, self._has_more = data, bool(data)
                 return
             await self._drop()
             if isinstance(step, Open):
-                async with _until(step.deadline):
-                    await self._open(step.request)
+                await _until(step.deadline, self._open(step.request))
             elif isinstance(step, Sleep):
                 await self._sleep(step.seconds)
             else:

@@ -108,21 +108,21 @@ class Accumulator:
 
     def add(self, event: DecodedEvent | MessageEnd) -> None:
         """Add one event."""
-        match event:
-            case TextDelta(index, text):
-                if index not in self._heads:
-                    self._heads[index] = Text("")
-                self._pieces[index].append(text)
-            case ReasoningDelta(index, text):
-                if index not in self._heads:
-                    self._heads[index] = Reasoning("")
-                self._pieces[index].append(text)
+        match event:  # without positional patterns for the deltas: each would take as long as all else here
+            case TextDelta():
+                if event.index not in self._heads:
+                    self._heads[event.index] = Text("")
+                self._pieces[event.index].append(event.text)
+            case ReasoningDelta():
+                if event.index not in self._heads:
+                    self._heads[event.index] = Reasoning("")
+                self._pieces[event.index].append(event.text)
                 if event.signature is not None or event.redacted is not None:
                     self._sign(event)
             case ToolCallStart(index, id, name):
                 self._heads[index] = ToolCall(id, name, "")
-            case ToolCallDelta(index, arguments):
-                self._pieces[index].append(arguments)
+            case ToolCallDelta():
+                self._pieces[event.index].append(event.arguments)
             case ServerToolCalled(index, call):
                 self._heads[index] = call
             case MessageStart():

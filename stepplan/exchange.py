@@ -173,7 +173,7 @@ def read_json(request: HTTPRequest, head: Head, decode: Callable[[Mapping[str, A
 
 def _json_object(content: bytes, head: Head) -> Mapping[str, Any]:
     try:
-        body = read_object(content)
+        body = read_object(content.removeprefix(b"\xef\xbb\xbf"))
     except ValueError:
         text = content.decode("utf-8", "replace")
         kind = head.headers.get("content-type", "no content type")
@@ -210,6 +210,8 @@ def read_stream(request: HTTPRequest, head: Head, answer: AnswerReader) -> Steps
         if not answer.ended:
             raise IncompleteStreamError("The stream ended before the answer did; what had arrived is in `partial`.")
     except StepPlanError as error:
+        if isinstance(error, IncompleteStreamError):
+            stream.explain(error)
         if events := stream.flush():
             yield Emit(events)
         error.partial = answer.response() if stream.has_begun else None
@@ -238,6 +240,7 @@ class _Stream:
         self._answer = answer
         self._sse = SSEDecoder()
         self._held: list[Event] = []
+        self._unused = b""  # the last object, if it added nothing to the answer
 
     def feed(self, data: bytes) -> list[Event]:
         """The events to hand on. Those that precede an error in the same bytes are handed on before `failure` is."""
@@ -270,9 +273,21 @@ class _Stream:
         events = self._answer.flush()
         return self._begin([*self._held, *events]) if events else []
 
+    def explain(self, error: IncompleteStreamError) -> None:
+        """Show an object that came last and added nothing: it may say what went wrong, in a shape unknown here."""
+        if self._unused:
+            error.body = self._unused.decode("utf-8", "replace")
+            error.args = (f"{error} The server's last event: {error.body[:200]!r}.",)
+
     def _decode(self, sent: ServerSentEvent) -> list[Event]:
+        decoded = self._answer.decoded
         try:
-            return self._answer.feed(sent)
+            events = self._answer.feed(sent)
+            if self._answer.decoded > decoded:
+                self._unused = b""
+            elif sent.data.startswith(b"{"):
+                self._unused = sent.data
+            return events
         except _UNEXPECTED_SHAPE as cause:
             text = sent.data.decode("utf-8", "replace")
             raise ResponseDecodeError(f"The stream brought an unknown event: {text[:200]!r}.", body=text) from cause

@@ -34,6 +34,10 @@ _ROUNDS_TO_RAISE = 2
 """A lowered gate is raised by one when it has let as many requests pass as twice its limit, and none was refused."""
 
 
+def _sleep_on() -> None:
+    """Nobody waits for the slot yet."""
+
+
 class Slot:
     """The right to have one request running, or a position in the line for it.
 
@@ -42,7 +46,7 @@ class Slot:
     Attributes:
         gate: The account's gate.
         limit: How many requests of the account may run at a time for this one to be let go, this one included.
-        wake: Called, from any thread, when the slot no longer waits.
+        wake: Called, from any thread, when the slot no longer waits. Who waits sets it, and then looks at `waiting`.
         entered: When it got in line (`time.monotonic`).
         waiting: Whether it is in line.
         held: Whether the request may run.
@@ -53,10 +57,10 @@ class Slot:
 
     __slots__ = ("ahead", "entered", "error", "gate", "held", "limit", "rank", "waiting", "wake")
 
-    def __init__(self, gate: "Gate", limit: float, wake: Callable[[], object]) -> None:
+    def __init__(self, gate: "Gate", limit: float) -> None:
         self.gate = gate
         self.limit = limit
-        self.wake = wake
+        self.wake: Callable[[], object] = _sleep_on
         self.entered = time.monotonic()
         self.waiting = True
         self.held = False
@@ -99,8 +103,11 @@ class Gate:
         Raises:
             StepPlanError: The error with which `call_off` was called meanwhile.
         """
+        slot = self._enter(limit, first=first)
+        if slot.held:
+            return slot
         ready = threading.Event()
-        slot = self._enter(limit, ready.set, first=first)
+        slot.wake = ready.set
         try:
             while slot.waiting and (patience := self._patience(deadline)) > 0:
                 ready.wait(patience)
@@ -112,9 +119,11 @@ class Gate:
 
     async def acquire_async(self, limit: float, *, first: bool = False, deadline: float = math.inf) -> Slot | None:
         """As `acquire`, without blocking the event loop. A task that is cancelled leaves the line."""
+        slot = self._enter(limit, first=first)
+        if slot.held:
+            return slot
         ready = asyncio.Event()
-        wake = partial(asyncio.get_running_loop().call_soon_threadsafe, ready.set)
-        slot = self._enter(limit, wake, first=first)
+        slot.wake = partial(asyncio.get_running_loop().call_soon_threadsafe, ready.set)
         try:
             while slot.waiting and (patience := self._patience(deadline)) > 0:
                 with contextlib.suppress(TimeoutError):
@@ -177,15 +186,13 @@ class Gate:
 
     # -------------------------------------------------------------------------------------------------- the line
 
-    def _enter(self, limit: float, wake: Callable[[], object], *, first: bool) -> Slot:
-        slot = Slot(self, limit, wake)
+    def _enter(self, limit: float, *, first: bool) -> Slot:
+        slot = Slot(self, limit)
         with self._locked() as let_go:
             self._line[slot] = None
             if first:
                 self._line.move_to_end(slot, last=False)
             self._admit(let_go)
-            if slot.held:
-                let_go.remove(slot)  # nobody sleeps yet
             running, waiting = self._running, len(self._line)
         if slot.waiting:
             logger.debug("Waiting in line: %d requests of this account are running, %d wait.", running, waiting)

@@ -5,12 +5,13 @@ head that was there before anything was read is recognized: it is left over from
 for the answer. A connection that is used again stays guarded.
 """
 
-import contextlib
 import math
 import threading
 import time
-from collections.abc import Generator, Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 _CONNECTED = (".connect_tcp.complete", ".connect_unix_socket.complete", ".start_tls.complete")
 
@@ -22,12 +23,11 @@ class _Thread(threading.local):
 _thread = _Thread()
 
 
-@contextlib.contextmanager
-def until(deadline: float) -> Generator[None]:
-    """Reads of this thread from guarded connections end at the deadline (`time.monotonic`)."""
+def until(deadline: float, work: Callable[..., T], *arguments: object) -> T:
+    """Calls `work`. Reads of this thread from guarded connections end at the deadline (`time.monotonic`)."""
     before, _thread.deadline = _thread.deadline, deadline
     try:
-        yield
+        return work(*arguments)
     finally:
         _thread.deadline = before
 

@@ -36,6 +36,8 @@ def checked(source: str, headers: Any) -> Headers:
     except InvalidRequestError as error:
         del headers
         raise error.with_traceback(None) from None
+    if not given:
+        return Headers()
     if fault := next(filter(None, (_fault(source, name, value) for name, value in given.items())), None):
         del headers, given
         raise InvalidRequestError(fault)

@@ -17,8 +17,9 @@ _TO_REPAIR = re.compile(
     re.DOTALL,
 )
 _CUT_OFF_ESCAPE = re.compile(
-    rb"(?<!\\)(?P<before>(?:\\\\)*)(?:\\u[dD][89abAB][0-9a-fA-F]{2})?(?:\\(?:u[0-9a-fA-F]{0,3})?)?\Z"
+    rb"(?<!\\)(?:\\\\)*(?P<cut>(?:\\u[dD][89abAB][0-9a-fA-F]{2})?(?:\\(?:u[0-9a-fA-F]{0,3})?)?)\Z"
 )
+_LONGEST_CUT_OFF_ESCAPE = 11
 _LARGE_NUMBER = re.compile(rb"\d[eE]\+?\d\d|\d{300}")
 _NESTING = (dict, list, tuple)
 _DEEPEST = 200  # pydantic_core's limit; the json module's own differs from one Python to the next
@@ -39,8 +40,8 @@ def read_object(text: str | bytes, *, partial: bool = False, allow_nan: bool = T
         ValueError: It is not the JSON text of an object, or nested deeper than 200 levels.
     """
     data = utf8(text) if isinstance(text, str) else text
-    if partial:  # before 2.50, pydantic_core loses the string that ends within an escape
-        data = _CUT_OFF_ESCAPE.sub(rb"\g<before>", data)
+    if partial:
+        data = _without_cut_off_escape(data)
     try:
         return _parse(data, partial=partial, allow_nan=allow_nan)
     except ValueError:
@@ -136,6 +137,15 @@ def _parse(data: bytes, *, partial: bool, allow_nan: bool) -> dict[str, Any]:
     if not allow_nan and _LARGE_NUMBER.search(data):
         _check_finite(found)
     return found
+
+
+def _without_cut_off_escape(data: bytes) -> bytes:
+    """The text without an escape that its end cuts off: before 2.50, pydantic_core would lose the whole string."""
+    start = max(len(data) - _LONGEST_CUT_OFF_ESCAPE, 0)
+    while data[start - 1 : start] == b"\\":
+        start -= 1
+    found = _CUT_OFF_ESCAPE.search(data, start)
+    return data[: found.start("cut")] if found else data
 
 
 def _repaired(data: bytes) -> bytes:

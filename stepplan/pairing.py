@@ -17,6 +17,7 @@ _ANSWER_THEM = (
 _KEEP_THE_CALLS = (
     "Keep the assistant message with the call, remove the results, or set repair_history=True to send them as text."
 )
+_WITHOUT_ID = "one without an id"
 _INTERRUPTED = (Text("Error: the call was interrupted and has no result."),)
 
 
@@ -86,7 +87,7 @@ class _Pairing:
             slot = waiting.popleft()
             slot.result = result if slot.id == id else replace(result, tool_call_id=slot.id)
             return []
-        self._orphans.append(id)
+        self._orphans.append(id or _WITHOUT_ID)
         return [Text(f"Result of the tool call {id}:"), *result.content]
 
     def _distinct(self, id: str, taken: set[str]) -> str:
@@ -101,7 +102,7 @@ class _Pairing:
         """What has no counterpart, each with how to change that."""
         slots = (slot for item in self._ordered if isinstance(item, list) for slot in item)
         found: list[tuple[str, str]] = []
-        if unanswered := [slot.id for slot in slots if slot.result is None]:
+        if unanswered := [slot.id or _WITHOUT_ID for slot in slots if slot.result is None]:
             found.append((f"These tool calls have no result: {', '.join(unanswered)}.", _ANSWER_THEM))
         if self._orphans:
             found.append((f"These tool results have no call: {', '.join(self._orphans)}.", _KEEP_THE_CALLS))

@@ -14,7 +14,9 @@ from typing import Any, cast
 
 _LONGEST_NAME = 64
 
-_MESSAGES = ("message", "msg", "detail", "error_description", "error_msg", "error", "reason", "title")
+ERROR_TEXTS = ("message", "msg", "error_description", "error_msg", "errorMessage", "error_message", "Message")
+"""Keys of a text that only errors have at the top."""
+_MESSAGES = (*ERROR_TEXTS[:2], "detail", *ERROR_TEXTS[2:], "error", "reason", "title")
 """Where servers put their text, in the order of preference within one object."""
 
 _INSIDE = ("error", "errors", "detail")
@@ -86,7 +88,7 @@ def read_reason(body: Any) -> Reason:
         kind = _name(layer.get("type")) or kind
         code = _name(layer.get("code")) or code
         message = _message(layer) or message
-        status = _stated_status(layer) or status
+        status = stated_status(layer) or status
     names = [_spelled(name) for name in (code, kind) if name]
     known = (_status_of(name) for name in (*names, _spelled(message)))
     return Reason(
@@ -135,7 +137,8 @@ def _message(layer: Mapping[str, Any]) -> str:
     )
 
 
-def _stated_status(layer: Mapping[str, Any]) -> int | None:
+def stated_status(layer: Mapping[str, Any]) -> int | None:
+    """The HTTP status of a failure that an object states itself."""
     for key in _NUMBERS:
         value = layer.get(key)
         number = int(value) if isinstance(value, str) and re.fullmatch(r"\d{3}", value, re.ASCII) else value

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pydantic_core import from_json
@@ -23,7 +23,7 @@ from stepplan.errors import (
     RateLimitError,
 )
 from stepplan.models import closest_model
-from stepplan.reasons import Reason, read_reason
+from stepplan.reasons import ERROR_TEXTS, Reason, read_reason, stated_status
 
 _BY_STATUS: dict[int, type[APIStatusError]] = {
     400: BadRequestError,
@@ -41,6 +41,9 @@ _BY_STATUS: dict[int, type[APIStatusError]] = {
 
 _LONGEST = 300
 """Characters of a server's text in an error's message; its `body` holds the whole."""
+
+_OF_ANSWERS = ("choices", "content", "delta")
+"""Keys that only answers, and pieces of them, have at the top."""
 
 _MAY_PASS = {408, 409}
 """Statuses without a class of their own that a retry may get past."""
@@ -84,7 +87,10 @@ def error_from_response(response: ErrorResponse, origin: Origin) -> APIStatusErr
         body: Any = from_json(response.text)
     except ValueError:
         body = response.text or None
-    error = _build(response.status_code, body, read_reason(body), origin)
+    reason = read_reason(body)
+    if 300 <= response.status_code < 400 and (target := response.headers.get("location")):
+        reason = replace(reason, message=f"the server redirects to {target}; set base_url to what answers there")
+    error = _build(response.status_code, body, reason, origin)
     error.response = response
     return error
 
@@ -108,9 +114,10 @@ def is_error(body: Mapping[str, Any]) -> bool:
     """Whether a JSON object that came with a successful status is an error, and not an answer or a piece of one."""
     if body.get("error") or body.get("object") == "error" or body.get("type") == "error":
         return True
-    if "choices" in body or "content" in body:
+    if not body.keys().isdisjoint(_OF_ANSWERS):
         return False
-    return bool(body.get("detail") or body.get("errors") or isinstance(body.get("message", body.get("msg")), str))
+    named = any(isinstance(body.get(key), str) for key in ERROR_TEXTS)
+    return named or bool(body.get("detail") or body.get("errors") or stated_status(body))
 
 
 def _build(status: int, body: Any, reason: Reason, origin: Origin | None) -> APIStatusError:

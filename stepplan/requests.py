@@ -2,8 +2,9 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from functools import wraps
+from operator import attrgetter
 from typing import Any, Literal, TypeVar
 
 from stepplan import arguments
@@ -175,10 +176,9 @@ class Request:
     extra_headers: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
 
     def __post_init__(self) -> None:
-        for name, check in _CHECKS.items():
-            value = getattr(self, name)
-            if value is not _DEFAULTS[name]:
-                object.__setattr__(self, name, check(name, value))
+        for name, value, default in zip(_CHECKS, _values(self), _DEFAULTS, strict=True):
+            if value is not default:
+                object.__setattr__(self, name, _CHECKS[name](name, value))
         known = MODELS.get(self.model)
         accepted = known.reasoning_efforts if known else ()
         if self.reasoning_effort is not None and accepted and self.reasoning_effort not in accepted:
@@ -186,7 +186,8 @@ class Request:
                 f"reasoning_effort={self.reasoning_effort!r} is not supported by {self.model}, which accepts: "
                 f"{', '.join(accepted)}."
             )
-        check_tool_choice(self.tool_choice, self.functions)
+        if self.tool_choice != "auto":
+            check_tool_choice(self.tool_choice, self.functions)
         if known and not known.web_search and any(isinstance(tool, WebSearch) for tool in self.server_tools):
             supporting = ", ".join(model.id for model in MODELS.values() if model.web_search)
             raise InvalidRequestError(f"{self.model} does not support web_search. These models do: {supporting}.")
@@ -252,4 +253,5 @@ _CHECKS: Mapping[str, arguments.Check] = {
     "extra_body": json_fields,
     "extra_headers": checked,
 }
-_DEFAULTS = {option.name: option.default for option in fields(Request)}
+_values = attrgetter(*_CHECKS)
+_DEFAULTS = [Request.__dataclass_fields__[name].default for name in _CHECKS]

@@ -148,6 +148,8 @@ def parse_tool_call(call: ToolCall, *, cut_off: bool) -> ParsedToolCall:
         call: The call as the model wrote it.
         cut_off: The answer may have ended in the middle of this call, so empty arguments are missing arguments.
     """
+    if not call.name.strip():
+        return ParsedToolCall(call, None, "The call names no tool.")
     try:
         if cut_off and not call.arguments.strip():
             raise ValueError("no arguments arrived")

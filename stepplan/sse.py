@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ServerSentEvent:
     """One event.
 
@@ -60,7 +60,7 @@ class SSEDecoder:
             elif not line:
                 if self._data:
                     events.append(ServerSentEvent(self._event or "message", b"\n".join(self._data)))
-                    self._data = []
+                    self._data.clear()
                 self._event = ""
             elif line.startswith(b"event:"):
                 self._event = line[6:].decode("utf-8", "replace").removeprefix(" ")

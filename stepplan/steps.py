@@ -104,7 +104,7 @@ class Sleep:
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Emit(Generic[T]):
     """Hand these items on to the caller."""
 

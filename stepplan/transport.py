@@ -79,6 +79,17 @@ class Call:
         self.pool: Any = None
 
 
+def _handed_in(client: Client) -> Any:
+    """The HTTP client that was handed in, or `None`.
+
+    Raises:
+        InvalidRequestError: It is closed.
+    """
+    if getattr(client.http_client, "is_closed", False) is True:
+        raise InvalidRequestError("The HTTP client that was handed in is closed: keep it open, or hand in none.")
+    return client.http_client
+
+
 # No limit on connections: requests would wait for one unseen. The gate limits what runs at a time.
 _LIMITS = httpx.Limits(max_connections=None, max_keepalive_connections=100, keepalive_expiry=30.0)
 _PROXY_VARIABLES = ("ALL_PROXY", "HTTPS_PROXY", "HTTP_PROXY", "all_proxy", "https_proxy", "http_proxy")
@@ -161,7 +172,7 @@ def sync_pool(key: PoolKey) -> httpx.Client:
 def join(call: Call) -> Any:
     """What a call sends with: a pool, which is not closed until the call leaves, or the client that was handed in."""
     with _lock:
-        http = call.client.http_client
+        http = _handed_in(call.client)
         call.pool = sync_pool(pool_key(call.client.settings)) if http is None else http
         _calls.add(call)
     return call.pool
@@ -213,7 +224,7 @@ class LoopPools:
 
     async def join(self, call: Call) -> Any:
         """As the sync `join`."""
-        http = call.client.http_client
+        http = _handed_in(call.client)
         call.pool = await self.pool(pool_key(call.client.settings)) if http is None else http
         self._calls.add(call)
         return call.pool

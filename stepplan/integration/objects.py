@@ -25,6 +25,7 @@ def _finite(number: str) -> float:
 # Models write line breaks and tabs into strings, which strict JSON forbids.
 _DECODER = json.JSONDecoder(strict=False, parse_float=_finite, parse_constant=_finite)
 _START = re.compile(r'\{(?=\s*["}])')
+_REASONING, _END_OF_REASONING = "<think>", "</think>"
 _FENCE = re.compile(r"^[ \t]*```.*$", re.MULTILINE)
 
 
@@ -114,12 +115,21 @@ def find_object(text: str, *, partial: bool = False) -> dict[str, Any] | None:
     """The JSON object in a text, which may be in a Markdown fence and have other text around it.
 
     An object in a fence wins over one outside, and an earlier one over a later one. Nothing is taken from within text
-    that began as an object and broke off.
+    that began as an object and broke off. What stands behind the reasoning that a server left in the text wins over it.
 
     Args:
         text: The text.
         partial: Take what there is of an object that the end of the text cut off.
     """
+    behind = text.rpartition(_END_OF_REASONING)[2]
+    if partial and text.lstrip().startswith(_REASONING):
+        return _first_object(behind, partial=True) if behind != text else None
+    if behind != text and not text.lstrip().startswith("{") and (found := _first_object(behind, partial=partial)):
+        return found
+    return _first_object(text, partial=partial)
+
+
+def _first_object(text: str, *, partial: bool) -> dict[str, Any] | None:
     everything = (0, len(text))
     spans = [everything] if text.lstrip().startswith("{") else [*_fenced(text), everything]
     found = (found for start, stop in spans for found in _objects(text, start, stop, partial=partial))

@@ -11,9 +11,14 @@ ALIASES: Mapping[str, str] = {
     "max_completion_tokens": "max_tokens",
     "stop_sequences": "stop",
     "model_kwargs": "extra_body",
+    "max_tokens_to_sample": "max_tokens",
+    "max_output_tokens": "max_tokens",
     "request_timeout": "timeout",
+    "default_request_timeout": "timeout",
+    "max_concurrent_requests": "max_concurrency",
     "api_base": "base_url",
     "openai_api_base": "base_url",
+    "openai_proxy": "proxy",
     "openai_api_key": "api_key",
     "step_api_key": "api_key",
     "stepfun_api_key": "api_key",
@@ -27,8 +32,30 @@ ALIASES: Mapping[str, str] = {
 
 _AS_IT_IS = "The plan does not document it. extra_body sends it as it is."
 _REASONING = "The plan's models always reason; reasoning_effort says how much."
+_OWN_ADDRESS = "Use base_url, or region; the default is the plan's address."
+_OWN_KEY = "Use api_key, with a key of StepFun."
+_OWN_CLIENT = "Use http_client, and its async twin, with clients of httpx."
+_ONLY_WHAT_IS_SET = "Only what you set is sent: leave it out."
+_NO_TOKENIZER = "StepFun publishes no tokenizer; count_tokens asks the server."
 
 _ADVICE: Mapping[str, str] = {
+    **dict.fromkeys(("anthropic_api_url", "endpoint", "azure_endpoint", "host"), _OWN_ADDRESS),
+    **dict.fromkeys(
+        ("anthropic_api_key", "deepseek_api_key", "google_api_key", "groq_api_key", "mistral_api_key"), _OWN_KEY
+    ),
+    **dict.fromkeys(("organization", "openai_organization", "project"), "The key says whose account it is."),
+    **dict.fromkeys(("use_responses_api", "use_previous_response_id"), "The plan has no Responses API."),
+    **dict.fromkeys(("disabled_params", "drop_params"), _ONLY_WHAT_IS_SET),
+    **dict.fromkeys(("tiktoken_model_name", "tokenizer"), _NO_TOKENIZER),
+    **dict.fromkeys(("api_version", "default_query"), "Requests have no query: leave it out."),
+    **dict.fromkeys(("client", "async_client", "root_client"), _OWN_CLIENT),
+    **dict.fromkeys(("effort", "enable_thinking", "include_thoughts", "thinking_dict", "thinking_level"), _REASONING),
+    "callbacks": "Use callback_manager.",
+    "is_chat_model": "It is one.",
+    "num_predict": "Use max_tokens.",
+    "reuse_client": "All models share connections.",
+    "should_use_structured_outputs": "Where the protocol has response formats, structured output uses them.",
+    "streaming": "Call the method that streams.",
     "audio": "The plan's models answer in text only.",
     "best_of": "A request brings one answer: send several requests.",
     "betas": "The plan has no beta features.",
@@ -54,9 +81,12 @@ _ADVICE: Mapping[str, str] = {
             "metadata",
             "min_p",
             "presence_penalty",
+            "random_seed",
             "reasoning_format",
             "repetition_penalty",
             "safety_identifier",
+            "safety_settings",
+            "safe_mode",
             "seed",
             "service_tier",
             "store",
@@ -73,6 +103,9 @@ _ASKS_FOR_NOTHING: Mapping[str, tuple[Any, ...]] = {
     "best_of": (1,),
     "betas": ([], ()),
     "functions": ([], ()),
+    "is_chat_model": (True,),
+    "reuse_client": (True,),
+    "should_use_structured_outputs": (True,),
     "include_reasoning": (True,),
     "logit_bias": ({},),
     "logprobs": (False,),
@@ -84,6 +117,9 @@ _ASKS_FOR_NOTHING: Mapping[str, tuple[Any, ...]] = {
     "service_tier": ("auto", "default"),
     "store": (False,),
     "stream": (False,),
+    "streaming": (False,),
+    "safe_mode": (False,),
+    "use_responses_api": (False,),
     "top_logprobs": (0,),
 }
 """Their values that ask for nothing but what happens here anyway, beside `None`. Programs pass them at every call."""

@@ -26,6 +26,7 @@ Reader = Callable[[Any], Offered]
 
 _WRAPPERS = ("function", "json_schema", "toolSpec")
 _SCHEMAS = ("parameters", "input_schema", "inputSchema", "schema")
+_TYPES_OF_SCHEMAS = {"array", "string", "number", "integer", "boolean", "null"}
 # `object` is the type of a JSON Schema, `json_schema` that of a response format; all others are kinds of tools.
 _TYPES_OF_FUNCTIONS = (None, "function", "object", "json_schema")
 
@@ -93,7 +94,8 @@ def to_function(given: Any, *, default_name: str = "") -> Tool:
         if tool is not None and (tool.name or default_name):
             return replace(tool, name=tool.name or default_name)
     raise InvalidRequestError(
-        f"This is not a tool: {shown(given)}. A tool is a function with a name and a JSON Schema of its arguments."
+        f"This is not a tool or a schema: {shown(given)}. A tool is a function with a name and a JSON Schema of its "
+        "arguments."
     )
 
 
@@ -131,6 +133,11 @@ def _refuse_other_types(data: Mapping[str, Any]) -> None:
     kind, name = data.get("type"), data.get("name")
     if kind in _TYPES_OF_FUNCTIONS or (kind == "custom" and "input_schema" in data):  # Anthropic's word for a function
         return
+    if isinstance(kind, str) and kind.lower() in _TYPES_OF_SCHEMAS:
+        raise InvalidRequestError(
+            f"A JSON Schema of type {shown(kind)} can be neither arguments nor an answer: make it a property of a "
+            "schema of type 'object'."
+        )
     which = f"The tool {shown(name)}, of type {shown(kind)}," if name else f"A tool of type {shown(kind)}"
     raise InvalidRequestError(
         f"{which} cannot be offered: only functions can. Tools of other types run on their vendor's server, or take no "

@@ -37,7 +37,8 @@ def read_frame(sent: ServerSentEvent, events: Collection[str] = ()) -> dict[str,
             raise error_from_frame(text) from cause
         if sent.event != "message" and sent.event not in events:
             return None
-        raise ResponseDecodeError(f"The stream sent an event that is not JSON: {text[:200]!r}.", body=text) from cause
+        said = f"The stream sent an event that is not a JSON object: {text[:200]!r}."
+        raise ResponseDecodeError(said, body=text) from cause
     if sent.event == "error" or is_error(frame):
         raise error_from_frame(read_object(sent.data))
     return frame

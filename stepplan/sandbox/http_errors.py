@@ -5,6 +5,7 @@ from typing import Any
 
 from starlette.responses import Response
 
+from stepplan.jsontext import utf8
 from stepplan.sandbox.jsontools import dump
 
 _ERRORS: dict[int, tuple[str, str]] = {
@@ -50,7 +51,7 @@ class Refusal(Exception):  # noqa: N818 - the service refuses; the sandbox did n
 
 def json_response(body: Mapping[str, Any], status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     """A JSON answer. Non-ASCII characters are sent as they are, not escaped."""
-    return Response(dump(body), status, headers, media_type="application/json")
+    return Response(utf8(dump(body)), status, headers, media_type="application/json")
 
 
 def status_response(status: int, body: Mapping[str, Any] | str | None, headers: Mapping[str, str]) -> Response:

@@ -43,6 +43,19 @@ def test_a_name_that_is_like_none_is_sent_without_a_suggestion(way: Way, plan: S
         Asker(way, settings_for(plan), protocol).send(replace(REQUEST, model="my-finetune"))
 
 
+@ON_BOTH
+@WHOLE_AND_STREAMED
+def test_what_was_sent_is_named_and_not_what_was_overridden(
+    way: Way, plan: Sandbox, protocol: ProtocolName, streamed: bool
+) -> None:
+    asker = Asker(way, settings_for(plan), protocol)
+    with pytest.raises(NotFoundError, match=r"'step-3.7-flsh' was asked for.*Did you mean 'step-3.7-flash'"):
+        asker.whole_or_streamed(replace(REQUEST, extra_body={"model": "step-3.7-flsh"}), streamed=streamed)
+    other_key = {"Authorization": "Bearer sk-another"}
+    with pytest.raises(AuthenticationError, match="The key came from the authorization header and was sent to"):
+        asker.whole_or_streamed(replace(REQUEST, extra_headers=other_key), streamed=streamed)
+
+
 @pytest.mark.guarantees("pasted-keys")
 @pytest.mark.parametrize("pasted", ["Bearer {}", '"{}"', " '{}'\n", "Authorization: Bearer {}"])
 @ON_BOTH

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict
 from stepplan import ContentBlockedError, ResponseDecodeError
 from stepplan.integration.objects import Answer, ObjectReader, find_object, to_instance
 
-FOUND = {"city": "北京", "days": 3}
+FOUND: dict[str, Any] = {"city": "北京", "days": 3}
 TEXT = json.dumps(FOUND, ensure_ascii=False)
 
 
@@ -31,6 +31,10 @@ TEXT = json.dumps(FOUND, ensure_ascii=False)
         f"Given {{x}} and {{y: 1}}, it is {TEXT}.",
         f'The input {{"a": 1}} gives\n```json\n{TEXT}\n```',
         f"\ufeff{TEXT}",
+        f'<think>Perhaps {{"city": "Oslo", "days": 1}}?</think>{TEXT}',
+        f'<think>\n```json\n{{"days": 1}}\n```\n</think>\n```json\n{TEXT}\n```',
+        f'Perhaps {{"city": "Oslo"}}.</think>Here it is: {TEXT}',
+        f"<think>{TEXT}</think>So it is.",
     ],
 )
 def test_an_object_is_found_in_a_fence_or_with_text_around_it(text: str) -> None:
@@ -61,6 +65,18 @@ def test_what_broke_off_or_is_not_json_holds_no_object(text: str) -> None:
 
 def test_line_breaks_and_tabs_in_strings_are_read_as_models_write_them() -> None:
     assert find_object('{"poem": "one\n\ttwo"}') == {"poem": "one\n\ttwo"}
+
+
+@pytest.mark.parametrize("before", ["", "Here it is: "])
+def test_an_end_of_reasoning_within_a_string_is_a_part_of_it(before: str) -> None:
+    assert find_object(before + '{"tag": "</think>", "days": 3}') == {"tag": "</think>", "days": 3}
+
+
+def test_what_the_model_reasons_is_no_part_of_the_object() -> None:
+    text = f'<think>{{"city": "Oslo"}}</think>{TEXT}'
+    parts = [find_object(text[:end], partial=True) or {} for end in range(len(text) + 1)]
+    assert all(part.get("city", "") in FOUND["city"] for part in parts)
+    assert parts[-1] == FOUND
 
 
 def test_a_fence_within_a_string_is_a_part_of_it() -> None:

@@ -173,6 +173,8 @@ def test_calls_without_a_result_are_named_with_the_fix() -> None:
 def test_results_without_a_call_are_named_with_the_fix() -> None:
     with pytest.raises(InvalidRequestError, match=r"no call: a, b\..*repair_history=True"):
         pair_tool_results([HI, Message.user(result("a"), result("b"))])
+    with pytest.raises(InvalidRequestError, match=r"no call: one without an id\."):
+        pair_tool_results([HI, Message.user(result(""))])
 
 
 def test_a_second_result_of_one_call_has_no_call() -> None:

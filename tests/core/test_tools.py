@@ -132,6 +132,12 @@ def test_a_tool_of_another_kind_is_refused_by_its_name_and_kind(kind: str) -> No
         to_tool({"type": kind, "user_location": {}})
 
 
+@pytest.mark.parametrize("kind", ["array", "string", "integer", "ARRAY", "null"])
+def test_a_schema_of_another_type_than_object_is_not_taken_for_a_vendors_tool(kind: str) -> None:
+    with pytest.raises(InvalidRequestError, match=f"A JSON Schema of type '{kind}' .*of a schema of type 'object'"):
+        to_tool({"title": "Names", "type": kind})
+
+
 @pytest.mark.parametrize("form", ["weather", 5, None, [], {}, {"description": "x"}, SCHEMA, {"function": {}}, object()])
 def test_what_is_no_tool_is_refused(form: Any) -> None:
     with pytest.raises(InvalidRequestError, match="not a tool"):

@@ -31,6 +31,8 @@ IMAGES: list[tuple[dict[str, Any], str]] = [
     ({"type": "media", "mime_type": "image/png", "data": base64.b64decode(DATA)}, DATA_URL),
     ({"type": "media", "mime_type": "image/png", "file_uri": URL}, URL),
     ({"type": "file", "mime_type": "image/png", "base64": DATA}, DATA_URL),
+    ({"type": "image", "mimeType": "image/jpeg", "data": DATA}, f"data:image/jpeg;base64,{DATA}"),
+    ({"type": "image_url", "image_url": {"url": f" {URL}\n"}}, URL),
     ({"image": {"format": "png", "source": {"bytes": base64.b64decode(DATA)}}}, DATA_URL),
     ({"type": "non_standard", "value": {"type": "image_url", "image_url": {"url": URL}}}, URL),
     ({"type": "image", "url": URL, "id": "lc_1", "index": 0, "cache_control": {"type": "ephemeral"}}, URL),
@@ -55,6 +57,8 @@ TEXTS: list[dict[str, Any] | str] = [
     {"type": "input_text", "text": "words"},
     {"text": "words"},
     {"type": "text-plain", "text": "words", "mime_type": "text/plain"},
+    {"type": "file", "source_type": "text", "text": "words"},
+    {"type": "file", "source_type": "text", "text": "words", "mime_type": "text/markdown"},
     {"type": "text-plain", "base64": base64.b64encode(b"words").decode(), "mime_type": "text/plain"},
     {"type": "file", "base64": base64.b64encode(b"words").decode(), "mime_type": "text/plain"},
     {"type": "document", "source": {"type": "text", "media_type": "text/plain", "data": "words"}},
@@ -80,8 +84,9 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
 def image_on_the_wire(protocol: ProtocolName, url: str) -> dict[str, Any]:
     if protocol == "openai":
         return {"type": "image_url", "image_url": {"url": url}}
-    if url == DATA_URL:
-        return {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": DATA}}
+    if url.startswith("data:"):
+        media_type = url.removeprefix("data:").partition(";")[0]
+        return {"type": "image", "source": {"type": "base64", "media_type": media_type, "data": DATA}}
     return {"type": "image", "source": {"type": "url", "url": url}}
 
 

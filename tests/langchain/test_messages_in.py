@@ -231,6 +231,19 @@ def test_roles_of_chat_messages_are_known_or_refused(model: ChatStepPlan) -> Non
         body_of(model, [FunctionMessage(name="f", content="hi")])
 
 
+def test_marks_of_bedrocks_prompt_cache_are_left_out(model: ChatStepPlan) -> None:
+    mark = {"cachePoint": {"type": "default"}}
+    history = [
+        SystemMessage([{"type": "text", "text": "Be brief."}, mark]),
+        HumanMessage([{"type": "text", "text": "Look."}, mark]),
+        AIMessage([{"type": "text", "text": "I look."}, mark], tool_calls=[CALL]),
+        ToolMessage([{"type": "text", "text": "sunny"}, mark], tool_call_id="call_1"),
+    ]
+    sent = json.dumps(body_of(model, history))
+    assert "cachePoint" not in sent
+    assert all(text in sent for text in ("Be brief.", "Look.", "I look.", "sunny"))
+
+
 def test_a_picture_in_an_answer_is_refused_by_name(model: ChatStepPlan) -> None:
     drawn = AIMessage([{"type": "image", "url": "https://example.org/a.png"}])
     with pytest.raises(InvalidRequestError, match="image"):

@@ -30,7 +30,9 @@ class Trip(BaseModel):
         ({"schema": Trip, "method": "json"}, "method='json' is not known"),
         ({"schema": Trip, "method": "function_calling", "tool_choice": "any"}, "tool_choice is decided"),
         ({"schema": Trip, "response_format": "json_object"}, "response_format is decided"),
-        ({"schema": 5}, "not a tool"),
+        ({"schema": 5}, "not a tool or a schema: 5"),
+        ({"schema": list[Trip]}, "not a tool or a schema: list"),
+        ({"schema": {"title": "Trips", "type": "array", "items": {}}}, "of type 'array' can be neither.*an answer"),
     ],
 )
 def test_arguments_that_do_not_fit_together_are_refused(

@@ -36,6 +36,7 @@ async def test_a_call_that_was_cut_off_is_kept_but_not_to_be_run(
     [kept] = answer.message.additional_kwargs["invalid_tool_calls"]
     assert kept["arguments"] == '{"to": "bob", "amount": 25'
     assert "raise max_tokens" in kept["error"]
+    assert "used up by thinking" not in caplog.text
     assert "raise max_tokens" in caplog.text
     with pytest.raises(ValueError, match="raise max_tokens"):
         llm.get_tool_calls_from_response(answer)

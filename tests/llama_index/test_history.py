@@ -59,6 +59,15 @@ def test_instructions_may_come_late(llm: StepPlan, plan: Sandbox, role: str) -> 
         assert messages == [{"role": "user", "content": "Hi"}]
 
 
+def test_a_role_that_was_assigned_and_is_none_is_refused(llm: StepPlan, plan: Sandbox) -> None:
+    for role in ("wizard", "human", None, 5):
+        message = ChatMessage("Remember this.")
+        vars(message)["role"] = role
+        with pytest.raises(InvalidRequestError, match=f"The role {role!r} is unknown"):
+            llm.chat([ChatMessage("Hi"), message])
+    assert not plan.requests
+
+
 def test_the_system_prompt_of_the_model_is_not_added_to_a_chat(plan: Sandbox, protocol: ProtocolName) -> None:
     llm = make_llm(plan, protocol, system_prompt="Be brief.")
     llm.chat([ChatMessage("Hi")])

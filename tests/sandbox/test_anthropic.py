@@ -175,3 +175,14 @@ async def test_arguments_that_are_no_json_go_out_as_they_are() -> None:
     assert [block["input"] for block in (await whole(broken))["content"]] == ['{"a": ', {}]
     deltas = [event for event in data(await stream(broken)) if event["type"] == "content_block_delta"]
     assert "".join(event["delta"]["partial_json"] for event in deltas) == '{"a": '
+
+
+@pytest.mark.parametrize("arguments", ['{"a": ' + "9" * 5000 + "}", '{"a": ' + "[" * 3000 + "]" * 3000 + "}", "{"])
+async def test_arguments_that_python_cannot_read_are_sent_as_text(arguments: str) -> None:
+    answer = await whole(Turn(tool_calls=[ToolCall("look", arguments)]))
+    assert answer["content"][-1]["input"] == arguments
+
+
+async def test_half_a_surrogate_pair_does_not_end_the_answer() -> None:
+    answer = await whole(Turn(tool_calls=[ToolCall("look", r'{"a": "\ud800"}')]))
+    assert answer["content"][-1]["input"] == {"a": "\ufffd"}

@@ -283,3 +283,13 @@ async def test_max_tokens_cuts_arguments() -> None:
     none = fold_chat((await ask(Sandbox(), CHAT, chat("Weather?", max_completion_tokens=spent - 10, **fields))).text)
     assert not none["calls"]
     assert none["finish"] == "length"
+
+
+async def test_the_images_of_tool_results_ask_nothing_new() -> None:
+    """Over Chat Completions they follow the results in a user message of their own."""
+    image = {"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBORw0KGgo="}}
+    images = {"role": "user", "content": [image]}
+    history = after(CHAT, "What is the weather in Rome?", {"get_weather": "18 degrees"}, images)
+    text, calls, _, _ = await answer(CHAT, chat(messages=history, tools=tools(CHAT, get_weather=WEATHER)))
+    assert "18 degrees" in text
+    assert not calls

@@ -42,6 +42,8 @@ class Got:
     reasoning: str = ""
     calls: list[Any] = field(default_factory=list[Any])
     invalid: list[Any] = field(default_factory=list[Any])
+    finish_reason: str | None = field(default=None, compare=False)
+    message: Any = field(default=None, compare=False)
     error: StepPlanError | None = None
     requests: int = 0
 
@@ -110,6 +112,8 @@ async def _ask_langchain(asking: Asking, server: Server, messages: Any, fields: 
         reasoning=message.additional_kwargs.get("reasoning_content", ""),
         calls=[call["args"] for call in message.tool_calls],
         invalid=[call["id"] for call in message.invalid_tool_calls],
+        finish_reason=message.response_metadata.get("finish_reason"),
+        message=message,
     )
 
 
@@ -147,13 +151,15 @@ async def _ask_llama_index(asking: Asking, server: Server, messages: Any, fields
         reasoning="".join(block.content or "" for block in message.blocks if isinstance(block, ThinkingBlock)),
         calls=[block.tool_kwargs for block in message.blocks if isinstance(block, ToolCallBlock)],
         invalid=[call["id"] for call in message.additional_kwargs.get("invalid_tool_calls", ())],
+        finish_reason=response.additional_kwargs.get("finish_reason"),
+        message=message,
     )
 
 
-def _ways(*modes: str) -> pytest.MarkDecorator:
-    ways = [Asking(*way) for way in itertools.product(PROTOCOLS, FRAMEWORKS, modes, WAYS)]
+def ways(*modes: str, protocols: tuple[ProtocolName, ...] = PROTOCOLS) -> pytest.MarkDecorator:
+    ways = [Asking(*way) for way in itertools.product(protocols, FRAMEWORKS, modes, WAYS)]
     return pytest.mark.parametrize("asking", ways, ids=lambda asking: "-".join(asking.parts))
 
 
-every_way = _ways("whole", "streamed")
-streamed_every_way = _ways("streamed")
+every_way = ways("whole", "streamed")
+streamed_every_way = ways("streamed")

@@ -3,6 +3,7 @@
 A whole answer is read as the events of the stream that it could have been.
 """
 
+import itertools
 from collections.abc import Mapping
 from typing import Any
 
@@ -46,8 +47,9 @@ def decode(body: Mapping[str, Any], request: Request) -> list[DecodedEvent]:
     """The events of a whole Messages answer. Every field but `content` may be absent."""
     decoder = MessagesDecoder(request)
     events = decoder.read_frame({"type": "message_start", "message": body})
+    last = len(body["content"]) - 1
     for index, block in enumerate(body["content"]):
-        events += decoder.read_block(index, block)
+        events += decoder.read_block(index, block, cut_off=index == last and body.get("stop_reason") == "max_tokens")
     events += decoder.read_frame({**body, "type": "message_delta"})
     return events + decoder.finish()
 
@@ -61,13 +63,14 @@ class MessagesDecoder:
     """Decodes one streamed Messages answer, in the documented shape and in those that servers send.
 
     The documented sample has the stop reason beside `delta` and no `content_block_stop`. Servers send blocks that
-    overlap, signatures late or never, and token counts in `message_start`, in `message_delta` or in both, where the
-    last value of each field counts.
+    overlap, several blocks with one index, signatures late or never, and token counts in `message_start`, in
+    `message_delta` or in both, where the last value of each field counts.
     """
 
     def __init__(self, request: Request) -> None:
         self._names = original_names(request.functions)
-        self._indexes: dict[int, int] = {}  # the wire's block index -> ours, which has no gaps
+        self._indexes: dict[tuple[str, int], int] = {}  # a block's kind and its index on the wire -> ours, without gaps
+        self._next_index = itertools.count()
         self._whole_inputs: dict[int, str] = {}  # arguments that came with a call's start; deltas replace them
         self._ids: set[str] = set()
         self._usage: dict[str, Any] = {}
@@ -104,7 +107,7 @@ class MessagesDecoder:
             case "content_block_start":
                 return self._read_block_start(frame.get("index", 0), frame.get("content_block") or {})
             case "content_block_stop":
-                return self._flush(frame.get("index", 0))
+                return [*self._flush(frame.get("index", 0))]
             case "message_start":
                 message: dict[str, Any] = frame.get("message") or {}
                 self._add_usage(message.get("usage"))
@@ -124,57 +127,73 @@ class MessagesDecoder:
             case _:
                 return []
 
-    def read_block(self, index: int, block: Mapping[str, Any]) -> list[DecodedEvent]:
-        """The events in one whole block."""
-        return self._read_block_start(index, block) + self._flush(index)
+    def read_block(self, index: int, block: Mapping[str, Any], *, cut_off: bool) -> list[DecodedEvent]:
+        """The events in one whole block.
+
+        Arguments are an object here, whose end is the server's if it was cut off: what the model had written cannot be
+        told from it, so the text is left open as the model left it.
+        """
+        start, arguments = self._read_block_start(index, block), self._flush(index)
+        if cut_off and arguments and isinstance(block["input"], dict):
+            arguments = [ToolCallDelta(arguments[0].index, arguments[0].arguments.removesuffix("}"))]
+        return [*start, *arguments]
 
     def _add_usage(self, usage: Mapping[str, Any] | None) -> None:
         self._usage |= {name: value for name, value in (usage or {}).items() if value is not None}
 
-    def _index(self, index: int) -> int:
-        return self._indexes.setdefault(index, len(self._indexes))
+    def _index(self, kind: str, index: int) -> int:
+        block = kind, index
+        if block not in self._indexes:
+            self._indexes[block] = next(self._next_index)
+        return self._indexes[block]
 
     def _read_delta(self, index: int, delta: Mapping[str, Any]) -> list[DecodedEvent]:
         match delta.get("type"):
             case "text_delta" if text := delta.get("text"):
-                return [TextDelta(self._index(index), _decoding.text(text))]
+                return [TextDelta(self._index("text", index), _decoding.text(text))]
             case "thinking_delta" if thinking := delta.get("thinking"):
-                return [ReasoningDelta(self._index(index), _decoding.text(thinking))]
+                return [ReasoningDelta(self._index("thinking", index), _decoding.text(thinking))]
             case "signature_delta":
                 return self._read_signature(index, _decoding.text_or_none(delta.get("signature")))
-            case "input_json_delta" if (piece := delta.get("partial_json")) and index in self._indexes:
+            case "input_json_delta" if (piece := delta.get("partial_json")) and ("tool_use", index) in self._indexes:
                 self._whole_inputs.pop(index, None)
-                return [ToolCallDelta(self._indexes[index], _decoding.text(piece))]
+                return [ToolCallDelta(self._index("tool_use", index), _decoding.text(piece))]
             case _:
                 return []
 
     def _read_signature(self, index: int, signature: str | None) -> list[DecodedEvent]:
         """An empty signature is kept, but makes no block of its own."""
-        if signature is None or not (signature or index in self._indexes):
+        if signature is None or not (signature or ("thinking", index) in self._indexes):
             return []
-        return [ReasoningDelta(self._index(index), signature=signature)]
+        return [ReasoningDelta(self._index("thinking", index), signature=signature)]
 
     def _read_block_start(self, index: int, block: Mapping[str, Any]) -> list[DecodedEvent]:
         match block.get("type"):
             case "text" if text := block.get("text"):
-                return [TextDelta(self._index(index), _decoding.text(text))]
+                return [TextDelta(self._index("text", index), _decoding.text(text))]
             case "thinking" if block.get("thinking") or block.get("signature"):
                 thinking, signature = _decoding.text(block.get("thinking") or ""), block.get("signature")
-                return [ReasoningDelta(self._index(index), thinking, _decoding.text_or_none(signature))]
+                return [ReasoningDelta(self._index("thinking", index), thinking, _decoding.text_or_none(signature))]
             case "redacted_thinking":
-                return [ReasoningDelta(self._index(index), redacted=_decoding.text(block.get("data") or ""))]
+                data = _decoding.text(block.get("data") or "")
+                return [ReasoningDelta(self._index("redacted_thinking", index), redacted=data)]
             case "tool_use":
-                self._ids.add(id := _decoding.unique_id(block.get("id"), self._ids))
-                if input := block.get("input"):
-                    self._whole_inputs[index] = _input_text(input)
-                name = _decoding.text(block.get("name") or "")
-                return [ToolCallStart(self._index(index), id, self._names.get(name, name))]
+                return [*self._flush(index), self._start_call(index, block)]
             case _:
                 return []
 
-    def _flush(self, index: int) -> list[DecodedEvent]:
+    def _start_call(self, index: int, block: Mapping[str, Any]) -> ToolCallStart:
+        """Each start is a call of its own, even where the server gives all of them one index."""
+        self._indexes.pop(("tool_use", index), None)
+        self._ids.add(id := _decoding.unique_id(block.get("id"), self._ids))
+        if input := block.get("input"):
+            self._whole_inputs[index] = _input_text(input)
+        name = _decoding.text(block.get("name") or "")
+        return ToolCallStart(self._index("tool_use", index), id, self._names.get(name, name))
+
+    def _flush(self, index: int) -> list[ToolCallDelta]:
         input = self._whole_inputs.pop(index, None)
-        return [] if input is None else [ToolCallDelta(self._indexes[index], input)]
+        return [] if input is None else [ToolCallDelta(self._index("tool_use", index), input)]
 
 
 def _input_text(input: Any) -> str:

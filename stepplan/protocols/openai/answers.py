@@ -57,6 +57,7 @@ class ChatDecoder:
         self._server_calls = ServerCalls(self._indexes)
         self._usage: Mapping[str, Any] | None = None
         self._finish_reason: str | None = None
+        self._refused = False
 
     def feed(self, event: ServerSentEvent) -> list[DecodedEvent]:
         """The events in one server-sent event. See `stepplan.protocols.EventDecoder`."""
@@ -82,6 +83,8 @@ class ChatDecoder:
         """The last events, whether or not a finish reason has arrived."""
         calls = [*self._server_calls.flush(), *self._calls.flush()]
         reason = _decoding.finish_reason(self._finish_reason, has_calls=bool(self._calls))
+        if self._refused and reason == "stop":
+            reason = "content_filter"
         return [*calls, Finish(reason, _decode_usage(self._usage))]
 
     def read_chunk(self, chunk: Mapping[str, Any], choice: Mapping[str, Any]) -> list[DecodedEvent]:
@@ -110,7 +113,9 @@ class ChatDecoder:
             if self._reasoning is None:
                 self._reasoning = next(self._indexes)
             events.append(ReasoningDelta(self._reasoning, _decoding.text(reasoning)))
-        if text := delta.get("content"):
+        refused = delta.get("refusal")  # where OpenAI's models refuse, with `stop` as the reason
+        self._refused = self._refused or bool(refused)
+        if text := delta.get("content") or refused:
             if self._text is None:
                 self._text = next(self._indexes)
             events.append(TextDelta(self._text, _decoding.text(text)))

@@ -21,6 +21,8 @@ PATH = "/chat/completions"
 HEADERS: Mapping[str, str] = {}
 TOKEN_COUNTER = None
 
+_NOTHING = Text("")
+
 FACTS = ProtocolFacts(
     title="Chat Completions",
     undocumented={"top_k": "anthropic"},
@@ -62,7 +64,7 @@ def encode(request: Request, *, stream: bool) -> dict[str, Any]:
         InvalidRequestError: Chat Completions does not document something in the request.
     """
     _encoding.refuse_undocumented(request, FACTS)
-    if not any(block != Text("") for message in request.messages for block in message.content):
+    if not any(block != _NOTHING for message in request.messages for block in message.content):
         raise _encoding.empty_conversation()
     messages = pair_tool_results(request.messages, repair=request.repair_history)
     body: dict[str, Any] = {

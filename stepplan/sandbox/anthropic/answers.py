@@ -111,7 +111,7 @@ def _input(arguments: str) -> object:
     """A call's arguments as an object. Invalid JSON is sent as a string, so that it is not taken for no arguments."""
     try:
         return json.loads(arguments or "{}")
-    except json.JSONDecodeError:
+    except (ValueError, RecursionError):  # also a number of too many digits, or too many levels
         return arguments
 
 

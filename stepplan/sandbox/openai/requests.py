@@ -164,7 +164,7 @@ def _asked(messages: list[JSON]) -> tuple[str, list[ToolResult]]:
     names: dict[str, str] = {}
     for message in messages:
         text = as_text(message.get("content"))
-        if message.get("role") == "user":
+        if message.get("role") == "user" and text:  # without text, it holds the images of tool results
             question, results = text, []
         elif message.get("role") == "tool":
             results.append(ToolResult(names.get(str(message.get("tool_call_id")), "tool"), text))

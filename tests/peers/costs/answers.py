@@ -5,10 +5,12 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
 Wire = Literal["openai", "anthropic"]
-Kind = Literal["text", "reasoning", "tool"]
+Kind = Literal["text", "reasoning", "tool", "stamp"]
 
 WHOLE_TEXT = "The answer to the question is given here, in one sentence of some length."
 PIECE = " word"
+STAMP = "@" * 20
+"""What the server replaces by the time at which it sends it, in nanoseconds (`time.monotonic_ns`)."""
 ARGUMENT_PIECE = "0123456789"
 
 
@@ -42,6 +44,8 @@ def _chat_stream(kind: Kind, count: int) -> Iterable[bytes]:
     match kind:
         case "text":
             deltas: list[dict[str, Any]] = [{"content": PIECE}] * count
+        case "stamp":
+            deltas = [{"content": STAMP}]
         case "reasoning":
             # Both names, as peers read one or the other.
             deltas = [{"reasoning": PIECE, "reasoning_content": PIECE}] * count
@@ -78,6 +82,9 @@ def _messages_stream(kind: Kind, count: int) -> Iterable[bytes]:
         case "text":
             block: dict[str, Any] = {"type": "text", "text": ""}
             deltas: list[dict[str, Any]] = [{"type": "text_delta", "text": PIECE}] * count
+        case "stamp":
+            block = {"type": "text", "text": ""}
+            deltas = [{"type": "text_delta", "text": STAMP}]
         case "reasoning":
             block = {"type": "thinking", "thinking": "", "signature": ""}
             deltas = [{"type": "thinking_delta", "thinking": PIECE}] * count

@@ -1,6 +1,7 @@
 """Measures every contender in turn, several times over, and writes the page of the medians."""
 
 import json
+import os
 import platform
 import subprocess
 import sys
@@ -10,22 +11,52 @@ from statistics import median
 
 from tests.peers.candidates import CANDIDATES
 from tests.peers.costs.contenders import CONTENDERS, Contender
+from tests.peers.costs.drivers import AT_ONCE
+from tests.peers.costs.measure import PROMPTS
 from tests.peers.tables import Section, page, table, versions
 
 ROUNDS = 3
 Costs = Mapping[str, float]
 
 INTRODUCTION = """
-Printed by `make peers`: CPU time (user and system) of the client's process, the median of {rounds} fresh interpreters,
-candidates taking turns. A server in a process of its own, on 127.0.0.1, sends composed answers: streams of 2,000
-events, each in a write of its own ("many events per read": as many as fit); tool arguments in pieces of 10 bytes; a
-history of 200 messages. "construct" is the second and later ones; OpenAILike, StepFun and OpenAI make their client at
-their first call.
+What a model costs the program that uses it, beside the frameworks' other models. `make peers PAGES=costs` measures it
+and writes this page.
 
-Python {python}. {versions}
+Every figure is CPU time (user and system) of the client's process, except the time from the first byte to the first
+chunk, which is the clock's. It is the median of {rounds} fresh interpreters, in which the columns take turns. A server
+in a process of its own, on 127.0.0.1, sends composed answers:
 
-**Ratios within a row hold; absolute figures depend on the machine and on what else it does.**
+- **import, construct**: importing the module, with bytecode compiled; making the second and later models. OpenAILike,
+  StepFun and OpenAI make their client at their first call.
+- **answer**: a whole answer of one sentence; with a **long history**, of 200 messages with tool calls.
+- **batch**: {prompts:,} such answers, {at_once} at a time: `batch` and `abatch` of LangChain; threads and `run_jobs` of
+  LlamaIndex.
+- **text, reasoning**: a stream of 2,000 events, each in a write of its own. **Many events per read**: 64 KB at a time.
+  **Live**: a pause of 2 ms after each event, so that each is read by itself, as from a model. **64 and 256 live streams
+  at once**: such streams, of 40 and 20 events.
+- **first byte to first chunk**: from the server's write of the first text to the caller's first chunk with text.
+- **tool arguments**: streamed in pieces of 10 bytes.
+
+"httpx alone" and "aiohttp alone" send the request and parse each event as JSON: what nobody can do without. "httpx
+under LangChain" and "httpx under LlamaIndex" are models of ten lines that hand on httpx's text in objects of the
+framework that are not validated: what the framework costs. "httpx only" is our model where aiohttp is not installed: it
+differs in async calls alone.
+
+{environment}
+
+**Ratios within a row hold, to about a tenth; absolute figures depend on the machine, which has two cores and runs other
+programs, too.**
 """
+
+GOALS = (
+    ("batch of 1,000, 64 at a time, async, us/answer", "ChatStepPlan, Messages", "ChatAnthropic", 0.30),
+    ("text, live, async, us/event", "ChatStepPlan, Messages", "ChatAnthropic", 0.45),
+    ("text, async, us/event", "ChatStepPlan, Messages", "ChatAnthropic", 0.35),
+    ("batch of 1,000, 64 at a time, async, us/answer", "StepPlan", "OpenAILike", 0.25),
+    ("text, live, async, us/event", "StepPlan", "OpenAILike", 0.40),
+    ("text, async, us/event", "StepPlan", "OpenAILike", 0.16),
+)
+"""Task, ours, the peer that speaks the same protocol, and the share of its cost that ours should not pass."""
 
 
 @contextmanager
@@ -43,7 +74,8 @@ def server() -> Generator[int]:
 def measured(contender: Contender, port: int) -> Costs:
     """What one contender's tasks cost."""
     command = [sys.executable, "-m", "tests.peers.costs.measure", contender.name, str(port)]
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, timeout=300)
+    compiling = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    done = subprocess.run(command, env=compiling, stdout=subprocess.PIPE, text=True, check=True, timeout=300)
     costs: Costs = json.loads(done.stdout)
     print(contender.name, {task: round(cost, 1) for task, cost in costs.items()}, file=sys.stderr)
     return costs
@@ -60,18 +92,39 @@ def costs_page() -> str:
     costs = {
         name: {task: median(costs[name][task] for costs in rounds) for task in rounds[0][name]} for name in rounds[0]
     }
-    return page("What it costs, beside the peers", _introduction(), list(_sections(costs)))
+    return page("Performance", _introduction(), list(_sections(costs)))
 
 
 def _introduction() -> str:
-    packages = dict.fromkeys(("httpx", "pydantic", "langchain-core", "llama-index-core", "openai", "anthropic"))
+    packages = dict.fromkeys(
+        ("httpx", "aiohttp", "pydantic", "langchain-core", "llama-index-core", "openai", "anthropic")
+    )
     packages |= dict.fromkeys(candidate.package for candidate in CANDIDATES)
-    return INTRODUCTION.format(rounds=ROUNDS, python=platform.python_version(), versions=versions(packages))
+    environment = f"Python {platform.python_version()}. {versions(packages)}"
+    return INTRODUCTION.format(rounds=ROUNDS, prompts=PROMPTS, at_once=AT_ONCE, environment=environment)
 
 
 def _sections(costs: Mapping[str, Costs]) -> Iterator[Section]:
     for title, framework in (("LangChain", "langchain"), ("LlamaIndex", "llama-index")):
         names = [contender.name for contender in CONTENDERS if contender.framework in (None, framework)]
-        tasks = dict.fromkeys(task for name in names for task in costs[name])
+        tasks = max((costs[name] for name in names), key=len)  # who does them all
         rows = [[task, *(_number(costs[name].get(task)) for name in names)] for task in tasks]
         yield Section(title, table(["", *names], rows))
+    yield Section("Goals", _goals(costs))
+
+
+def _goals(costs: Mapping[str, Costs]) -> str:
+    rows = [
+        [task, ours, peer, f"{costs[ours][task] / costs[peer][task]:.2f}", f"{goal:.2f}"]
+        for task, ours, peer, goal in GOALS
+        if peer in costs
+    ]
+    over = [
+        ["text, us/event, over httpx under the framework", ours, bare, f"{_over(costs, ours, bare):+.1f} us", "+4.0 us"]
+        for ours, bare in (("ChatStepPlan", "httpx under LangChain"), ("StepPlan", "httpx under LlamaIndex"))
+    ]
+    return table(["", "model", "beside", "measured", "at most"], [*rows, *over])
+
+
+def _over(costs: Mapping[str, Costs], ours: str, bare: str) -> float:
+    return costs[ours]["text, us/event"] - costs[bare]["text, us/event"]

@@ -2,11 +2,15 @@
 
 import asyncio
 import socket
+import time
 from asyncio import StreamReader, StreamWriter
 from functools import cache
 from typing import cast
 
-from tests.peers.costs.answers import Kind, Wire, stream, whole
+from tests.peers.costs.answers import STAMP, Kind, Wire, stream, whole
+
+PAUSES = {"live": 0.002, "stamped": 0.02}
+"""Seconds after each event."""
 
 _HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: %s\r\n%s\r\n\r\n"
 
@@ -15,14 +19,15 @@ _HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: %s\r\n%s\r\n\r\n"
 def _pieces(path: str) -> list[bytes]:
     """What is written for a path such as `/text/2000/each/v1/messages`, write by write.
 
-    `each`: every event is a chunk of its own in a write of its own; `many`: 64 KB at a time.
+    `each`: every event is a chunk of its own in a write of its own; `many`: 64 KB at a time; `live`: as `each`, with
+    a pause after each; `stamped`: as `live`, and the first piece of text is the time at which it was sent.
     """
     kind, count, how = path.strip("/").split("/")[:3]
     wire: Wire = "anthropic" if path.endswith("/messages") else "openai"
     if kind == "whole":
         body = whole(wire)
         return [_HEAD % (b"application/json", b"content-length: %d" % len(body)) + body]
-    events = stream(wire, cast("Kind", kind), int(count))
+    events = stream(wire, cast("Kind", "stamp" if how == "stamped" else kind), int(count))
     chunks = [b"%x\r\n%s\r\n" % (len(event), event) for event in events] + [b"0\r\n\r\n"]
     if how == "many":
         joined = b"".join(chunks)
@@ -37,10 +42,12 @@ async def _answer(reader: StreamReader, writer: StreamWriter) -> None:
             head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
             lengths = [line for line in head.lower().split("\r\n") if line.startswith("content-length:")]
             await reader.readexactly(int(lengths[0].split(":")[1]))
-            for piece in _pieces(head.split()[1]):
-                writer.write(piece)
+            path = head.split()[1]
+            how = path.split("/")[3]
+            for piece in _pieces(path):
+                writer.write(piece.replace(STAMP.encode(), b"%020d" % time.monotonic_ns()))
                 await writer.drain()
-                await asyncio.sleep(0)
+                await asyncio.sleep(PAUSES.get(how, 0))
     except (asyncio.IncompleteReadError, ConnectionError):
         writer.close()
 
