@@ -124,11 +124,14 @@ EXTRA.constraints = $(COMPILE) --group dev --group dist --group docs --group emb
 	$(COMPILE) --group test -c constraints/oldest.in --overrides constraints/oldest.overrides -o constraints/oldest.txt pyproject.toml && \
 	$(COMPILE) --group test --overrides constraints/peers.overrides -o constraints/peers.txt pyproject.toml constraints/peers.in
 
+## mutants: change the code in COUNT=300 places that SEED=1 chooses, to see that tests fail (an hour; goes on if it was ended)
+EXTRA.mutants = $(INSTALL) --group mutants && SEED=$(SEED) COUNT=$(COUNT) $(BIN)/python .ci/mutants
+
 ## reliability: write docs/reliability.md, from the guarantees and the tests that are marked as holding them
 EXTRA.reliability = $(BIN)/python -m tests.reliability
 
 ## clean: remove everything that is not in git
-EXTRA.clean = rm -rf .venv .venv-* dist build htmlcov .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+EXTRA.clean = rm -rf .venv .venv-* dist build htmlcov .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .mutants
 
 LIST_EXTRAS = @awk -F '^\#\# |: ' '/^\#\# / { printf "  make extra WHAT=%-12s %s\n", $$2, $$3 }' $(firstword $(MAKEFILE_LIST)); test -z "$(WHAT)"
 
