@@ -89,10 +89,11 @@ def costs_page() -> str:
     """Measure, and write the page."""
     with server() as port:
         rounds = [{contender.name: measured(contender, port) for contender in CONTENDERS} for _ in range(ROUNDS)]
+        shares = _shares(port)
     costs = {
         name: {task: median(costs[name][task] for costs in rounds) for task in rounds[0][name]} for name in rounds[0]
     }
-    return page("Performance", _introduction(), list(_sections(costs)))
+    return page("Performance", _introduction(), [*_sections(costs), _whose_time(shares)])
 
 
 def _introduction() -> str:
@@ -125,6 +126,20 @@ def _goals(costs: Mapping[str, Costs]) -> str:
         for ours, bare in (("ChatStepPlan", "httpx under LangChain"), ("StepPlan", "httpx under LlamaIndex"))
     ]
     return table(["", "model", "beside", "measured", "at most"], [*rows, *over])
+
+
+def _shares(port: int) -> Mapping[str, Mapping[str, float]]:
+    command = [sys.executable, "-m", "tests.peers.costs.shares", str(port)]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, timeout=300)
+    found: Mapping[str, Mapping[str, float]] = json.loads(done.stdout)
+    return found
+
+
+def _whose_time(shares: Mapping[str, Mapping[str, float]]) -> Section:
+    packages = dict.fromkeys(package for task in shares.values() for package in task)
+    rows = [[task, *(f"{found.get(package, 0):.0%}" for package in packages)] for task, found in shares.items()]
+    text = "`StepPlan` over Chat Completions under Python's profiler, which is rough: the share of each package.\n\n"
+    return Section("Whose time it is", text + table(["", *packages], rows))
 
 
 def _over(costs: Mapping[str, Costs], ours: str, bare: str) -> float:
