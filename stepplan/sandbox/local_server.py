@@ -116,8 +116,7 @@ class _Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         for server in self.servers:
             server.close()
-        for _ in range(5):  # connections that were just accepted register in the next steps
-            await asyncio.sleep(0)
+        await asyncio.sleep(0)  # connections that were just accepted register in this step
         self._connections.abort_all()
         await super().shutdown(sockets)
 
