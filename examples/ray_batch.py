@@ -64,6 +64,7 @@ def answer(prompts: Dataset, llm: Model, *, workers: int = 4, limit: int = 8, ba
         Worker,  # type: ignore[arg-type]
         fn_constructor_args=(llm, share(limit, workers)),
         compute=ActorPoolStrategy(size=workers),
+        num_cpus=0.1,  # they wait for the network; with a whole CPU each, none might be left to read the prompts with
         batch_size=batch_size,
         batch_format="numpy",
     )
