@@ -19,7 +19,8 @@ What you can rely on, over both protocols and in both frameworks where nothing e
 `make test` runs them all; one of them runs with `.venv/bin/pytest`, followed by its name as it stands here.
 
 This page is written by `make extra WHAT=reliability` from `tests/guarantees.toml` and from the marks on the tests:
-a guarantee without a test cannot be printed.
+a guarantee without a test cannot be printed. Runs that are too long for it have reports of their own:
+[20,000 calls with faults of every kind](reports/soak.md), and [a batch that is killed five times](reports/killed.md).
 """
 
 
