@@ -89,7 +89,7 @@ def test_the_address_has_two_names(plan: Sandbox, name: str) -> None:
     ("wrong", "said"),
     [
         ({"temprature": 0.5}, "'temprature' is not known: did you mean 'temperature'?"),
-        ({"reuse_client": False}, "'reuse_client' is not known."),
+        ({"reuse_client": False}, "'reuse_client' is not known here. All models share connections."),
         ({"temperature": 3}, "temperature=3 is out of range"),
         ({"top_k": 501}, "top_k=501 is out of range"),
         ({"max_tokens": 0}, "max_tokens=0 is out of range"),
