@@ -102,9 +102,12 @@ EXTRA.many = $(BIN)/python -m tests.load.many $(COUNTS)
 ## killed: a batch of 5,000 lines, killed and resumed five times (a minute)
 EXTRA.killed = $(BIN)/python -m tests.load.killed
 
+## soak: 20,000 calls of all sorts, 5 % of them with a fault (10 minutes); COUNT and SEED choose others
+EXTRA.soak = $(BIN)/python -m tests.load.soak $(if $(COUNT),--count $(COUNT)) $(if $(SEED),--seed $(SEED))
+
 ## ray: 2,000 prompts with each framework on a local Ray cluster (700 MB)
 EXTRA.ray = $(UV) venv --quiet --allow-existing --python $(BIN)/python .venv-ray && \
-	$(UV) pip install --quiet --python .venv-ray --constraints constraints/dev.txt 'ray[data]' --editable '.[langchain,llama-index,sandbox]' && \
+	$(UV) pip install --quiet --python .venv-ray --constraints constraints/dev.txt 'ray[data]' --editable '.[aiohttp,langchain,llama-index,sandbox]' && \
 	.venv-ray/bin/python -m tests.load.cluster
 
 ## mcp: the recipes for the plan's MCP server for web search, with the frameworks' MCP packages (30 MB)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from stepplan import transport
 from stepplan.errors import APIConnectionError
 from stepplan.failures import connection_error, without_frames
-from stepplan.guard import guard, guard_async, is_guarded, is_left_over, until
+from stepplan.guard import guard, guard_async, is_guarded, is_left_over, uninterrupted, until, until_async
 from stepplan.steps import Acquire, Emit, Head, HTTPRequest, Open, Read, Sleep, Steps
 
 if TYPE_CHECKING:
@@ -288,15 +288,21 @@ class AsyncDriver(_Driver[T]):
     async def _open(self, request: HTTPRequest) -> None:
         http = await self._pools.join(self)
         response = await http.send(self._build(http, request, guard_async), stream=True)
+        close = response.aclose
+        response.aclose = lambda: uninterrupted(close())  # httpx itself calls it at the end of the body
         self._begin(response, response.aiter_bytes())
 
     async def _read_on(self) -> None:
         """Read the end of the body of an answer that is whole."""
         if self._has_more:
+            # httpx must not be cancelled, because it might be closing: it would leave the connection open for good.
+            wait = until_async if is_guarded(self._response) else _until
             with contextlib.suppress(Exception):
-                async with asyncio.timeout(_GRACE):
-                    async for _ in self._chunks:
-                        pass
+                await wait(time.monotonic() + _GRACE, self._read_to_the_end())
+
+    async def _read_to_the_end(self) -> None:
+        async for _ in self._chunks:
+            pass
 
     async def _drop(self) -> None:
         """Free the connection: it is kept if the body was read to its end, and closed if not."""

@@ -5,10 +5,13 @@ head that was there before anything was read is recognized: it is left over from
 for the answer. A connection that is used again stays guarded.
 """
 
+import contextlib
 import math
-import threading
 import time
-from collections.abc import Callable, Mapping
+import types
+from collections.abc import Awaitable, Callable, Coroutine, Generator, Mapping
+from contextvars import ContextVar
+from functools import partial
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -16,20 +19,51 @@ T = TypeVar("T")
 _CONNECTED = (".connect_tcp.complete", ".connect_unix_socket.complete", ".start_tls.complete")
 
 
-class _Thread(threading.local):
-    deadline = math.inf
-
-
-_thread = _Thread()
+_deadline = ContextVar("_deadline", default=math.inf)
 
 
 def until(deadline: float, work: Callable[..., T], *arguments: object) -> T:
     """Calls `work`. Reads of this thread from guarded connections end at the deadline (`time.monotonic`)."""
-    before, _thread.deadline = _thread.deadline, deadline
+    before = _deadline.get()
+    _deadline.set(deadline)
     try:
         return work(*arguments)
     finally:
-        _thread.deadline = before
+        _deadline.set(before)
+
+
+async def until_async(deadline: float, work: Awaitable[T]) -> T:
+    """Awaits `work`. Reads of this task from guarded connections end at the deadline (`time.monotonic`)."""
+    before = _deadline.get()
+    _deadline.set(deadline)
+    try:
+        return await work
+    finally:
+        _deadline.set(before)
+
+
+def _limited(timeout: float | None) -> float | None:
+    """The timeout of a read, in seconds, so that it keeps to the deadline."""
+    left = max(_deadline.get() - time.monotonic(), 0.001)  # 0 would mean not to wait, and raise another error
+    return timeout if left == math.inf else min(left, timeout or math.inf)
+
+
+@types.coroutine
+def uninterrupted(closing: Coroutine[Any, Any, object]) -> Generator[Any, Any, None]:
+    """Await what closes connections, without giving other tasks a turn when there is nothing to wait for.
+
+    httpx gives turns while it closes. A task that is cancelled in one of them would leave connections open for good.
+    """
+    step = partial(closing.send, None)
+    with contextlib.suppress(StopIteration):
+        while True:
+            awaited = step()
+            step = partial(closing.send, None)
+            if awaited is not None:
+                try:
+                    yield awaited
+                except BaseException as error:  # noqa: BLE001 - handed on
+                    step = partial(closing.throw, error)
 
 
 def is_guarded(response: Any) -> bool:
@@ -50,8 +84,7 @@ def guard(event: str, info: Mapping[str, Any]) -> None:
     read, write = stream.read, stream.write
 
     def guarded_read(max_bytes: int, timeout: float | None = None) -> bytes:
-        left = max(_thread.deadline - time.monotonic(), 0.001)  # 0 would mean not to wait, and raise another error
-        data: bytes = read(max_bytes, timeout if left == math.inf else min(left, timeout or math.inf))
+        data: bytes = read(max_bytes, _limited(timeout))
         stream.has_answered = True
         return data
 
@@ -63,14 +96,14 @@ def guard(event: str, info: Mapping[str, Any]) -> None:
 
 
 async def guard_async(event: str, info: Mapping[str, Any]) -> None:
-    """The extension `trace` of requests of an async client. The driver keeps to deadlines itself."""
+    """The extension `trace` of requests of an async client."""
     if not event.endswith(_CONNECTED):
         return
     stream = info["return_value"]
     read, write = stream.read, stream.write
 
-    async def guarded_read(*arguments: Any, **options: Any) -> bytes:
-        data: bytes = await read(*arguments, **options)
+    async def guarded_read(max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ASYNC109 - httpx's interface
+        data: bytes = await read(max_bytes, _limited(timeout))
         stream.has_answered = True
         return data
 

@@ -23,6 +23,7 @@ import httpx
 
 from stepplan import gate
 from stepplan.errors import InvalidRequestError
+from stepplan.guard import uninterrupted
 from stepplan.settings import Settings
 
 T = TypeVar("T")
@@ -242,13 +243,13 @@ class LoopPools:
         pool = self._pools.get(key)
         if pool is not None and not any(call.pool is pool for call in self._calls):
             del self._pools[key]
-            await pool.aclose()
+            await uninterrupted(pool.aclose())
 
     async def aclose(self) -> None:
         """Close all pools."""
         pools, self._pools = self._pools, {}
         for pool in pools.values():
-            await pool.aclose()
+            await uninterrupted(pool.aclose())
 
     def abandon(self) -> None:
         """Close all pools of a loop that is closed: there is nothing to wait for any more, so no loop is needed."""

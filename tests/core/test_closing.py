@@ -234,6 +234,26 @@ async def test_the_last_async_client_to_close_closes_the_connections() -> None:
         await client.aclose()
 
 
+@pytest.mark.guarantees("close-ends-own")
+async def test_a_close_that_is_cancelled_closes_all_connections() -> None:
+    together = threading.Barrier(4)
+
+    def answer_together(server: RawServer, connection: socket.socket, number: int) -> None:
+        if server.read_request(connection):
+            together.wait(5)
+            connection.sendall(response(WHOLE))
+            answer_all(server, connection, number)
+
+    with raw_server(answer_together) as server:
+        client = AsyncClient(server.settings())
+        await asyncio.gather(*(client.send(REQUEST) for _ in range(4)))
+        closing = asyncio.create_task(client.aclose())
+        await asyncio.sleep(0)
+        closing.cancel()
+        await asyncio.wait([closing])
+        assert await asyncio.to_thread(within_a_while, lambda: server.hung_up == 4)
+
+
 def test_closing_frees_the_slot_of_an_answer_that_nobody_reads_on(plan: Sandbox) -> None:
     plan.script(LONG, LONG)
     settings = settings_for(plan, max_concurrency=1)

@@ -12,7 +12,7 @@ import pytest
 
 from stepplan import AsyncClient, Client, InvalidRequestError, Message, Request, Settings, driver, fold
 from stepplan.sandbox import Sandbox
-from tests.core.test_connections import STREAM
+from tests.core.test_connections import STREAM, within_a_while
 from tests.support.clients import QUICK, Asker, Way, settings_for
 from tests.support.fixtures import COMPOSED
 from tests.support.servers import STREAM_HEAD, RawServer, chunked, raw_server, response
@@ -121,23 +121,39 @@ def test_a_connection_whose_body_ends_is_used_again() -> None:
         assert server.connections == 2
 
 
-def test_a_body_that_ends_late_costs_no_other_call_its_connection() -> None:
-    """The connection may be in use again at the very moment at which waiting for the body's end is given up."""
-
-    def serve(server: RawServer, connection: socket.socket, number: int) -> None:
+def end_late(server: RawServer, connection: socket.socket, number: int) -> None:
+    """Send an answer whose body ends at about the time at which waiting for its end is given up."""
+    try:
         while server.read_request(connection):
             connection.sendall(STREAM_HEAD)
             time.sleep(0.02)
             connection.sendall(chunked(STREAM))
             time.sleep(random.uniform(0.9, 1.12) * driver._GRACE)
             connection.sendall(chunked(b""))
+    finally:
+        server.hung_up += 1
 
-    with raw_server(serve) as server:
+
+def test_a_body_that_ends_late_costs_no_other_call_its_connection() -> None:
+    with raw_server(end_late) as server:
         client = Client(server.settings(max_retries=0))
         with ThreadPoolExecutor(32) as threads:
             texts = threads.map(lambda _: fold(client.stream(REQUEST)).text, range(1000))
         assert set(texts) == {"Hello there."}
         client.close()
+
+
+async def test_a_body_that_ends_late_leaves_no_connection_open_for_good() -> None:
+    async def stream(client: AsyncClient) -> None:
+        for _ in range(25):
+            assert fold([event async for event in client.stream(REQUEST)]).text == "Hello there."
+            time.sleep(0.001)  # noqa: ASYNC251 - a busy event loop notices the body's end and the deadline at once
+
+    with raw_server(end_late) as server:
+        client = AsyncClient(server.settings(max_retries=0))
+        await asyncio.gather(*(stream(client) for _ in range(32)))
+        assert await asyncio.to_thread(within_a_while, lambda: server.connections - server.hung_up <= 32)
+        await client.aclose()
 
 
 @pytest.mark.guarantees("loop-goes-on")

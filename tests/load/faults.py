@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 
 from stepplan import (
+    APIConnectionError,
     APITimeoutError,
     IncompleteStreamError,
     InternalServerError,
@@ -21,12 +22,14 @@ class Kind:
         times: How many requests of a call meet it; the next one is answered.
         streamed: The error that a streamed answer ends with; `None` if the request is sent again and answered.
         whole: The same for an answer that is not streamed.
+        spares_whole: Whether answers that are not streamed are too short to meet it.
     """
 
     fault: Fault
     times: int = 1
     streamed: type[StepPlanError] | None = None
     whole: type[StepPlanError] | None = None
+    spares_whole: bool = False
 
     def turn(self, turn: Turn, ordinal: int) -> Turn:
         """The turn for a call's first, second or later request."""
@@ -38,7 +41,8 @@ class Kind:
 
     def requests(self, *, streamed: bool) -> int:
         """How many requests the call has to make."""
-        return 1 if self.error(streamed=streamed) else self.times + 1
+        is_met_once = self.error(streamed=streamed) or (self.spares_whole and not streamed)
+        return 1 if is_met_once else self.times + 1
 
 
 _MIDST = 8
@@ -50,8 +54,9 @@ KINDS = {
     "overloaded": Kind(Fault(status=503), times=2),
     "reset": Kind(Fault(reset=True)),
     "cut at the start": Kind(Fault(cut_at=100, abrupt=True)),
-    "cut in the midst": Kind(Fault(cut_at=1500, abrupt=True), streamed=IncompleteStreamError),
-    "ended too soon": Kind(Fault(cut_at=600), streamed=IncompleteStreamError, whole=ResponseDecodeError),
+    "cut in the midst": Kind(Fault(cut_at=1500, abrupt=True), streamed=APIConnectionError),
+    "ended at the start": Kind(Fault(cut_at=300), whole=ResponseDecodeError),
+    "ended in the midst": Kind(Fault(cut_at=1500), streamed=IncompleteStreamError, spares_whole=True),
     "stalled at the start": Kind(Fault(stall_after=1)),
     "stalled in the midst": Kind(Fault(stall_after=_MIDST), streamed=APITimeoutError),
     "nothing but pings": Kind(Fault(stall_after=_MIDST, pings=True), streamed=APITimeoutError),
@@ -60,7 +65,7 @@ KINDS = {
         streamed=ResponseDecodeError,
         whole=ResponseDecodeError,
     ),
-    "error at the start": Kind(Fault(error_after=1)),
+    "error at the start": Kind(Fault(error_after=1, error={"type": "overloaded_error", "message": "Overloaded"})),
     "error in the midst": Kind(Fault(error_after=_MIDST), streamed=InternalServerError),
 }
 

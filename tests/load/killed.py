@@ -102,8 +102,8 @@ def _outcome(server: Server, prompts: Sequence[str], target: Path, killed_at: Se
 
 
 INTRODUCTION = """
-`stepplan batch` answers the lines of a file from a sandbox that answers at once and takes ten requests at a time. It is
-killed (SIGKILL) again and again, and started again with the same command; the last run ends by itself.
+`stepplan batch` answers the lines of a file, from a sandbox that takes ten requests at a time. It is killed (SIGKILL)
+again and again, and started again with the same command; the last run ends by itself.
 
 **{verdict}**
 """

@@ -161,8 +161,9 @@ def run(server: Server, askings: Sequence[Asking], count: int, start: int = 0) -
 
 INTRODUCTION = """
 Models as they are made by default ask all prompts at once, against a sandbox in a process of its own that refuses the
-eleventh request at a time and answers at once. Sync ways use {threads} threads. A cell has the requests that were sent,
-and the time it took; "two processes" share one account, `abatch` in one and LlamaIndex's `achat` in the other.
+eleventh request at a time and answers in some hundredths of a second. Sync ways use {threads} threads. A cell has the
+requests that were sent, refused ones included, and the time it took. Two processes share one account: `abatch` in one,
+LlamaIndex's `achat` in the other.
 
 **{verdict}**
 """

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from typing_extensions import override
 
-from stepplan.sandbox import RecordedRequest, Turn, anthropic, openai
+from stepplan.sandbox import Fault, RecordedRequest, Turn, anthropic, openai
 from stepplan.sandbox.account import Account, Terms
 from stepplan.sandbox.app import create_app
 from stepplan.sandbox.delivery import Connections
@@ -39,6 +39,10 @@ class Counts:
     by_prompt: Counter[str] = field(default_factory=Counter[str])
 
 
+_DELAYS = {False: Fault(delay=0.02), True: Fault(delay=0.001)}
+"""Answers, whole or streamed, take some hundredths of a second: those of no time would never be open together."""
+
+
 class CountingAccount(Account):
     """Answers by the prompt. Counts requests instead of keeping them, so that its memory stays small."""
 
@@ -57,9 +61,10 @@ class CountingAccount(Account):
         latest = self._latest  # nothing is awaited between recording a request and answering it
         assert latest is not None
         assert latest.protocol is not None
-        prompt = _READ[latest.protocol](dict(latest.body)).question
+        asked = _READ[latest.protocol](dict(latest.body))
+        prompt = asked.question
         self.counts.by_prompt[prompt] += 1
-        turn = Turn(reasoning="One moment.", text=right_text(prompt))
+        turn = Turn(reasoning="One moment.", text=right_text(prompt), fault=_DELAYS[asked.stream])
         kind = KINDS.get(kind_of(prompt))
         return turn if kind is None else kind.turn(turn, self.counts.by_prompt[prompt])
 
