@@ -244,3 +244,13 @@ def test_a_whole_answer_that_drips_past_its_time_is_given_up(clock: Callable[[fl
     error = send("openai", [Reply(slowly([b" "] * 100, clock, 1.0))]).error
     assert isinstance(error, APITimeoutError)
     assert "timeout" in str(error)
+
+
+@ON_BOTH
+def test_an_event_that_is_no_json_object_is_shown_in_the_error(protocol: ProtocolName) -> None:
+    piece = b"data: [oops " + b"x" * 5000 + b"\n\n"
+    error = stream(protocol, [Reply([piece])]).error
+    assert isinstance(error, ResponseDecodeError)
+    assert str(error).startswith("The stream sent an event that is not a JSON object: '[oops xxx")
+    assert len(str(error)) < 300
+    assert error.body == piece.decode().removeprefix("data: ").rstrip()
