@@ -13,6 +13,7 @@ from langchain_core.messages import HumanMessage
 
 from stepplan import Image, InvalidRequestError, Text, Video
 from stepplan.integration.media import checked_url
+from stepplan.integration.plain import as_mapping
 
 Part = Text | Image | Video
 Item = str | Mapping[str, Any]
@@ -43,11 +44,6 @@ def items_of(content: object) -> Sequence[Item]:
         if not isinstance(item, str | Mapping):
             raise InvalidRequestError(f"content[{index}] must be a string or a dict, not {type(item).__name__}.")
     return cast("Sequence[Item]", content)
-
-
-def as_mapping(value: object) -> Mapping[str, Any]:
-    """The value if it is a mapping, else an empty one."""
-    return cast("Mapping[str, Any]", value) if isinstance(value, Mapping) else {}
 
 
 def as_list(value: object) -> list[object]:
@@ -114,12 +110,6 @@ def unwrapped(item: Mapping[str, Any]) -> Mapping[str, Any]:
 def _read(item: Mapping[str, Any]) -> Part | None:
     reader = _READERS.get(type_of(item))
     return None if reader is None else reader(item)
-
-
-def string_at(source: Mapping[str, Any], name: str) -> str | None:
-    """The value of this key if it is a string."""
-    value = source.get(name)
-    return value if isinstance(value, str) else None
 
 
 def first_string(source: Mapping[str, Any], *names: str) -> str | None:

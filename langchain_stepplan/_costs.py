@@ -29,11 +29,6 @@ class CostCallbackHandler(UsageTotals, BaseCallbackHandler):
         ChatStepPlan().invoke("Hello", config={"callbacks": [costs]})
         print(costs.usage, costs.cost)
         ```
-
-    Attributes:
-        usage: Token counts by model, as `stepplan.Usage`.
-        costs: What each model's tokens cost, as `stepplan.Cost`; `None` where the price is not known.
-        cost: What all of it costs; `None` if the price of one of the models is not known.
     """
 
     @override

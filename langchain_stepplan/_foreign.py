@@ -9,19 +9,10 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from langchain_core.messages import AIMessage
 
-from langchain_stepplan._content import (
-    Item,
-    as_list,
-    as_mapping,
-    first_string,
-    items_of,
-    located,
-    read_part,
-    type_of,
-    unwrapped,
-)
+from langchain_stepplan._content import Item, as_list, first_string, items_of, located, read_part, type_of, unwrapped
 from langchain_stepplan._replay import calls_of, take, to_call
 from stepplan import Block, InvalidRequestError, Text, ToolCall
+from stepplan.integration.plain import as_mapping
 
 _TEXTS = frozenset({"text", "output_text", "input_text", "refusal"})
 _CALLS = frozenset(

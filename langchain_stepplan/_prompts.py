@@ -11,7 +11,8 @@ from typing import Any
 from langchain_core.messages import BaseMessage
 from langchain_core.prompt_values import ChatPromptValue, PromptValue
 
-from langchain_stepplan._content import as_list, as_mapping
+from langchain_stepplan._content import as_list
+from stepplan.integration.plain import as_mapping
 
 
 def readable(prompt: PromptValue) -> PromptValue:

@@ -16,7 +16,7 @@ from typing import Any
 
 from langchain_core.messages import AIMessage, AIMessageChunk, InvalidToolCall
 
-from langchain_stepplan._content import Item, as_list, as_mapping, items_of, located, string_at, type_of
+from langchain_stepplan._content import Item, as_list, items_of, located, type_of
 from stepplan import (
     Block,
     InvalidRequestError,
@@ -27,6 +27,7 @@ from stepplan import (
     ToolCall,
     parse_arguments,
 )
+from stepplan.integration.plain import as_mapping, string_at
 from stepplan.jsontext import argument_text
 
 PROVIDER = "stepplan"

@@ -7,8 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from langchain_stepplan import _content
-from langchain_stepplan._content import Item, Part, as_list, as_mapping, first_string, type_of
+from langchain_stepplan._content import Item, Part, as_list, first_string, type_of
 from stepplan import InvalidRequestError, Text, ToolResult
+from stepplan.integration.plain import as_mapping
 from stepplan.placeholders import placeholder
 
 logger = logging.getLogger("stepplan")

@@ -21,8 +21,9 @@ from llama_index.core.base.llms.types import (
 )
 
 from llama_index_stepplan._media import UNTITLED, document_text, held_size, image_url, video_url
-from llama_index_stepplan._untyped import as_mapping, as_sequence
+from llama_index_stepplan._untyped import as_sequence
 from stepplan import Image, InvalidRequestError, Text, Video
+from stepplan.integration.plain import as_mapping
 from stepplan.placeholders import placeholder
 
 logger = logging.getLogger("stepplan")

@@ -7,7 +7,7 @@ from llama_index.core.callbacks import CBEventType, EventPayload
 from llama_index.core.callbacks.base_handler import BaseCallbackHandler
 from typing_extensions import override
 
-from llama_index_stepplan._untyped import as_mapping
+from stepplan.integration.plain import as_mapping
 from stepplan.integration.raw import read_usage
 from stepplan.integration.totals import UsageTotals
 
@@ -26,11 +26,6 @@ class CostHandler(UsageTotals, BaseCallbackHandler):
         llm.complete("Hello")
         print(costs.usage, costs.cost)
         ```
-
-    Attributes:
-        usage: Token counts by model, as `stepplan.Usage`.
-        costs: What each model's tokens cost, as `stepplan.Cost`; `None` where the price is not known.
-        cost: What all of it costs; `None` if the price of one of the models is not known.
     """
 
     def __init__(self) -> None:

@@ -8,8 +8,8 @@ from llama_index.core.base.llms.types import ChatMessage, MessageRole
 
 from llama_index_stepplan._content import to_content, to_result
 from llama_index_stepplan._replay import read_answer
-from llama_index_stepplan._untyped import as_mapping
 from stepplan import Block, InvalidRequestError, Message, Text, ToolCall, ToolResult
+from stepplan.integration.plain import as_mapping
 
 logger = logging.getLogger("stepplan")
 

@@ -23,9 +23,10 @@ from llama_index.core.base.llms.types import (
 )
 
 from llama_index_stepplan._content import blocks_of, checked_text
-from llama_index_stepplan._untyped import as_mapping, as_sequence, string_at
+from llama_index_stepplan._untyped import as_sequence
 from llama_index_stepplan._unvalidated import text_block, thinking_block, tool_call_block
 from stepplan import Block, InvalidRequestError, Reasoning, ServerToolCall, Text, ToolCall, parse_arguments
+from stepplan.integration.plain import as_mapping, string_at
 from stepplan.integration.raw import call_data
 from stepplan.jsontext import argument_text
 

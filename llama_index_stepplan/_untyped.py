@@ -1,6 +1,6 @@
 """Typed access to parts of LlamaIndex that are untyped, and to values of unknown type."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from reprlib import repr as shorten
 from typing import Any, TypeVar, cast
 
@@ -35,17 +35,6 @@ def parameters(metadata: ToolMetadata) -> dict[str, Any]:
     if "type" in schema or metadata.fn_schema is None:
         return schema
     return class_schema(metadata.fn_schema)
-
-
-def as_mapping(value: Any) -> Mapping[str, Any]:
-    """The value if it is a mapping, else an empty mapping."""
-    return cast("Mapping[str, Any]", value) if isinstance(value, Mapping) else {}
-
-
-def string_at(source: Mapping[str, Any], name: str) -> str | None:
-    """The value of this key if it is a string."""
-    value = source.get(name)
-    return value if isinstance(value, str) else None
 
 
 def as_sequence(value: Any, what: str) -> Sequence[Any]:

@@ -41,7 +41,7 @@ class AnswerReader:
 
     def feed(self, sent: ServerSentEvent) -> list[Event]:
         """The events in one server-sent event of a stream. Raises as `EventDecoder.feed` does."""
-        if self._pairs is None and b"\\" in sent.data and SurrogatePairs.may_begin(sent.data):
+        if self._pairs is None and SurrogatePairs.may_begin(sent.data):
             self._pairs = SurrogatePairs()
         return self._take(self._decoder.feed(sent))
 

@@ -132,5 +132,5 @@ def shown(value: object) -> str:
 
 def wrong_type(name: str, value: Any, expected: str) -> InvalidRequestError:
     """The error for a value of the wrong type. It shows no text, which may be a key in the wrong argument."""
-    shown = repr(value) if value is None or isinstance(value, bool) else f"of type {type(value).__name__}"
-    return InvalidRequestError(f"{name} must be {expected}, not {shown}.")
+    given = repr(value) if value is None or isinstance(value, bool) else f"of type {type(value).__name__}"
+    return InvalidRequestError(f"{name} must be {expected}, not {given}.")

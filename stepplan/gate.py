@@ -34,8 +34,8 @@ _ROUNDS_TO_RAISE = 2
 """A lowered gate is raised by one when it has let as many requests pass as twice its limit, and none was refused."""
 
 
-def _sleep_on() -> None:
-    """Nobody waits for the slot yet."""
+def _wake_nobody() -> None:
+    """Stands for `wake` until somebody waits for the slot."""
 
 
 class Slot:
@@ -60,7 +60,7 @@ class Slot:
     def __init__(self, gate: "Gate", limit: float) -> None:
         self.gate = gate
         self.limit = limit
-        self.wake: Callable[[], object] = _sleep_on
+        self.wake: Callable[[], object] = _wake_nobody
         self.entered = time.monotonic()
         self.waiting = True
         self.held = False

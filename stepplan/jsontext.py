@@ -116,13 +116,9 @@ def check_depth(value: Any) -> None:
     Raises:
         ValueError: It is nested deeper than 200 levels.
     """
-    level: list[Any] = [value]
-    for _ in range(_DEEPEST + 1):
-        level = [item for item in level if isinstance(item, _NESTING) and item]
-        if not level:
-            return
-        level = [inner for item in level for inner in _inner(item)]
-    raise _too_deep()
+    for depth, _ in enumerate(_levels(value)):
+        if depth > _DEEPEST:
+            raise _too_deep()
 
 
 def _too_deep() -> ValueError:
@@ -174,10 +170,8 @@ def _levels(value: Any) -> Iterator[list[Any]]:
     level: list[Any] = [value]
     while level:
         yield level
-        level = [inner for item in level for inner in _inner(item)]
+        level = [inner for item in level if isinstance(item, _NESTING) for inner in _inner(item)]
 
 
 def _inner(value: Any) -> Iterable[Any]:
-    if isinstance(value, dict):
-        return cast("dict[str, Any]", value).values()
-    return cast("Iterable[Any]", value) if isinstance(value, list | tuple) else ()
+    return cast("dict[str, Any]", value).values() if isinstance(value, dict) else value

@@ -33,7 +33,7 @@ class SurrogatePairs:
     @staticmethod
     def may_begin(data: bytes) -> bool:
         """Whether an event with this data may cut a character in two, so that the filter is needed from here on."""
-        return b"\\u" in data or b'\\\\"' in data
+        return b"\\" in data and (b"\\u" in data or b'\\\\"' in data)
 
     def feed(self, event: DecodedEvent) -> Iterator[DecodedEvent]:
         """The events that replace this one."""

@@ -9,7 +9,7 @@ from typing import Literal
 
 from stepplan.events import DecodedEvent, Finish, MessageStart, ReasoningDelta, TextDelta
 
-_OPEN, _CLOSE = "<think>", "</think>"
+OPENING, CLOSING = "<think>", "</think>"
 
 
 class ThinkTags:
@@ -44,9 +44,9 @@ class ThinkTags:
         if self._state == "start":
             text = self._release() + text
             begin = text.lstrip()
-            if begin.startswith(_OPEN):
-                self._state, text = "inside", begin.removeprefix(_OPEN)
-            elif _OPEN.startswith(begin):
+            if begin.startswith(OPENING):
+                self._state, text = "inside", begin.removeprefix(OPENING)
+            elif OPENING.startswith(begin):
                 return self._hold(text)
             else:
                 self._state = "unopened"
@@ -60,22 +60,22 @@ class ThinkTags:
 
     def _read_unopened(self, text: str) -> list[DecodedEvent]:
         seen = self._tail + text
-        if _CLOSE not in seen and _OPEN not in seen:
+        if CLOSING not in seen and OPENING not in seen:
             return self._hold(text)
         text = self._release() + text
-        reasoning, closed, rest = text.partition(_CLOSE)
-        if not closed or _OPEN in reasoning:
+        reasoning, closed, rest = text.partition(CLOSING)
+        if not closed or OPENING in reasoning:
             self._state = "over"
             return self._text(text)
         self._state = "after"
         return [*self._reasoning(reasoning), *self._read_after(rest)]
 
     def _read_inside(self, text: str) -> list[DecodedEvent]:
-        reasoning, closed, rest = text.partition(_CLOSE)
+        reasoning, closed, rest = text.partition(CLOSING)
         if closed:
             self._state = "after"
             return [*self._reasoning(reasoning), *self._read_after(rest)]
-        held = max(length for length in range(len(_CLOSE)) if text.endswith(_CLOSE[:length]))
+        held = max(length for length in range(len(CLOSING)) if text.endswith(CLOSING[:length]))
         self._hold(text[len(text) - held :])
         return self._reasoning(text[: len(text) - held])
 
@@ -87,7 +87,7 @@ class ThinkTags:
 
     def _hold(self, text: str) -> list[DecodedEvent]:
         self._held.append(text)
-        self._tail = (self._tail + text)[-len(_CLOSE) :]
+        self._tail = (self._tail + text)[-len(CLOSING) :]
         return []
 
     def _release(self) -> str:

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
+from stepplan import think
 from stepplan.errors import ContentBlockedError, ResponseDecodeError
 from stepplan.jsontext import argument_text, check_depth, utf8
 from stepplan.responses import parse_partial_arguments
@@ -25,7 +26,6 @@ def _finite(number: str) -> float:
 # Models write line breaks and tabs into strings, which strict JSON forbids.
 _DECODER = json.JSONDecoder(strict=False, parse_float=_finite, parse_constant=_finite)
 _START = re.compile(r'\{(?=\s*["}])')
-_REASONING, _END_OF_REASONING = "<think>", "</think>"
 _FENCE = re.compile(r"^[ \t]*```.*$", re.MULTILINE)
 
 
@@ -121,8 +121,8 @@ def find_object(text: str, *, partial: bool = False) -> dict[str, Any] | None:
         text: The text.
         partial: Take what there is of an object that the end of the text cut off.
     """
-    behind = text.rpartition(_END_OF_REASONING)[2]
-    if partial and text.lstrip().startswith(_REASONING):
+    behind = text.rpartition(think.CLOSING)[2]
+    if partial and text.lstrip().startswith(think.OPENING):
         return _first_object(behind, partial=True) if behind != text else None
     if behind != text and not text.lstrip().startswith("{") and (found := _first_object(behind, partial=partial)):
         return found

@@ -8,16 +8,14 @@ import asyncio
 import multiprocessing
 import sys
 import time
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
-
-from llama_index.core.base.llms.types import ChatMessage
+from typing import Literal
 
 from langchain_stepplan import ChatStepPlan
-from llama_index_stepplan import StepPlan
 from stepplan import PROTOCOLS, ProtocolName
+from tests.load.calls import SURFACES, Surface
 from tests.load.faults import prompt_for
 from tests.load.report import write_report
 from tests.load.server import API_KEY, Server, right_text, server_process
@@ -25,85 +23,67 @@ from tests.peers.tables import Section, table
 
 LIMIT = 10
 THREADS = 64
-Way = Callable[[Any, Sequence[str]], list[str]]
-"""Asks a model all prompts at once; the answers' texts, in their order."""
-
-
-def _in_threads(ask: Callable[[str], str], prompts: Sequence[str]) -> list[str]:
-    with ThreadPoolExecutor(THREADS) as threads:
-        return list(threads.map(ask, prompts))
-
-
-async def _in_tasks(ask: Callable[[str], Coroutine[Any, Any, str]], prompts: Sequence[str]) -> list[str]:
-    return await asyncio.gather(*map(ask, prompts))
-
-
-def batch(llm: ChatStepPlan, prompts: Sequence[str]) -> list[str]:
-    return [message.text for message in llm.batch(list(prompts), {"max_concurrency": THREADS})]
-
-
-def abatch(llm: ChatStepPlan, prompts: Sequence[str]) -> list[str]:
-    return [message.text for message in asyncio.run(llm.abatch(list(prompts)))]
-
-
-def threads_of_stream(llm: ChatStepPlan, prompts: Sequence[str]) -> list[str]:
-    return _in_threads(lambda prompt: "".join(chunk.text for chunk in llm.stream(prompt)), prompts)
-
-
-def gather_of_astream(llm: ChatStepPlan, prompts: Sequence[str]) -> list[str]:
-    async def ask(prompt: str) -> str:
-        return "".join([chunk.text async for chunk in llm.astream(prompt)])
-
-    return asyncio.run(_in_tasks(ask, prompts))
-
-
-def threads_of_chat(llm: StepPlan, prompts: Sequence[str]) -> list[str]:
-    return _in_threads(lambda prompt: llm.chat([ChatMessage(prompt)]).message.content or "", prompts)
-
-
-def gather_of_achat(llm: StepPlan, prompts: Sequence[str]) -> list[str]:
-    async def ask(prompt: str) -> str:
-        return (await llm.achat([ChatMessage(prompt)])).message.content or ""
-
-    return asyncio.run(_in_tasks(ask, prompts))
-
-
-def threads_of_stream_chat(llm: StepPlan, prompts: Sequence[str]) -> list[str]:
-    return _in_threads(
-        lambda prompt: "".join(chunk.delta or "" for chunk in llm.stream_chat([ChatMessage(prompt)])), prompts
-    )
-
-
-def gather_of_astream_chat(llm: StepPlan, prompts: Sequence[str]) -> list[str]:
-    async def ask(prompt: str) -> str:
-        return "".join([chunk.delta or "" async for chunk in await llm.astream_chat([ChatMessage(prompt)])])
-
-    return asyncio.run(_in_tasks(ask, prompts))
-
-
-WAYS: dict[type[ChatStepPlan] | type[StepPlan], tuple[Way, ...]] = {
-    ChatStepPlan: (batch, abatch, threads_of_stream, gather_of_astream),
-    StepPlan: (threads_of_chat, gather_of_achat, threads_of_stream_chat, gather_of_astream_chat),
-}
+Way = Literal["batch", "abatch", "threads", "tasks"]
 
 
 @dataclass(frozen=True)
 class Asking:
-    """One of the ways to ask."""
+    """One of the ways to ask.
 
-    cls: type[ChatStepPlan] | type[StepPlan]
+    Attributes:
+        surface: What is asked, a key of `SURFACES`.
+        way: How: LangChain's own `batch` or `abatch`, or a thread or a task for each prompt.
+        protocol: The protocol.
+        streamed: Whether the answers are streamed.
+    """
+
+    surface: str
     way: Way
     protocol: ProtocolName
+    streamed: bool
 
     def __str__(self) -> str:
-        return f"{self.cls.__name__}-{self.way.__name__}-{self.protocol}"
+        return f"{self.surface}, {self.way}, {'streamed' if self.streamed else 'whole'}, {self.protocol}"
 
     def __call__(self, base_url: str, prompts: Sequence[str]) -> list[str]:
-        return self.way(self.cls(base_url=base_url, api_key=API_KEY, protocol=self.protocol), prompts)
+        """Ask a model all prompts at once; the answers' texts, in their order."""
+        if self.way in {"batch", "abatch"}:
+            return self._in_a_batch(ChatStepPlan(base_url=base_url, api_key=API_KEY, protocol=self.protocol), prompts)
+        surface = SURFACES[self.surface]({"base_url": base_url, "api_key": API_KEY}, self.protocol)
+        if self.way == "tasks":
+            return asyncio.run(self._in_tasks(surface, prompts))
+        with ThreadPoolExecutor(THREADS) as threads:
+            return [*threads.map(lambda prompt: "".join(surface.pieces(prompt, streamed=self.streamed)), prompts)]
+
+    def _in_a_batch(self, llm: ChatStepPlan, prompts: Sequence[str]) -> list[str]:
+        if self.way == "batch":
+            return [message.text for message in llm.batch([*prompts], {"max_concurrency": THREADS})]
+        return [message.text for message in asyncio.run(llm.abatch([*prompts]))]
+
+    async def _in_tasks(self, surface: Surface, prompts: Sequence[str]) -> list[str]:
+        async def ask(prompt: str) -> str:
+            return "".join([piece async for piece in surface.apieces(prompt, streamed=self.streamed)])
+
+        return await asyncio.gather(*map(ask, prompts))
 
 
-ASKINGS = [Asking(cls, way, protocol) for cls, ways in WAYS.items() for way in ways for protocol in PROTOCOLS]
-TWO = (Asking(ChatStepPlan, abatch, "openai"), Asking(StepPlan, gather_of_achat, "anthropic"))
+_WAYS: tuple[tuple[str, Way, bool], ...] = (
+    ("ChatStepPlan", "batch", False),
+    ("ChatStepPlan", "abatch", False),
+    ("ChatStepPlan", "threads", True),
+    ("ChatStepPlan", "tasks", True),
+    ("StepPlan", "threads", False),
+    ("StepPlan", "tasks", False),
+    ("StepPlan", "threads", True),
+    ("StepPlan", "tasks", True),
+)
+ASKINGS = [
+    Asking(surface, way, protocol, streamed=streamed) for surface, way, streamed in _WAYS for protocol in PROTOCOLS
+]
+TWO = (
+    Asking("ChatStepPlan", "abatch", "openai", streamed=False),
+    Asking("StepPlan", "tasks", "anthropic", streamed=False),
+)
 
 
 @dataclass(frozen=True)
@@ -195,9 +175,7 @@ def main() -> None:
 
 
 def _plans() -> Iterator[tuple[str, Sequence[Asking]]]:
-    for asking in ASKINGS:
-        way = asking.way.__name__.replace("_", " ")
-        yield f"{asking.cls.__name__}, {way}, {asking.protocol}", [asking]
+    yield from ((str(asking), [asking]) for asking in ASKINGS)
     yield "two processes", TWO
 
 

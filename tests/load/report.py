@@ -25,8 +25,8 @@ def write_report(
         packages: Packages whose versions matter, besides those that all runs use.
     """
     where = (
-        f"Printed by `make extra WHAT={name}` on {datetime.now(UTC):%Y-%m-%d}, on {os.cpu_count()} cores that other "
-        f"programs used as well, with Python {platform.python_version()}."
+        f"Printed by `make extra WHAT={name}` on {datetime.now(UTC):%Y-%m-%d}, on {os.cpu_count()} cores, with "
+        f"Python {platform.python_version()}."
     )
     used = versions(["httpx", "httpx-aiohttp", "langchain-core", "llama-index-core", *packages])
     text = page(title, f"{where} {used}\n\n{introduction.strip()}", sections)

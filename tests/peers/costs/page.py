@@ -44,8 +44,7 @@ differs in async calls alone.
 
 {environment}
 
-**Ratios within a row hold, to about a tenth; absolute figures depend on the machine, which has two cores and runs other
-programs, too.**
+**Compare within a row only: absolute figures depend on the machine and on what else it does.**
 """
 
 GOALS = (
