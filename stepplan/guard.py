@@ -100,7 +100,7 @@ async def guard_async(event: str, info: Mapping[str, Any]) -> None:
     if not event.endswith(_CONNECTED):
         return
     stream = info["return_value"]
-    read, write = stream.read, stream.write
+    read, write, close = stream.read, stream.write, stream.aclose
 
     async def guarded_read(max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ASYNC109 - httpx's interface
         data: bytes = await read(max_bytes, _limited(timeout))
@@ -111,4 +111,5 @@ async def guard_async(event: str, info: Mapping[str, Any]) -> None:
         stream.has_answered = False
         await write(*arguments, **options)
 
-    stream.read, stream.write = guarded_read, guarded_write
+    # httpx closes what a server has ended when the next call begins, and would leave the rest open if it is cancelled.
+    stream.read, stream.write, stream.aclose = guarded_read, guarded_write, lambda: uninterrupted(close())

@@ -77,7 +77,6 @@ def test_threads_that_call_do_not_notice_a_thread_that_closes() -> None:
 
 
 @pytest.mark.guarantees("close-mine")
-@pytest.mark.guarantees("close-mine")
 def test_threads_that_call_do_not_notice_that_the_calls_of_another_client_are_ended() -> None:
     with raw_server(answer_all) as server:
         ours, others = (Client(server.settings(max_retries=0)) for _ in range(2))
@@ -96,6 +95,7 @@ def test_threads_that_call_do_not_notice_that_the_calls_of_another_client_are_en
     assert set(texts[::2]) == {"Hello there."}
 
 
+@pytest.mark.guarantees("close-mine")
 async def test_tasks_that_call_do_not_notice_a_task_that_closes() -> None:
     async def call(settings: Settings, protocol: ProtocolName) -> list[str]:
         client, texts = AsyncClient(settings, protocol=protocol), list[str]()
@@ -252,6 +252,33 @@ async def test_a_close_that_is_cancelled_closes_all_connections() -> None:
         closing.cancel()
         await asyncio.wait([closing])
         assert await asyncio.to_thread(within_a_while, lambda: server.hung_up == 4)
+
+
+@pytest.mark.guarantees("cancelling")
+@pytest.mark.parametrize("turns", range(1, 17))
+async def test_a_call_that_is_cancelled_leaves_no_connection_open_that_the_server_ended(turns: int) -> None:
+    together = threading.Barrier(4)
+
+    def answer_and_end(server: RawServer, connection: socket.socket, number: int) -> None:
+        if number < 4 and server.read_request(connection):
+            together.wait(5)
+            connection.sendall(response(WHOLE))
+            time.sleep(0.05)
+            connection.shutdown(socket.SHUT_WR)
+            connection.recv(1)
+            server.hung_up += 1
+
+    with raw_server(answer_and_end) as server:
+        client = AsyncClient(server.settings(max_retries=0))
+        await asyncio.gather(*(client.send(REQUEST) for _ in range(4)))
+        time.sleep(0.1)  # noqa: ASYNC251 - the event loop is busy while the ends arrive
+        call = asyncio.create_task(client.send(REQUEST))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        call.cancel()
+        await asyncio.wait([call])
+        assert await asyncio.to_thread(within_a_while, lambda: server.hung_up == 4)
+        await client.aclose()
 
 
 def test_closing_frees_the_slot_of_an_answer_that_nobody_reads_on(plan: Sandbox) -> None:
