@@ -15,9 +15,9 @@ import pytest
 
 from stepplan import APIConnectionError, AsyncClient, Client, Message, ProtocolName, Request, Settings, fold, transport
 from stepplan.sandbox import Fault, Sandbox, Turn
-from tests.core.test_connections import STREAM, WHOLE, hung_up, within_a_while
 from tests.support.clients import PROTOCOLS, Asker, Way, settings_for
-from tests.support.servers import STREAM_HEAD, RawServer, chunked, raw_server, response
+from tests.support.fixtures import STREAM, WHOLE
+from tests.support.servers import STREAM_HEAD, RawServer, chunked, hung_up, raw_server, response, within_a_while
 
 REQUEST = Request(messages=(Message.user("Hello"),))
 LONG = Turn(text="word " * 40, fault=Fault(delay=0.01))

@@ -9,8 +9,8 @@ import pytest
 
 from stepplan import Client, Message, Request, transport
 from stepplan.sandbox import Fault, Sandbox, Turn
-from tests.core.test_connections import hung_up
 from tests.support.clients import PROTOCOLS, settings_for
+from tests.support.servers import hung_up
 
 REQUEST = Request(messages=(Message.user("Hello"),))
 

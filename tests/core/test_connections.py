@@ -11,7 +11,6 @@ from dataclasses import replace
 from typing import Any
 
 import httpx
-import httpx2
 import pytest
 
 from stepplan import (
@@ -27,25 +26,11 @@ from stepplan import (
 )
 from stepplan.sandbox import Fault, Sandbox, Turn
 from tests.support.clients import Asker, Way, settings_for
-from tests.support.fixtures import COMPOSED
-from tests.support.servers import STREAM_HEAD, RawServer, chunked, raw_server, response
+from tests.support.fixtures import STREAM, WHOLE
+from tests.support.servers import STREAM_HEAD, RawServer, chunked, hung_up, raw_server, response, within_a_while
 
 REQUEST = Request(messages=(Message.user("Hello"),))
-WHOLE = next(answer.data for answer in COMPOSED if answer.path.name == "text.openai.json")
-STREAM = next(answer.data for answer in COMPOSED if answer.path.name == "text.openai.sse")
 LONG = Turn(text="word " * 40, fault=Fault(delay=0.01))
-
-
-def hung_up(plan: Sandbox) -> bool:
-    """Whether the sandbox notices, in a while, that nobody listens any more."""
-    return within_a_while(lambda: plan.open_requests == 0)
-
-
-def within_a_while(condition: Callable[[], bool]) -> bool:
-    deadline = time.monotonic() + 3
-    while not condition() and time.monotonic() < deadline:
-        time.sleep(0.01)
-    return condition()
 
 
 def answer_all(server: RawServer, connection: socket.socket, number: int) -> None:
@@ -292,39 +277,6 @@ def test_a_body_that_is_not_what_its_header_says_is_a_connection_error(way: Way)
         with pytest.raises(APIConnectionError, match="DecodingError"):
             Asker(way, server.settings(max_retries=0)).send(REQUEST)
         transport.reset()
-
-
-@pytest.mark.guarantees("own-client")
-@pytest.mark.parametrize("library", [httpx, httpx2])
-def test_a_client_that_is_handed_in_is_used_and_not_closed(library: Any, plan: Sandbox) -> None:
-    seen: list[str] = []
-
-    def look(request: Any) -> None:
-        seen.append(str(request.url))
-
-    http = library.Client(event_hooks={"request": [look]}, trust_env=False)
-    with Client(settings_for(plan), http_client=http) as client:
-        assert client.send(REQUEST).text
-        assert fold(client.stream(REQUEST)).text
-    assert not http.is_closed
-    assert seen == [f"{plan.base_url}/v1/chat/completions"] * 2
-    plan.script(Turn(fault=Fault(reset=True, times=5)))
-    with pytest.raises(APIConnectionError):
-        client.send(REQUEST)
-    http.close()
-
-
-@pytest.mark.guarantees("own-client")
-@pytest.mark.parametrize("library", [httpx, httpx2])
-async def test_an_async_client_that_is_handed_in_is_used_and_not_closed(library: Any, plan: Sandbox) -> None:
-    async with library.AsyncClient(trust_env=False) as http:
-        async with AsyncClient(settings_for(plan, stream_timeout=0.2), http_client=http) as client:
-            assert (await client.send(REQUEST)).text
-            assert fold([event async for event in client.stream(REQUEST)]).text
-        assert not http.is_closed
-        plan.script(*[Turn(text="x", fault=Fault(stall_after=1))] * 3)
-        with pytest.raises(APIConnectionError, match="did not answer in time"):
-            await anext(client.stream(REQUEST))
 
 
 @pytest.mark.guarantees("cookies")

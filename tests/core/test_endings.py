@@ -12,10 +12,9 @@ import pytest
 
 from stepplan import AsyncClient, Client, InvalidRequestError, Message, Request, Settings, driver, fold
 from stepplan.sandbox import Sandbox
-from tests.core.test_connections import STREAM, within_a_while
 from tests.support.clients import QUICK, Asker, Way, settings_for
-from tests.support.fixtures import COMPOSED
-from tests.support.servers import STREAM_HEAD, RawServer, chunked, raw_server, response
+from tests.support.fixtures import COMPOSED, STREAM
+from tests.support.servers import STREAM_HEAD, RawServer, chunked, raw_server, response, within_a_while
 
 REQUEST = Request(messages=(Message.user("Hello"),))
 

@@ -29,8 +29,8 @@ from stepplan import (
     gate,
 )
 from stepplan.sandbox import Fault, Sandbox, Turn
-from tests.core.test_connections import within_a_while
 from tests.support.clients import PROTOCOLS, Asker, Way, settings_for
+from tests.support.servers import within_a_while
 
 ON_BOTH = pytest.mark.parametrize("protocol", PROTOCOLS)
 WHOLE_AND_STREAMED = pytest.mark.parametrize("streamed", [False, True], ids=["whole", "streamed"])

@@ -226,7 +226,7 @@ async def test_an_answer_that_was_cut_off_says_max_tokens(model_for: Models, pla
 
 
 @pytest.mark.parametrize("run", ["invoke", "astream"])
-async def test_words_instead_of_the_object_are_shown_in_the_error(model: ChatStepPlan, plan: Sandbox, run: str) -> None:
+async def test_text_instead_of_the_object_is_shown_in_the_error(model: ChatStepPlan, plan: Sandbox, run: str) -> None:
     plan.script(Turn(text="I would rather talk."))
     with pytest.raises(OutputParserException, match="I would rather talk"):
         await ran(model.with_structured_output(Trip), run)

@@ -1,88 +1,23 @@
-"""Objects instead of words, in all four ways and on both protocols."""
+"""Objects instead of text, in all four ways and on both protocols."""
 
 import json
-from collections.abc import AsyncGenerator
-from enum import Enum
-from typing import Any, Generic, Literal, TypeVar
+from typing import Any, Generic, TypeVar
 
 import pytest
-from llama_index.core import ChatPromptTemplate, PromptTemplate
-from llama_index.core.base.llms.types import ChatMessage
-from llama_index.core.instrumentation.events.llm import (
-    LLMStructuredPredictEndEvent,
-    LLMStructuredPredictInProgressEvent,
-    LLMStructuredPredictStartEvent,
-)
-from llama_index.core.program import FunctionCallingProgram
 from llama_index.core.types import PydanticProgramMode
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict
 
 from llama_index_stepplan import StepPlan, StructuredOutputError
 from stepplan import ProtocolName
 from stepplan.integration.schemas import class_schema
 from stepplan.sandbox import Sandbox, ToolCall, Turn
-from tests.support.instrumentation import Recorder
-from tests.support.marks import agents_use_old_pydantic, forced_choice_is_asked_for
+from tests.support.marks import forced_choice_is_asked_for
+from tests.support.predictions import BOB, PREDICT_WAYS, PROMPT, Person, PredictWay, answer, predict
 from tests.support.ways.llama_index import make_llm
 
 pytestmark = forced_choice_is_asked_for
 
 T = TypeVar("T")
-PredictWay = Literal["whole", "awaited", "streamed", "streamed async"]
-PREDICT_WAYS: tuple[PredictWay, ...] = ("whole", "awaited", "streamed", "streamed async")
-PROMPT = PromptTemplate("Who is {who}?")
-
-
-class Mood(Enum):
-    CALM = "calm"
-    WILD = "wild"
-
-
-class Address(BaseModel):
-    city: str
-    zip: str | None = None
-
-
-class Person(BaseModel):
-    """Somebody."""
-
-    name: str = Field(description="The full name")
-    age: int
-    mood: Mood = Mood.CALM
-    home: Address | None = None
-    friends: list["Person"] = []
-
-
-BOB = {
-    "name": "Robert Norman Ross, the painter of happy little trees",
-    "age": 52,
-    "mood": "wild",
-    "home": {"city": "Orlando", "zip": None},
-    "friends": [{"name": "Steve", "age": 40, "mood": "calm", "home": None, "friends": []}],
-}
-
-
-def answer(llm: StepPlan, value: dict[str, Any] | str, finish_reason: str | None = None) -> Turn:
-    """The turn in which the model says this object, however the protocol has it said."""
-    text = value if isinstance(value, str) else json.dumps(value)
-    if llm.protocol == "openai" and llm.pydantic_program_mode == PydanticProgramMode.DEFAULT:
-        return Turn(reasoning="I know him.", text=text, finish_reason=finish_reason)
-    return Turn(reasoning="I know him.", tool_calls=[ToolCall("Person", text)], finish_reason=finish_reason)
-
-
-async def predict(llm: StepPlan, way: PredictWay, cls: type[BaseModel] = Person, **kwargs: Any) -> list[Any]:
-    """The objects, the last one whole."""
-    match way:
-        case "whole":
-            return [llm.structured_predict(cls, PROMPT, kwargs or None, who="'Bob'")]
-        case "awaited":
-            return [await llm.astructured_predict(cls, PROMPT, kwargs or None, who="'Bob'")]
-        case "streamed":
-            return list(llm.stream_structured_predict(cls, PROMPT, kwargs or None, who="'Bob'"))
-        case "streamed async":
-            parts = await llm.astream_structured_predict(cls, PROMPT, kwargs or None, who="'Bob'")
-            assert isinstance(parts, AsyncGenerator)
-            return [part async for part in parts]
 
 
 @pytest.mark.guarantees("schemas-and-methods", "llama-index-structured")
@@ -213,7 +148,7 @@ async def test_an_object_that_does_not_fit_says_where(llm: StepPlan, plan: Sandb
 
 @pytest.mark.guarantees("why-no-object")
 @pytest.mark.parametrize("way", PREDICT_WAYS)
-async def test_words_instead_of_an_object_are_shown(llm: StepPlan, plan: Sandbox, way: PredictWay) -> None:
+async def test_text_instead_of_an_object_is_shown(llm: StepPlan, plan: Sandbox, way: PredictWay) -> None:
     plan.script(Turn(text="I do not know him."))
     with pytest.raises(StructuredOutputError, match=r"(?s)Person.*I do not know him\."):
         await predict(llm, way)
@@ -279,16 +214,6 @@ async def test_a_generic_class_has_a_name_the_api_takes(llm: StepPlan, plan: San
     assert name.isidentifier()
 
 
-@pytest.mark.parametrize("way", PREDICT_WAYS)
-async def test_prediction_fires_its_events_once(llm: StepPlan, recorder: Recorder, way: PredictWay) -> None:
-    parts = await predict(llm, way)
-
-    assert len(recorder.of(LLMStructuredPredictStartEvent)) == 1
-    [end] = recorder.of(LLMStructuredPredictEndEvent)
-    assert end.output == parts[-1]
-    assert [event.output for event in recorder.of(LLMStructuredPredictInProgressEvent)] == parts[:-1]
-
-
 @pytest.mark.guarantees("strict-only-if-asked")
 def test_strict_schemas_are_asked_for_if_so_chosen(plan: Sandbox) -> None:
     llm = make_llm(plan, "openai", strict=True)
@@ -298,65 +223,3 @@ def test_strict_schemas_are_asked_for_if_so_chosen(plan: Sandbox) -> None:
 
     assert plan.requests[0].body["response_format"]["json_schema"]["strict"] is True
     assert plan.requests[1].body["tools"][0]["function"]["strict"] is True
-
-
-@pytest.mark.parametrize("way", PREDICT_WAYS)
-async def test_other_modes_are_left_to_llama_index(llm: StepPlan, plan: Sandbox, way: PredictWay) -> None:
-    llm.pydantic_program_mode = PydanticProgramMode.LLM
-    plan.script(Turn(text=json.dumps(BOB)))
-
-    assert (await predict(llm, way, temperature=0.5))[-1] == Person.model_validate(BOB)
-    assert not {"tools", "response_format"} & set(plan.requests[0].body)
-    assert '"$defs"' in str(plan.requests[0].body["messages"])
-    assert plan.requests[0].body["temperature"] == 0.5
-
-
-@pytest.mark.guarantees("llama-index-structured")
-@agents_use_old_pydantic
-async def test_a_structured_llm_answers_with_the_object(llm: StepPlan, plan: Sandbox) -> None:
-    plan.script(*[answer(llm, BOB)] * 5)
-    structured = llm.as_structured_llm(Person)
-    question = [ChatMessage("You know everybody.", role="system"), ChatMessage("Who is {Bob}?")]
-    answers = [
-        structured.chat(question),
-        await structured.achat(question),
-        list(structured.stream_chat(question))[-1],
-        [chunk async for chunk in await structured.astream_chat(question)][-1],
-    ]
-
-    for response in answers:
-        assert response.raw == Person.model_validate(BOB)
-        assert (
-            json.loads(response.message.content or "")["name"]
-            == "Robert Norman Ross, the painter of happy little trees"
-        )
-    assert structured.complete("Who?").raw == Person.model_validate(BOB)
-    assert "Who is {Bob}?" in str(plan.requests[0].body["messages"])
-
-
-def test_a_conversation_may_be_the_prompt(llm: StepPlan, plan: Sandbox) -> None:
-    prompt = ChatPromptTemplate.from_messages([("system", "You know {whom}."), ("user", "Who is {who}?")])
-    llm.structured_predict(Person, prompt, whom="everybody", who="Bob")
-
-    sent = str(plan.requests[0].body)
-    assert "You know everybody." in sent
-    assert "Who is Bob?" in sent
-
-
-@pytest.mark.guarantees("llama-index-structured")
-@pytest.mark.parametrize("multiple", [False, True])
-async def test_llama_indexs_own_program_works_too_and_shows_parts(llm: StepPlan, plan: Sandbox, multiple: bool) -> None:
-    calls = [ToolCall("Address", {"city": "Orlando"}), ToolCall("Address", {"city": "Rome", "zip": "00118"})]
-    plan.script(*[Turn(tool_calls=calls)] * 4)
-    program = FunctionCallingProgram.from_defaults(
-        output_cls=Address, prompt=PROMPT, llm=llm, allow_parallel_tool_calls=multiple
-    )
-    expected = Address(city="Orlando")
-    results: list[Any] = [
-        program(who="Bob"),
-        await program.acall(who="Bob"),
-        list(program.stream_call(who="Bob"))[-1],
-        [part async for part in await program.astream_call(who="Bob")][-1],
-    ]
-
-    assert results == [[expected, Address(city="Rome", zip="00118")] if multiple else expected] * 4

@@ -225,7 +225,7 @@ async def test_a_predicted_call_is_run(llm: StepPlan, predict: str) -> None:
     assert answer.sources[0].raw_input["kwargs"]["city"] == "Rome"
 
 
-def test_words_instead_of_a_call_are_an_error_or_an_answer(llm: StepPlan, plan: Sandbox) -> None:
+def test_text_instead_of_a_call_is_an_error_or_an_answer(llm: StepPlan, plan: Sandbox) -> None:
     plan.script(Turn(text="I would rather not."), Turn(text="I would rather not."))
     with pytest.raises(ValueError, match="Expected at least one tool call, but the answer was text: 'I would rather"):
         llm.predict_and_call([TIME], "Time?")

@@ -67,6 +67,9 @@ def _answers(pattern: str) -> list[Answer]:
 COMPOSED = _answers("composed/*.*.sse") + _answers("composed/*.*.json")
 STREAMS = _answers("composed/*.sse") + _answers("recorded/*/*.sse")
 FAILING = _answers("composed/errors/*.sse")
+STREAM = (ROOT / "composed/text.openai.sse").read_bytes()
+WHOLE = (ROOT / "composed/text.openai.json").read_bytes()
+"""One answer, "Hello there.", streamed and whole."""
 
 
 def decode(pieces: list[bytes], protocol: ProtocolName, request: Request = ASKED) -> list[Event]:

@@ -1,9 +1,13 @@
-"""Servers that answer what a test tells them to, byte for byte: on raw sockets, and in place of httpx's transport."""
+"""Servers that answer what a test tells them to, byte for byte: on raw sockets, and in place of httpx's transport.
+
+And waiting for what a server notices.
+"""
 
 import contextlib
 import json
 import socket
 import threading
+import time
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,6 +15,7 @@ from typing import Any
 import httpx
 
 from stepplan import Settings
+from stepplan.sandbox import Sandbox
 
 
 @dataclass
@@ -92,6 +97,19 @@ STREAM_HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-E
 def chunked(data: bytes) -> bytes:
     """One chunk of a streamed response; of nothing, the last."""
     return f"{len(data):x}\r\n".encode() + data + b"\r\n"
+
+
+def within_a_while(condition: Callable[[], bool]) -> bool:
+    """Whether the condition is met within three seconds."""
+    deadline = time.monotonic() + 3
+    while not condition() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return condition()
+
+
+def hung_up(plan: Sandbox) -> bool:
+    """Whether the sandbox notices, in a while, that nobody listens any more."""
+    return within_a_while(lambda: plan.open_requests == 0)
 
 
 @dataclass
