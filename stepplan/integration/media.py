@@ -9,7 +9,7 @@ from stepplan.messages import REMOTE_URLS
 
 
 def checked_url(url: str, kind: str) -> str:
-    """The URL, without white space around it.
+    """The URL, without white space around it, its scheme in lower case.
 
     Args:
         url: The URL of an image or a video.
@@ -18,8 +18,9 @@ def checked_url(url: str, kind: str) -> str:
     Raises:
         InvalidRequestError: The service cannot load it, or it is a `data:` URL of something else or of broken data.
     """
-    url = url.strip()
-    if url[:16].lower().startswith(REMOTE_URLS):
+    scheme, colon, rest = url.strip().partition(":")
+    url = scheme.lower() + colon + rest
+    if url.startswith(REMOTE_URLS):
         return url
     head, _, data = url.partition(",")
     media_type, *parameters = head.removeprefix("data:").split(";")

@@ -33,6 +33,8 @@ IMAGES: list[tuple[dict[str, Any], str]] = [
     ({"type": "file", "mime_type": "image/png", "base64": DATA}, DATA_URL),
     ({"type": "image", "mimeType": "image/jpeg", "data": DATA}, f"data:image/jpeg;base64,{DATA}"),
     ({"type": "image_url", "image_url": {"url": f" {URL}\n"}}, URL),
+    ({"type": "image_url", "image_url": URL.replace("https", "HTTPS")}, URL),
+    ({"type": "image", "url": DATA_URL.replace("data", "Data")}, DATA_URL),
     ({"image": {"format": "png", "source": {"bytes": base64.b64decode(DATA)}}}, DATA_URL),
     ({"type": "non_standard", "value": {"type": "image_url", "image_url": {"url": URL}}}, URL),
     ({"type": "image", "url": URL, "id": "lc_1", "index": 0, "cache_control": {"type": "ephemeral"}}, URL),

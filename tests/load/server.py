@@ -96,16 +96,16 @@ def server_process(limit: int) -> Generator[Server]:
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdin is not None
         assert process.stdout is not None
-        asked, said = process.stdin, process.stdout
+        questions, answers = process.stdin, process.stdout
 
         def counts() -> Counts:
-            asked.write("\n")
-            asked.flush()
-            found = json.loads(said.readline())
+            questions.write("\n")
+            questions.flush()
+            found = json.loads(answers.readline())
             return Counts(found["requests"], Counter(found["by_prompt"]))
 
         try:
-            yield Server(said.readline().strip(), counts)
+            yield Server(answers.readline().strip(), counts)
         finally:
             process.kill()
 
