@@ -20,7 +20,8 @@ What you can rely on, over both protocols and in both frameworks where nothing e
 
 This page is written by `make extra WHAT=reliability` from `tests/guarantees.toml` and from the marks on the tests:
 a guarantee without a test cannot be printed. Runs that are too long for it have reports of their own:
-[20,000 calls with faults of every kind](reports/soak.md), and [a batch that is killed five times](reports/killed.md).
+[10,000 prompts at once](reports/many.md), [20,000 calls with faults of every kind](reports/soak.md),
+[a batch that is killed five times](reports/killed.md), and [2,000 prompts on a Ray cluster](reports/ray.md).
 """
 
 
