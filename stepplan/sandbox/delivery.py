@@ -12,6 +12,9 @@ from starlette.types import Message, Receive, Scope, Send
 
 from stepplan.sandbox.script import Fault
 
+END: Message = {"type": "http.response.body"}
+"""Ends an answer."""
+
 _Address: TypeAlias = tuple[str, int]
 # Closing with a linger time of zero makes the kernel send a reset.
 _NO_LINGER = struct.pack("ii", 1, 0)
@@ -121,7 +124,7 @@ class Delivery(Response):
                 self._connections.close(scope.get("client"))
                 await disconnected
             else:
-                await send({"type": "http.response.body", "body": b"", "more_body": False})
+                await send(END)
         finally:
             disconnected.cancel()
 

@@ -14,7 +14,7 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from stepplan.sandbox.cassette import Cassette, Exchange
-from stepplan.sandbox.delivery import Connections
+from stepplan.sandbox.delivery import END, Connections
 from stepplan.sandbox.http_errors import json_response, not_found
 from stepplan.sandbox.local_server import LocalServer
 from stepplan.sandbox.protocol import PREFIX
@@ -136,7 +136,7 @@ class _Forwarding:
             body=received,
         )
         self._cassette.record(exchange, _origin(self._upstream))
-        await send({"type": "http.response.body", "body": b"", "more_body": False})
+        await send(END)
 
 
 class _Playing:

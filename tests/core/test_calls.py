@@ -1,13 +1,14 @@
 """Streamed tool calls on Chat Completions: however a server marks its pieces, N calls come out as N calls."""
 
 import json
+from itertools import product
 from typing import Any
 
 import pytest
 
 from stepplan import Event, Request, Tool, ToolCall, ToolCallDelta, ToolCallStart, fold
 from stepplan.names import wire_name
-from tests.support.fixtures import decode
+from tests.support.fixtures import decode, read
 
 Piece = dict[str, Any]
 PARIS, ROME = '{"city": "Paris"}', '{"city": "Rome"}'
@@ -225,6 +226,19 @@ def test_arguments_that_never_got_a_name_are_not_lost() -> None:
     [nameless] = calls([piece(None, PARIS, **I0)])
     assert nameless.name == ""
     assert nameless.arguments == PARIS
+
+
+@pytest.mark.guarantees("calls-stay-apart")
+@pytest.mark.parametrize("indexes", [(None, None), (0, 0), (1, 0)])
+@pytest.mark.parametrize("ids", [("a", "b"), ("a", "a"), ("", "null"), (None, None)])
+def test_the_calls_of_a_whole_answer_stay_apart_also_without_a_name(ids: Any, indexes: Any) -> None:
+    for names in product(["get_weather", None], repeat=2):
+        marks = zip(names, (PARIS, ROME), ids, indexes, strict=True)
+        sent = [piece(name, text, id=id, index=index) for name, text, id, index in marks]
+        found = read({"choices": [{"message": {"tool_calls": sent}, "finish_reason": "tool_calls"}]}, "openai").content
+        said = [(call.name, call.arguments) for call in found if isinstance(call, ToolCall)]
+        assert sorted(said) == sorted((name or "", text) for name, text in zip(names, (PARIS, ROME), strict=True))
+        assert len({call.id for call in found if isinstance(call, ToolCall)}) == 2
 
 
 def test_a_call_of_which_nothing_came_is_no_call() -> None:

@@ -70,6 +70,11 @@ def test_functions_stand_beside_it() -> None:
     assert body(tools=(SEARCH, NOW), tool_choice=NamedTool("now"))["tool_choice"]["function"] == {"name": "now"}
 
 
+def test_every_tool_has_a_name() -> None:
+    offered = Request(messages=HELLO, tools=(SEARCH, FOOD, NOW)).tools
+    assert [tool.name for tool in offered] == ["web_search", "food", "now"]
+
+
 @pytest.mark.parametrize("choice", ["required", NamedTool("web_search")])
 def test_only_functions_can_be_forced(choice: Any) -> None:
     with pytest.raises(InvalidRequestError, match="tool_choice"):

@@ -1,5 +1,6 @@
 """Recording what a server answers, and replaying it."""
 
+import contextlib
 import json
 import socket
 import time
@@ -16,6 +17,7 @@ from stepplan.sandbox import Fault, Recorder, Replay, Sandbox, Turn
 from stepplan.sandbox.__main__ import main
 from stepplan.sandbox.local_server import LocalServer
 from tests.sandbox.commands import served
+from tests.support.servers import STREAM_HEAD, RawServer, chunked, raw_server, response
 from tests.support.wire import CHAT, JSON, MESSAGES, auth, body_for, chat, messages
 
 BOTH = pytest.mark.parametrize("path", [CHAT, MESSAGES])
@@ -106,6 +108,25 @@ def test_the_spelling_of_the_json_does_not_matter(upstream: Sandbox, file: Path)
         assert client.post(replay.base_url + CHAT, content=spelled).status_code == 200
 
 
+def test_requests_without_json_match_by_their_bytes(file: Path) -> None:
+    sent = [b"", b"One.", b"Two.", b"\xff", b'{"a": 1']
+
+    def echo(server: RawServer, connection: socket.socket, _: int) -> None:
+        body = server.read_request(connection).partition(b"\r\n\r\n")[2]
+        connection.sendall(response(b"<" + body + b">", "application/octet-stream"))
+
+    def answers(server: LocalServer, contents: list[bytes]) -> list[bytes]:
+        with httpx.Client(timeout=5, trust_env=False, headers=auth(KEY)) as client:
+            return [client.post(server.base_url + CHAT, content=content).content for content in contents]
+
+    with raw_server(echo) as upstream, Recorder(file, f"http://127.0.0.1:{upstream.port}") as recorder:
+        assert answers(recorder, sent) == [b"<" + body + b">" for body in sent]
+    with Replay(file) as replay:
+        assert answers(replay, sent[::-1]) == [b"<" + body + b">" for body in sent[::-1]]
+        [refused] = answers(replay, [b"Three."])
+    assert b"not_recorded" in refused
+
+
 def test_the_file_has_no_secrets(upstream: Sandbox, file: Path) -> None:
     address = upstream.base_url.replace("http://", "http://user:secret-password@")
     upstream.script(Turn(text=f"Your key is {KEY}."))
@@ -179,6 +200,42 @@ def test_a_server_that_cannot_be_reached_is_a_502(file: Path) -> None:
     assert refused.status_code == 502
     assert "cannot be reached" in refused.json()["error"]["message"]
     assert "secret" not in refused.text
+
+
+@pytest.mark.parametrize("sent", [b"", b"HTTP/1.1 200 OK\r\n"])
+def test_a_server_that_does_not_answer_in_time_is_a_502(
+    file: Path, monkeypatch: pytest.MonkeyPatch, sent: bytes
+) -> None:
+    monkeypatch.setattr("stepplan.sandbox.recording._TIMEOUT", httpx.Timeout(0.2))
+    with _stalling(sent) as url, Recorder(file, url) as recorder:
+        refused = send(recorder, CHAT, chat())
+    assert refused.status_code == 502
+    assert "cannot be reached: ReadTimeout" in refused.json()["error"]["message"]
+    assert not file.exists()
+
+
+def test_an_answer_that_goes_on_too_late_breaks_off_for_the_client(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("stepplan.sandbox.recording._TIMEOUT", httpx.Timeout(0.2))
+    with (
+        _stalling(STREAM_HEAD + chunked(b"data: {}")) as url,
+        Recorder(file, url) as recorder,
+        pytest.raises(httpx.RemoteProtocolError),
+    ):
+        send(recorder, CHAT, chat(stream=True))
+    assert not file.exists()
+
+
+@contextlib.contextmanager
+def _stalling(sent: bytes) -> Iterator[str]:
+    """The address of a server that answers with these bytes, and then sends no more."""
+
+    def serve(server: RawServer, connection: socket.socket, _: int) -> None:
+        server.read_request(connection)
+        connection.sendall(sent)
+        connection.recv(1)
+
+    with raw_server(serve) as server:
+        yield f"http://127.0.0.1:{server.port}"
 
 
 @pytest.mark.parametrize("fault", [Fault(stall_after=2), Fault(stall_after=0, pings=False)])

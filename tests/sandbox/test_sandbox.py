@@ -7,12 +7,14 @@ import subprocess
 import sys
 import threading
 import time
+from typing import Any, get_args, get_type_hints
 
 import httpx
 import pytest
 
 import stepplan.sandbox
 from stepplan.sandbox import Dialect, Fault, RecordedRequest, Sandbox, ToolCall, Turn, Usage
+from stepplan.sandbox.__main__ import main
 from tests.sandbox.commands import served
 from tests.support.wire import CHAT, MESSAGES, ask, auth, body_for, chat, messages, post
 
@@ -197,6 +199,32 @@ def test_values_can_be_compared() -> None:
 def test_unknown_names_are_attribute_errors() -> None:
     with pytest.raises(AttributeError, match="no attribute 'Sandbag'"):
         getattr(stepplan.sandbox, "Sandbag")  # noqa: B009 - checkers know that it is not there
+
+
+PROFILES = [
+    (f"{protocol}_profile", profile)
+    for protocol in ("chat", "messages")
+    for profile in get_args(get_type_hints(Dialect)[f"{protocol}_profile"])
+]
+
+
+@pytest.mark.parametrize(("name", "profile"), PROFILES)
+def test_the_command_offers_every_profile(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str, profile: str
+) -> None:
+    path, body = (CHAT, chat(stream=True)) if name == "chat_profile" else (MESSAGES, messages(stream=True))
+    answers: list[str] = []
+
+    def ask_once() -> None:
+        url = capsys.readouterr().out.partition("\n")[0].split()[-1]
+        with httpx.Client(trust_env=False, headers=auth()) as client:
+            answers.append(client.post(f"{url}{path}", json=body).text)
+
+    monkeypatch.setattr("stepplan.sandbox.__main__._wait_for_signal", ask_once)
+    main([f"--{name.replace('_', '-')}", profile])
+    fields: Any = {name: profile}
+    with Sandbox(dialect=Dialect(**fields)) as plan:
+        assert answers == [post(plan, path, body).text]
 
 
 @pytest.mark.interpreter
