@@ -62,14 +62,28 @@ def read_piece(data: bytes) -> dict[str, Any]:
     try:
         value = from_json(data)
     except ValueError:
-        try:
-            value = json.loads(data.decode("utf-8", "replace"), strict=False)
-        except RecursionError:
-            raise _too_deep() from None
-        check_depth(value)
+        value = read_value(data.decode("utf-8", "replace"), strict=False)
     if not isinstance(value, dict):
         raise ValueError("expected a JSON object")
     return cast("dict[str, Any]", value)
+
+
+def read_value(text: str, *, strict: bool = True) -> Any:
+    """Any JSON value, of the same depth on every Python.
+
+    Args:
+        text: Its JSON text.
+        strict: Refuse control characters within strings, as `json.loads` does.
+
+    Raises:
+        ValueError: It is not JSON, an integer has too many digits for Python, or it is nested deeper than 200 levels.
+    """
+    try:
+        value = json.loads(text, strict=strict)
+    except RecursionError:
+        raise _too_deep() from None
+    check_depth(value)
+    return value
 
 
 def is_strict_object(text: str) -> bool:

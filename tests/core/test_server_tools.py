@@ -152,7 +152,8 @@ def test_results_are_read_in_any_form(results: Any) -> None:
 
 def test_results_that_are_not_objects_are_kept_as_text() -> None:
     assert whole(call(results=["a page"])).server_tool_calls[0].results == ({"summary": "a page"},)
-    assert whole(call(results="nothing found")).server_tool_calls[0].results == ({"summary": "nothing found"},)
+    for text in ("nothing found", "[" * 100_000 + "]" * 100_000, "9" * 5000):
+        assert whole(call(results=text)).server_tool_calls[0].results == ({"summary": text},)
 
 
 def test_a_call_in_pieces_or_repeated_is_one_call() -> None:

@@ -180,7 +180,7 @@ async def test_arguments_that_are_no_json_go_out_as_they_are() -> None:
 @pytest.mark.parametrize(
     "arguments", ['{"a": ' + "9" * 5000 + "}", '{"a": ' + "[" * 3000 + "]" * 3000 + "}", "[" * 250 + "]" * 250, "{"]
 )
-async def test_arguments_that_python_cannot_read_are_sent_as_text(arguments: str) -> None:
+async def test_arguments_that_cannot_be_read_are_sent_as_text(arguments: str) -> None:
     answer = await whole(Turn(tool_calls=[ToolCall("look", arguments)]))
     assert answer["content"][-1]["input"] == arguments
 

@@ -12,6 +12,8 @@ from tests.support.wire import CHAT, CITY, JSON, MESSAGES, ask, auth, body_for, 
 BOTH = pytest.mark.parametrize("path", [CHAT, MESSAGES])
 IMAGE: JSON = {"type": "image_url", "image_url": {"url": "https://example.com/a.png"}}
 BLOCK: JSON = {"type": "image", "source": {"type": "url", "url": "https://example.com/a.png"}}
+DEEP = '{"a": ' + "[" * 100_000 + "]" * 100_000 + "}"
+HUGE = '{"a": ' + "9" * 5000 + "}"
 CALL: JSON = {"id": "call_1", "type": "function", "function": {"name": "get_weather", "arguments": "{}"}}
 
 
@@ -134,6 +136,8 @@ async def test_the_ends_of_a_range_are_accepted(path: str, fields: JSON) -> None
         {"messages": [{"role": "assistant", "tool_calls": [{**CALL, "type": ""}]}]},
         {"messages": [{"role": "assistant", "tool_calls": [{**CALL, "function": {"name": "f", "arguments": ""}}]}]},
         {"messages": [{"role": "assistant", "tool_calls": [{**CALL, "function": {"name": "f", "arguments": "[]"}}]}]},
+        {"messages": [{"role": "assistant", "tool_calls": [{**CALL, "function": {"name": "f", "arguments": DEEP}}]}]},
+        {"messages": [{"role": "assistant", "tool_calls": [{**CALL, "function": {"name": "f", "arguments": HUGE}}]}]},
     ],
 )
 async def test_chat_refuses(fields: JSON) -> None:

@@ -4,11 +4,11 @@ StepFun's guide "Web search" shows them among `tool_calls`, with a type of their
 first chunk of a stream, or in the message of a whole answer.
 """
 
-import json
 from collections.abc import Iterator, Mapping
 from typing import Any, TypeGuard
 
 from stepplan.events import ServerToolCalled
+from stepplan.jsontext import read_value
 from stepplan.messages import ServerToolCall
 from stepplan.protocols._decoding import text, unique_id
 
@@ -61,7 +61,7 @@ def _results(results: Any) -> tuple[Mapping[str, Any], ...]:
     """The results as objects; some servers send them as JSON text."""
     if isinstance(results, str):
         try:
-            results = json.loads(results)
+            results = read_value(results)
         except ValueError:
             results = [results]
     items = results if _is_list(results) else [results]

@@ -1,10 +1,9 @@
 """Writes the answers of Messages, whole and streamed."""
 
-import json
 from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
-from stepplan.jsontext import check_depth
+from stepplan.jsontext import read_value
 from stepplan.sandbox import tokens
 from stepplan.sandbox.jsontools import JSON, dump
 from stepplan.sandbox.protocol import Answer
@@ -111,11 +110,9 @@ def _stop_reason(answer: Answer) -> str:
 def _input(arguments: str) -> object:
     """A call's arguments as an object. Invalid JSON is sent as a string, so that it is not taken for no arguments."""
     try:
-        value = json.loads(arguments or "{}")
-        check_depth(value)  # Pythons differ in how deep they read
-    except (ValueError, RecursionError):  # also a number of too many digits, or too many levels
+        return read_value(arguments or "{}")
+    except ValueError:
         return arguments
-    return value
 
 
 def _frame(data: JSON) -> bytes:

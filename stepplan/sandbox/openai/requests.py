@@ -1,9 +1,9 @@
 """Reads and checks the requests of Chat Completions."""
 
-import json
 import re
 from typing import Any
 
+from stepplan.jsontext import read_value
 from stepplan.sandbox import tokens
 from stepplan.sandbox.conversation import Conversation, Tool, ToolResult, tool_text
 from stepplan.sandbox.http_errors import Refusal
@@ -91,8 +91,8 @@ def _check_call(call: JSON) -> None:
     if call["type"] != "function":
         raise invalid("messages.tool_calls.type", "function")
     try:
-        arguments: Any = json.loads(as_object(call.get("function")).get("arguments", ""))
-    except (TypeError, json.JSONDecodeError):
+        arguments: Any = read_value(as_object(call.get("function")).get("arguments", ""))
+    except (TypeError, ValueError):
         arguments = None
     if not isinstance(arguments, dict):
         raise invalid("messages.tool_calls.function.arguments", "the text of a JSON object")
