@@ -88,9 +88,9 @@ def main() -> None:
 def _introduction(workers: int, verdict: str) -> str:
     return f"""
 `examples/ray_batch.py` on a local cluster of {workers} workers, against a sandbox in a process of its own that takes
-{LIMIT} requests at a time. One prompt in twenty meets a fault first (throttled, failed, overloaded, a connection that
-is reset or cut, broken JSON). All are sent again, except after broken JSON, whose row keeps its error. The resumed run
-answers half of its prompts, and then all of them with the same checkpoint.
+{LIMIT} requests at a time. One prompt in twenty meets a fault first:
+{", ".join(FAULTS)}. All are sent again, except after {FAULTS[-1]}, whose row
+keeps its error. The resumed run answers half of its prompts, and then all of them with the same checkpoint.
 
 **{verdict}**
 """
