@@ -16,8 +16,8 @@ import pytest
 from stepplan import APIConnectionError, AsyncClient, Client, Message, ProtocolName, Request, Settings, fold, transport
 from stepplan.sandbox import Fault, Sandbox, Turn
 from tests.support.clients import PROTOCOLS, Asker, Way, settings_for
-from tests.support.fixtures import STREAM, WHOLE
-from tests.support.servers import STREAM_HEAD, RawServer, chunked, hung_up, raw_server, response, within_a_while
+from tests.support.fixtures import WHOLE
+from tests.support.servers import RawServer, answer_all, hung_up, raw_server, response, within_a_while
 
 REQUEST = Request(messages=(Message.user("Hello"),))
 LONG = Turn(text="word " * 40, fault=Fault(delay=0.01))
@@ -201,15 +201,6 @@ async def test_closing_ends_a_read_that_waits_in_another_task(plan: Sandbox) -> 
     with pytest.raises(APIConnectionError):
         await asyncio.wait_for(task, 5)
     assert await asyncio.to_thread(hung_up, plan)
-
-
-def answer_all(server: RawServer, connection: socket.socket, number: int) -> None:
-    while request := server.read_request(connection):
-        if b'"stream":true' in request:
-            connection.sendall(STREAM_HEAD + chunked(STREAM) + chunked(b""))
-        else:
-            connection.sendall(response(WHOLE))
-    server.hung_up += 1
 
 
 @pytest.mark.guarantees("close-ends-own")

@@ -27,18 +27,19 @@ from stepplan import (
 from stepplan.sandbox import Fault, Sandbox, Turn
 from tests.support.clients import Asker, Way, settings_for
 from tests.support.fixtures import STREAM, WHOLE
-from tests.support.servers import STREAM_HEAD, RawServer, chunked, hung_up, raw_server, response, within_a_while
+from tests.support.servers import (
+    STREAM_HEAD,
+    RawServer,
+    answer_all,
+    chunked,
+    hung_up,
+    raw_server,
+    response,
+    within_a_while,
+)
 
 REQUEST = Request(messages=(Message.user("Hello"),))
 LONG = Turn(text="word " * 40, fault=Fault(delay=0.01))
-
-
-def answer_all(server: RawServer, connection: socket.socket, number: int) -> None:
-    while request := server.read_request(connection):
-        if b'"stream":true' in request:
-            connection.sendall(STREAM_HEAD + chunked(STREAM) + chunked(b""))
-        else:
-            connection.sendall(response(WHOLE))
 
 
 @pytest.mark.guarantees("shared-connections")

@@ -7,7 +7,6 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from typing import Any
 
 import pytest
@@ -16,23 +15,19 @@ from pydantic import SecretStr
 from langchain_stepplan import APIConnectionError, ChatStepPlan, OverloadedError
 from stepplan import ProtocolName
 from stepplan.sandbox import Fault, Sandbox, Turn
-from tests.support.servers import RawServer, raw_server, response
+from tests.support.servers import RawServer, raw_server, response, within_a_while
 from tests.support.ways.langchain import Models
 
 
 def settle(plan: Sandbox) -> int:
     """The requests that are still open, once the server had time to notice."""
-    deadline = time.monotonic() + 5
-    while plan.open_requests and time.monotonic() < deadline:
-        time.sleep(0.01)
+    within_a_while(lambda: plan.open_requests == 0, 5)
     return plan.open_requests
 
 
 def begun(plan: Sandbox) -> None:
     """Wait until a request is open."""
-    deadline = time.monotonic() + 5
-    while not plan.open_requests and time.monotonic() < deadline:
-        time.sleep(0.01)
+    within_a_while(lambda: plan.open_requests > 0, 5)
 
 
 @pytest.mark.guarantees("many-loops")

@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from stepplan.sandbox import Fault, Sandbox, ToolCall, Turn
+from tests.support.servers import within_a_while
 from tests.support.wire import CHAT, MESSAGES, ask, auth, body_for, chat, data, messages, post
 
 BOTH = pytest.mark.parametrize("path", [CHAT, MESSAGES])
@@ -300,7 +301,4 @@ def wait_until_closed(plan: Sandbox) -> None:
 
 def _wait_for(plan: Sandbox, count: int) -> None:
     """Wait for this many open requests: the server notices a disconnect a moment later."""
-    deadline = time.monotonic() + 5
-    while plan.open_requests != count and time.monotonic() < deadline:
-        time.sleep(0.005)
-    assert plan.open_requests == count
+    assert within_a_while(lambda: plan.open_requests == count, 5)

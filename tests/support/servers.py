@@ -16,6 +16,7 @@ import httpx
 
 from stepplan import Settings
 from stepplan.sandbox import Sandbox
+from tests.support.fixtures import STREAM, WHOLE
 
 
 @dataclass
@@ -99,9 +100,19 @@ def chunked(data: bytes) -> bytes:
     return f"{len(data):x}\r\n".encode() + data + b"\r\n"
 
 
-def within_a_while(condition: Callable[[], bool]) -> bool:
-    """Whether the condition is met within three seconds."""
-    deadline = time.monotonic() + 3
+def answer_all(server: RawServer, connection: socket.socket, _: int) -> None:
+    """Serve a connection: answer "Hello there.", streamed if asked for, until the client hangs up."""
+    while request := server.read_request(connection):
+        if b'"stream":true' in request:
+            connection.sendall(STREAM_HEAD + chunked(STREAM) + chunked(b""))
+        else:
+            connection.sendall(response(WHOLE))
+    server.hung_up += 1
+
+
+def within_a_while(condition: Callable[[], bool], seconds: float = 3) -> bool:
+    """Whether the condition is met within some seconds."""
+    deadline = time.monotonic() + seconds
     while not condition() and time.monotonic() < deadline:
         time.sleep(0.01)
     return condition()
