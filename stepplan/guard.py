@@ -2,7 +2,7 @@
 
 Reads keep to a deadline: a read timeout starts anew with every byte, so a server that trickles would outlast it. And a
 head that was there before anything was read is recognized: it is left over from the answer before. httpx would take it
-for the answer. A connection that is used again stays guarded.
+for the answer. Closing an async connection cannot be interrupted. A connection that is used again stays guarded.
 """
 
 import contextlib

@@ -33,6 +33,7 @@ class SurrogatePairs:
     @staticmethod
     def may_begin(data: bytes) -> bool:
         """Whether an event with this data may cut a character in two, so that the filter is needed from here on."""
+        # Nearly no event has a backslash, and one byte is found fastest.
         return b"\\" in data and (b"\\u" in data or b'\\\\"' in data)
 
     def feed(self, event: DecodedEvent) -> Iterator[DecodedEvent]:

@@ -1,4 +1,4 @@
-"""What callers and other libraries stored as plain data, where anything may stand in the place of anything."""
+"""Reads plain data that callers and other libraries stored, where any value may be of any type."""
 
 from collections.abc import Mapping
 from typing import Any, cast
