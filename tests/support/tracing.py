@@ -56,6 +56,7 @@ def traced(
     environment: Mapping[str, str] = NOTHING,
 ) -> list[Span]:
     """The spans, in the order of their start, on Chat Completions first. No secret is in any of them."""
+    pytest.importorskip("opentelemetry.sdk")
     for tracer in tracers:
         module, _, _ = tracer.partition(":")
         pytest.importorskip(module.rpartition(".")[0] or module)
