@@ -10,7 +10,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "reliability.md"
-REPORTS = ROOT / "docs" / "_reports"
+SECTIONS = ROOT / "docs" / "_reliability"
 GUARANTEES = ROOT / "tests" / "guarantees.toml"
 
 INTRODUCTION = """# Reliability
@@ -70,7 +70,7 @@ def _calls(node: ast.AST) -> Iterator[ast.Call]:
             pass
 
 
-def page(groups: dict[str, dict[str, str]], held: dict[str, list[str]], reports: list[str]) -> str:
+def page(groups: dict[str, dict[str, str]], held: dict[str, list[str]], sections: list[str]) -> str:
     """The page. Raises ValueError for a guarantee without a test, and for a mark that names none."""
     names = [name for group in groups.values() for name in group]
     if without := [name for name in names if name not in held]:
@@ -81,7 +81,7 @@ def page(groups: dict[str, dict[str, str]], held: dict[str, list[str]], reports:
     for title, group in groups.items():
         parts.append(f"## {title}\n")
         parts += [_entry(text, held[name]) for name, text in group.items()]
-    return "\n".join([*parts, *reports])
+    return "\n".join([*parts, *sections])
 
 
 def _entry(text: str, ids: list[str]) -> str:
@@ -89,12 +89,12 @@ def _entry(text: str, ids: list[str]) -> str:
 
 
 def current_page() -> str:
-    """The page as the guarantees, the marks and the reports are now."""
+    """The page as the guarantees, the marks and the written sections are now."""
     known = tomllib.loads(GUARANTEES.read_text("utf-8"))
     tests = {path.relative_to(ROOT).as_posix(): path.read_text("utf-8") for path in ROOT.glob("tests/**/test_*.py")}
     left_out = ["## Not guaranteed\n", *(f"- {text}" for text in known["not-guaranteed"].values())]
-    reports = [path.read_text("utf-8") for path in sorted(REPORTS.glob("*.md"))]
-    return page(known["guarantees"], holders(tests), ["\n".join([*left_out, ""]), *reports])
+    written = [path.read_text("utf-8") for path in sorted(SECTIONS.glob("*.md"))]
+    return page(known["guarantees"], holders(tests), ["\n".join([*left_out, ""]), *written])
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ T = TypeVar("T")
 
 STATE = ROOT / ".mutants"
 RESULTS = STATE / "results.jsonl"
-REPORT = ROOT / "docs" / "_reports" / "mutants.md"
+REPORT = ROOT / "docs" / "_reliability" / "mutants.md"
 EXPLAINED = Path(__file__).with_name("explained.toml")
 SEED, COUNT = int(os.environ.get("SEED") or 1), int(os.environ.get("COUNT") or 300)
 NEEDED = 0.97
