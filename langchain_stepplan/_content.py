@@ -12,8 +12,8 @@ from typing import Any, cast
 from langchain_core.messages import HumanMessage
 
 from stepplan import Image, InvalidRequestError, Text, Video
-from stepplan.integration.media import checked_url
 from stepplan.integration.plain import as_mapping
+from stepplan.media import checked_url
 
 Part = Text | Image | Video
 Item = str | Mapping[str, Any]

@@ -103,7 +103,7 @@ def _size(data: object) -> int | None:
 
 def _media_type(data: object) -> str | None:
     """The media type that a `data:` URL names."""
-    found = re.match(r"data:([\w.+-]+/[\w.+-]+)", data) if isinstance(data, str) else None
+    found = re.match(r"data:([\w.+-]+/[\w.+-]+)", data, re.IGNORECASE) if isinstance(data, str) else None
     return found and found[1]
 
 

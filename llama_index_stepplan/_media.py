@@ -8,7 +8,7 @@ from reprlib import repr as shorten
 from llama_index.core.base.llms.types import DocumentBlock, ImageBlock, VideoBlock
 
 from stepplan import InvalidRequestError
-from stepplan.integration.media import checked_url, is_base64, is_media_type
+from stepplan.media import checked_url, is_base64, is_media_type
 
 UNTITLED = "input_document"
 """LlamaIndex's title for a document without one."""

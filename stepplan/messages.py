@@ -9,11 +9,6 @@ from typing import Any, Literal
 
 Role = Literal["system", "user", "assistant"]
 
-REMOTE_URLS = ("https://", "http://", "stepfile://")
-"""How the URLs begin that StepFun's servers load themselves; `stepfile` names a file uploaded to its Files API."""
-SENDABLE_URLS = (*REMOTE_URLS, "data:")
-"""How the URLs of images and videos begin."""
-
 
 @dataclass(frozen=True, slots=True)
 class Text:

@@ -1,5 +1,6 @@
 """Text in place of content that no protocol takes, so that what a tool returned never ends a run."""
 
+from stepplan.media import is_data_url
 from stepplan.messages import Text
 
 
@@ -20,6 +21,6 @@ def placeholder(
         size: In bytes.
         uri: Where it is; of a `data:` URL nothing is shown.
     """
-    uri = None if uri is None or uri.startswith("data:") else uri
+    uri = None if uri is None or is_data_url(uri) else uri
     facts = [title, media_type, None if size is None else f"{size:,} bytes", uri]
     return Text(f"[{': '.join(filter(None, [kind, ', '.join(filter(None, facts))]))}]")

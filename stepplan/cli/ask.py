@@ -16,6 +16,7 @@ from stepplan.client import Client
 from stepplan.errors import InvalidRequestError
 from stepplan.events import MessageEnd, MessageStart, ReasoningDelta, TextDelta
 from stepplan.integration.raw import to_chat_completion
+from stepplan.media import checked_url, is_url
 from stepplan.messages import Image, Message, Video
 from stepplan.models import DEFAULT_MODEL
 from stepplan.prices import PRICES_AS_OF
@@ -102,10 +103,10 @@ def _messages(prompt: str | None, system: str | None, images: list[str], videos:
 
 def _media(kind: type[M], source: str) -> M:
     """An image or a video, from a URL or a file."""
-    if source.startswith(("http://", "https://", "data:")):
-        return kind(source)
-    media_type = mimetypes.guess_type(source)[0] or ""
     name = kind.__name__.lower()
+    if is_url(source):
+        return kind(checked_url(source, name))
+    media_type = mimetypes.guess_type(source)[0] or ""
     if not media_type.startswith(name):
         raise InvalidRequestError(
             f"{source} is not a file of type {name}: it looks like {media_type or 'no known type'}."

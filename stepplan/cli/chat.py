@@ -11,11 +11,11 @@ from types import ModuleType
 from typing import Annotated, Any, cast
 
 import typer
-from pydantic import TypeAdapter, ValidationError
+from pydantic import PydanticUserError, TypeAdapter
 
 from stepplan.cli import options
 from stepplan.cli.ask import stream
-from stepplan.cli.console import err, friendly_errors, summary
+from stepplan.cli.console import err, friendly_errors, show_error, summary
 from stepplan.client import Client
 from stepplan.errors import InvalidRequestError, StepPlanError
 from stepplan.messages import Message, Text, ToolResult
@@ -64,7 +64,7 @@ def chat(
                 _answer(client, defaults, messages, functions, reasoning=reasoning)
             except StepPlanError as error:  # the conversation goes on without this message
                 del messages[before:]
-                err.print(f"[bold red]Error:[/] {error}", markup=True)
+                show_error(str(error), trace_id=error.trace_id)
 
 
 def _read() -> str:
@@ -113,7 +113,12 @@ def _functions(path: Path) -> dict[str, Callable[..., Any]]:
     loader = SourceFileLoader(_TOOLS_MODULE, str(path))
     module = ModuleType(_TOOLS_MODULE)
     sys.modules[_TOOLS_MODULE] = module  # where annotations are looked up
-    loader.exec_module(module)
+    try:
+        loader.exec_module(module)
+    except OSError:
+        raise
+    except Exception as error:
+        raise InvalidRequestError(f"{path} cannot be imported: {type(error).__name__}: {error}") from error
     found: dict[str, Callable[..., Any]] = {
         name: value
         for name, value in vars(module).items()
@@ -127,6 +132,7 @@ def _functions(path: Path) -> dict[str, Callable[..., Any]]:
 def _tool(name: str, function: Callable[..., Any]) -> Tool:
     try:
         schema = TypeAdapter(cast("Any", function)).json_schema()
-    except (ValidationError, TypeError, ValueError) as cause:
-        raise InvalidRequestError(f"The parameters of {name}() have no JSON schema: {cause}") from cause
+    except (PydanticUserError, NameError, TypeError, ValueError) as cause:
+        path = inspect.getfile(function)
+        raise InvalidRequestError(f"The parameters of {name}() in {path} have no JSON schema: {cause}") from cause
     return Tool(name, inspect.getdoc(function) or "", schema)

@@ -34,10 +34,15 @@ def friendly_errors() -> Generator[None]:
 
 def fail(message: str, *, trace_id: str | None = None) -> None:
     """Print an error and exit with `FAILED`."""
+    show_error(message, trace_id=trace_id)
+    raise typer.Exit(FAILED)
+
+
+def show_error(message: str, *, trace_id: str | None = None) -> None:
+    """Print an error, as it is: square brackets in it are no markup."""
     err.print(Text("Error: ", style="bold red").append(message, style="default"))
     if trace_id:
         err.print(f"Trace id, for StepFun's support: {trace_id}", style="dim", markup=False)
-    raise typer.Exit(FAILED)
 
 
 def summary(response: Response, seconds: float) -> str:

@@ -6,7 +6,8 @@ from dataclasses import replace
 from typing import Any
 
 from stepplan.errors import InvalidRequestError
-from stepplan.messages import SENDABLE_URLS, Block, Image, Message, Role, Text, ToolCall, ToolResult, Video
+from stepplan.media import sendable_url, split_data_url
+from stepplan.messages import Block, Image, Message, Role, Text, ToolCall, ToolResult, Video
 from stepplan.models import models_taking, takes
 from stepplan.placeholders import placeholder
 from stepplan.protocols.wire import ProtocolFacts
@@ -49,20 +50,18 @@ def offered_server_tools(request: Request) -> tuple[ServerTool, ...]:
     return () if request.tool_choice == "none" else request.server_tools
 
 
-def check_input(request: Request, block: Image | Video) -> None:
-    """Check that the model accepts images or videos, and that the server can load this one.
+def checked_input(request: Request, block: Image | Video) -> str:
+    """The URL to send, of an image or a video that the model accepts and that the server can load.
 
     Raises:
         InvalidRequestError: The model is known not to, or the URL is of another kind.
     """
     kind = type(block).__name__.lower()
-    if not block.url.startswith(SENDABLE_URLS):
-        raise InvalidRequestError(
-            f"The URL of the {kind} must begin with one of {', '.join(SENDABLE_URLS)}, but it is {block.url!r:.60}."
-        )
+    url = sendable_url(block.url, kind)
     if not takes(request.model, kind):
         accepting = ", ".join(models_taking(kind))
         raise InvalidRequestError(f"{request.model} does not accept {kind}s. These models do: {accepting}.")
+    return url
 
 
 def refuse_undocumented(request: Request, facts: ProtocolFacts) -> None:
@@ -110,11 +109,11 @@ def _sendable(part: Text | Image | Video, encode: Callable[[Image | Video], obje
     try:
         encode(part)
     except InvalidRequestError as error:
-        head, is_base64, data = part.url.removeprefix("data:").partition(";base64,")
+        media_type, data = split_data_url(part.url) or (None, None)
         described = placeholder(
             type(part).__name__.lower(),
-            media_type=head if is_base64 else None,
-            size=len(data.rstrip("=")) * 3 // 4 if is_base64 else None,
+            media_type=media_type,
+            size=None if data is None else len(data.rstrip("=")) * 3 // 4,
             uri=part.url,
         )
         logger.warning("In a tool result, the model gets %s instead. %s", described.text, error)

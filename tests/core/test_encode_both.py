@@ -234,7 +234,7 @@ def test_arguments_that_only_a_lenient_parser_reads_go_out_as_strict_json(
 def test_an_address_that_no_server_loads_is_refused_in_a_question_and_described_in_a_result(
     protocol: ProtocolName, block: Image | Video
 ) -> None:
-    with pytest.raises(InvalidRequestError, match=r"must begin with one of https://|videos: use protocol='openai'"):
+    with pytest.raises(InvalidRequestError, match=r"must begin with https://|videos: use protocol='openai'"):
         body(protocol, Message.user(block))
     call = ToolCall("a", "look", "{}")
     sent = body(protocol, HI, Message.assistant(call), Message.user(ToolResult("a", (Text("Seen:"), block))))

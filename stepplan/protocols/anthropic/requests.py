@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any, NotRequired, TypedDict
 
 from stepplan.errors import InvalidRequestError
+from stepplan.media import split_data_url
 from stepplan.messages import Block, Image, Message, Reasoning, ServerToolCall, Text, ToolCall, ToolResult, Video
 from stepplan.names import wire_id, wire_name
 from stepplan.pairing import merge_same_role, pair_tool_results
@@ -206,13 +207,13 @@ def _encode_result(result: ToolResult, request: Request) -> str | list[dict[str,
 def _encode_image(block: Image | Video, request: Request) -> dict[str, Any]:
     if isinstance(block, Video):
         raise InvalidRequestError("Messages does not accept videos: use protocol='openai'.")
-    _encoding.check_input(request, block)
-    if block.url.startswith(("http://", "https://")):
-        return {"type": "image", "source": {"type": "url", "url": block.url}}
-    media_type, is_base64, data = block.url.removeprefix("data:").partition(";base64,")
-    if not (block.url.startswith("data:") and is_base64):
+    url = _encoding.checked_input(request, block)
+    if url.startswith(("http://", "https://")):
+        return {"type": "image", "source": {"type": "url", "url": url}}
+    if (split := split_data_url(url)) is None:
         raise InvalidRequestError(
             f"Messages does not accept the image URL {block.url[:40]!r}: use an http(s) URL, a base64 data URL, or "
             "protocol='openai'."
         )
+    media_type, data = split
     return {"type": "image", "source": {"type": "base64", "media_type": media_type, "data": data}}

@@ -195,11 +195,10 @@ def _encode_part(block: Block, request: Request) -> dict[str, Any]:
     match block:
         case Text(text):
             return {"type": "text", "text": text}
-        case Image(url, detail):
-            _encoding.check_input(request, block)
+        case Image(_, detail):
+            url = _encoding.checked_input(request, block)
             return {"type": "image_url", "image_url": {"url": url} | ({"detail": detail} if detail else {})}
-        case Video(url):
-            _encoding.check_input(request, block)
-            return {"type": "video_url", "video_url": {"url": url}}
+        case Video():
+            return {"type": "video_url", "video_url": {"url": _encoding.checked_input(request, block)}}
         case _:
             raise _encoding.misplaced(block, "user")

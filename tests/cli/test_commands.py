@@ -1,40 +1,18 @@
 """The command line, against the sandbox: what it prints where, and with which exit code."""
 
-import functools
 import io
 import json
-import socket
-import time
-from email.utils import formatdate
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 import click
-import httpx
 import pytest
 from rich.console import Console
-from typer.testing import CliRunner
 
-from stepplan.cli.app import app
 from stepplan.prices import PRICES_AS_OF
 from stepplan.sandbox import Fault, Sandbox, ToolCall, Turn, Usage
-from tests.support.servers import RawServer, raw_server, response
+from tests.support.cli import run
 
 PNG = bytes.fromhex("89504e470d0a1a0a0000000d49484452")
-
-
-@pytest.fixture
-def plan(stepplan_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Sandbox:
-    monkeypatch.setenv("STEP_API_KEY", stepplan_sandbox.api_key)
-    monkeypatch.setenv("STEP_BASE_URL", stepplan_sandbox.base_url)
-    return stepplan_sandbox
-
-
-def run(*arguments: str, input: str | None = None) -> Any:
-    return CliRunner().invoke(app, arguments, input=input)
-
-
 PROTOCOLS = pytest.mark.parametrize("protocol", ["openai", "anthropic"])
 
 
@@ -70,6 +48,13 @@ def test_ask_sends_images_and_videos(plan: Sandbox, tmp_path: Path) -> None:
     assert content[0]["image_url"]["url"].startswith("data:image/png;base64,")
 
 
+@pytest.mark.parametrize("url", ["HTTPS://x.test/A.png", "Data:image/png;base64,AAAA", "stepfile://abc"])
+def test_ask_sends_a_url_as_it_is(plan: Sandbox, url: str) -> None:
+    assert run("ask", "What is it?", "-i", url).exit_code == 0
+    scheme, rest = url.split(":", 1)
+    assert plan.requests[-1].body["messages"][-1]["content"][0]["image_url"]["url"] == f"{scheme.lower()}:{rest}"
+
+
 def test_ask_prints_json_for_scripts(plan: Sandbox) -> None:
     plan.script(Turn(reasoning="Hm.", text="4", usage=Usage(1000, 100)))
     answer = json.loads(run("ask", "What is 2 + 2?", "--json").stdout)
@@ -93,6 +78,12 @@ def test_ask_says_what_the_answer_cost_where_the_price_is_known(plan: Sandbox) -
         (["ask", "x", "--model", "none-such"], "none-such"),
         (["ask", "x", "--image", "notes.txt"], "notes.txt is not a file of type image"),
         (["ask", "x", "--image", "missing.png"], "missing.png"),
+        (["ask", "x", "--image", "FTP://x.test/a.png"], "or data:image/, but it is 'FTP://x.test/a.png'"),
+        (
+            ["ask", "x", "--video", "data:image/png;base64,AAAA"],
+            "or data:video/, but it is 'data:image/png;base64,AAAA'",
+        ),
+        (["ask", "x", "--image", "data:image/png;base64,!"], "not base64"),
         (["ask", "x", "--region", "moon"], "moon"),
         (["ask", "x", "--protocol", "soap"], "soap"),
         (["ask", "x", "--effort", "huge"], "huge"),
@@ -166,6 +157,40 @@ def test_chat_tells_the_model_when_a_tool_fails_and_goes_on_after_an_error(plan:
     assert "Bad." not in json.dumps(plan.requests[3].body)
 
 
+def test_chat_prints_an_error_as_it_is(plan: Sandbox) -> None:
+    """Square brackets are not rich's markup."""
+    refusal = Fault(status=400, body={"error": {"message": "No [/such] thing [bold]here"}})
+    plan.script(Turn(text="Fine.", fault=refusal))
+    result = run("chat", input="Hi\nHi again\n\n")
+    assert "Error: " in result.stderr
+    assert "No [/such] thing [bold]here" in result.stderr
+    assert "Fine." in result.stdout
+
+
+@pytest.mark.guarantees("cli-errors")
+@pytest.mark.parametrize(
+    ("source", "reason"),
+    [
+        ("def f(:\n", "SyntaxError: invalid syntax"),
+        ("import no_such_module\n", "ModuleNotFoundError: No module named 'no_such_module'"),
+        ("x = 1\n", "defines no public function"),
+        ("import io\ndef f(file: io.BytesIO): ...\n", "The parameters of f() in"),
+        ("def f(x: 'Unknown'): ...\n", "The parameters of f() in"),
+    ],
+)
+def test_chat_names_what_is_wrong_with_the_file_of_tools(
+    plan: Sandbox, tmp_path: Path, source: str, reason: str
+) -> None:
+    (tmp_path / "tools.py").write_text(source)
+    result = run("chat", "--tools", str(tmp_path / "tools.py"), input="Hi\n")
+    assert result.exit_code == 1
+    assert result.stderr.startswith("Error: ")
+    assert "tools.py" in result.stderr
+    assert reason in result.stderr
+    assert "Traceback" not in result.stderr
+    assert plan.requests == []
+
+
 def test_models_lists_what_the_server_lists(plan: Sandbox) -> None:
     result = run("models")
     assert result.exit_code == 0
@@ -212,129 +237,3 @@ def test_batch_names_what_is_left_when_the_quota_is_used_up(tmp_path: Path, monk
         result = run("batch", str(tmp_path / "in.jsonl"), str(tmp_path / "out.jsonl"))
     assert result.exit_code == 1
     assert "Stopped with 3 lines left" in result.stderr
-
-
-# -------------------------------------------------------------------------------------------------------------- doctor
-
-
-def findings(*arguments: str) -> dict[str, dict[str, str]]:
-    return {found["name"]: found for found in json.loads(run("doctor", "--json", *arguments).stdout)}
-
-
-class Rerouted(httpx.HTTPTransport):
-    """Takes requests for one of StepFun's hosts to a sandbox."""
-
-    def __init__(self, plan: Sandbox) -> None:
-        super().__init__()
-        self._port = httpx.URL(plan.base_url).port
-
-    def handle_request(self, request: httpx.Request) -> httpx.Response:
-        request.url = request.url.copy_with(scheme="http", host="127.0.0.1", port=self._port)
-        return super().handle_request(request)
-
-
-def test_doctor_finds_nothing_wrong_with_a_plan_that_works(plan: Sandbox) -> None:
-    result = run("doctor")
-    assert result.exit_code == 0
-    assert result.stdout.count("✓") == 6
-    found = findings()
-    assert list(found) == ["key", "address", "models", "clock", "openai", "anthropic", "credits"]
-    assert {one["status"] for name, one in found.items() if name != "credits"} == {"ok"}
-    assert found["credits"]["status"] == "skipped"
-    assert "no key can read" in found["credits"]["detail"]
-
-
-@pytest.mark.parametrize(
-    ("terms", "arguments", "environment", "name", "detail", "fix"),
-    [
-        ({}, [], {"STEP_API_KEY": ""}, "key", "no usable key", "STEP_API_KEY"),
-        ({}, [], {"STEP_API_KEY": "wrong"}, "models", "status 401", "The key came from STEP_API_KEY"),
-        (
-            {},
-            ["--region", "global"],
-            {"STEP_API_KEY": "wrong"},
-            "models",
-            "status 401",
-            "The key came from STEP_API_KEY",
-        ),
-        (
-            {},
-            ["--region", "global"],
-            {"STEP_API_KEY": "sk-china"},
-            "models",
-            "status 401",
-            "accepts this key: set region='china'",
-        ),
-        ({}, ["--region", "china"], {}, "models", "status 401", "accepts this key: set region='global'"),
-        (
-            {},
-            ["--base-url", "https://api.stepfun.com"],
-            {},
-            "models",
-            "status 401",
-            "base_url='https://api.stepfun.ai/step_plan'",
-        ),
-        ({"subscription": False}, [], {}, "models", "status 400", "Subscribe to a Step Plan"),
-        ({"quota": False}, [], {}, "openai", "status 402", "credits are used up"),
-        ({}, ["--model", "none-such"], {}, "models", "none-such is not listed", "step-3.7-flash"),
-        ({}, ["--model", "none-such"], {}, "openai", "status 404", "none-such"),
-        ({}, ["--base-url", "http://127.0.0.1:9/step_plan"], {}, "models", "no connection", "Check the network"),
-        (
-            {},
-            ["--base-url", "http://127.0.0.2:9/step_plan"],
-            {"HTTP_PROXY": "http://127.0.0.1:9"},
-            "models",
-            "no connection",
-            "the proxy set by HTTP_PROXY",
-        ),
-    ],
-)
-def test_doctor_names_the_fault_and_the_fix(  # noqa: PLR0917 - a row of the table
-    monkeypatch: pytest.MonkeyPatch,
-    terms: dict[str, Any],
-    arguments: list[str],
-    environment: dict[str, str],
-    name: str,
-    detail: str,
-    fix: str,
-) -> None:
-    with Sandbox(**terms) as plan, Sandbox(api_key="sk-china") as china:
-        hosts = {"https://api.stepfun.ai": Rerouted(plan), "https://api.stepfun.com": Rerouted(china)}
-        client = functools.partial(httpx.Client, mounts=hosts)
-        monkeypatch.setattr("stepplan.cli.diagnosis.httpx", SimpleNamespace(Client=client))
-        for variable, value in {
-            "STEP_API_KEY": plan.api_key,
-            "STEP_BASE_URL": plan.base_url,
-            **environment,
-        }.items():
-            monkeypatch.setenv(variable, value)
-        found = findings(*arguments)[name]
-        assert run("doctor", *arguments).exit_code == (0 if found["status"] == "warning" and name != "models" else 1)
-    assert found["status"] in {"failed", "warning"}
-    assert detail in found["detail"]
-    assert fix in found["fix"]
-
-
-@pytest.mark.filterwarnings("ignore::stepplan.StepPlanWarning")
-def test_doctor_names_the_pay_as_you_go_platform(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("STEP_API_KEY", raising=False)
-    found = findings("--base-url", "https://api.stepfun.ai/v1")["address"]
-    assert found["status"] == "warning"
-    assert "bill the balance" in found["detail"]
-
-
-@pytest.mark.parametrize(("minutes", "relation"), [(90, "ahead of"), (-90, "behind")])
-def test_doctor_names_a_wrong_clock(monkeypatch: pytest.MonkeyPatch, minutes: int, relation: str) -> None:
-    now = 1_800_000_000.0
-    ours = SimpleNamespace(time=lambda: now + minutes * 60, monotonic=time.monotonic)
-    monkeypatch.setattr("stepplan.cli.diagnosis.time", ours)
-    monkeypatch.setenv("STEP_API_KEY", "sk-raw")
-    reply = response(b'{"data": []}', more=f"Date: {formatdate(now, usegmt=True)}\r\n")
-
-    def serve(server: RawServer, connection: socket.socket, _: int) -> None:
-        while server.read_request(connection):
-            connection.sendall(reply)
-
-    with raw_server(serve) as server:
-        found = findings("--base-url", f"http://127.0.0.1:{server.port}")["clock"]
-    assert (found["status"], found["detail"]) == ("warning", f"90 minutes {relation} the server's")
