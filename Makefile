@@ -61,8 +61,8 @@ record: .venv/.done ## Record anew what the tests replay, from the same; ARGS ch
 
 notebooks: .venv/.done ## Execute the notebooks, in place
 	PYTHONPATH=$(CURDIR)/distributions/llama-index-llms-stepplan \
-		$(BIN)/python -m nbconvert --to notebook --execute --inplace --ExecutePreprocessor.record_timing=False \
-		--ExecutePreprocessor.coalesce_streams=True notebooks/*.ipynb
+		$(BIN)/python -m nbconvert --to notebook --execute --inplace --ExecutePreprocessor.record_timing=False notebooks/*.ipynb
+	$(BIN)/python -m nbconvert --coalesce-streams --inplace notebooks/*.ipynb
 
 peers: .venv-peers/.done ## Compare with the frameworks' own models: features, and costs (PAGES="langchain llama-index costs", ROUNDS=3)
 	.venv-peers/bin/python -m pytest -q tests/langchain/test_deepagents.py tests/langchain/test_peers.py

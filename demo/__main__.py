@@ -19,7 +19,7 @@ def _where(screen: Screen, base_url: str | None) -> Generator[dict[str, str]]:
         yield {"base_url": base_url} if base_url else {}
         return
     with Sandbox() as sandbox:
-        screen.title("On a sandbox: no key is set, so nothing leaves this machine and no model thinks.")
+        screen.title("No key is set, so this runs on the sandbox: a local server with canned answers, without a model.")
         yield {"base_url": sandbox.base_url, "api_key": sandbox.api_key}
 
 

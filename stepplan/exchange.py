@@ -157,7 +157,7 @@ def _read_all(request: HTTPRequest, head: Head) -> Generator[Any, Any, bytes]:
     while data := (yield Read(deadline)):
         pieces.append(data)
         if time.monotonic() > deadline:
-            raise APITimeoutError(f"The answer was not whole after {request.read_timeout:g} s (timeout).")
+            raise APITimeoutError(f"The answer was not complete after {request.read_timeout:g} s (timeout).")
     return b"".join(pieces)
 
 

@@ -183,18 +183,18 @@ def _fix(cls: type[APIStatusError], reason: Reason, origin: Origin | None, body:
 
 def _fix_key(origin: Origin) -> str:
     endpoint = origin.endpoint
-    named_by = f", which {VARIABLE} names" if endpoint.source == VARIABLE else ""
-    sent = f"The key came from {origin.key_source} and was sent to {endpoint.host}{named_by}"
+    set_by = f" (set by {VARIABLE})" if endpoint.source == VARIABLE else ""
+    sent = f"The key from {origin.key_source} was sent to {endpoint.host}{set_by}."
     if endpoint.other_region is not None:
-        return f"{sent}; a key works in one region only: if yours is of the other one, set {endpoint.other_region}."
-    return f"{sent}. To reach StepFun, unset {VARIABLE}." if named_by else f"{sent}."
+        return f"{sent} A key works in one region only: if yours is for the other one, set {endpoint.other_region}."
+    return f"{sent} To reach StepFun, unset {VARIABLE}." if set_by else sent
 
 
 def _fix_name(reason: Reason, origin: Origin, *, has_json: bool) -> str:
     closest = closest_model(origin.model) if origin.model else None
     hint = f" Did you mean {closest!r}?" if closest else ""
     if _is_model_missing(reason):
-        return f"Check the model's name: {origin.model!r} was asked for.{hint}"
+        return f"Check the model's name, {origin.model!r}.{hint}"
     if has_json:
         return f"Check the model's name, {origin.model!r}, and the address, {origin.url}.{hint}"
     source = origin.endpoint.source

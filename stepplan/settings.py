@@ -210,7 +210,7 @@ def _clean_key(text: str) -> SecretStr:
 
 def _checked_key(key: SecretStr, source: str) -> SecretStr:
     if fault := _fault(key.get_secret_value()):
-        raise InvalidRequestError(f"The key in {source} {fault}: copy it anew.")
+        raise InvalidRequestError(f"The key in {source} {fault}: copy it again.")
     return key
 
 

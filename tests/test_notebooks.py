@@ -69,6 +69,8 @@ def test_it_was_executed_in_order_without_errors(path: Path) -> None:
     outputs = [output for cell in executed for output in cell["outputs"]]
     assert outputs
     assert [output for output in outputs if output["output_type"] == "error" or output.get("name") == "stderr"] == []
+    streams = [[output.get("name") for output in cell["outputs"]].count("stdout") for cell in executed]
+    assert max(streams) == 1, "pieces of one stream are printed on lines of their own where they are not merged"
     assert [cell for cell in executed if "execution" in cell["metadata"]] == []  # times, which differ on every run
 
 

@@ -7,8 +7,9 @@ from stepplan.version import __version__
 
 app = typer.Typer(
     name="stepplan",
-    help="StepFun's Step Plan from the command line. The key is read from STEP_API_KEY.\n\n"
-    "Without a key, `stepplan sandbox` starts a local server to try everything with.",
+    help="Use StepFun's Step Plan from the command line.\n\n"
+    "The key is read from STEP_API_KEY. No key yet? `stepplan sandbox` starts a local server to try everything on. "
+    "If something does not work, run `stepplan doctor`.",
     no_args_is_help=True,
     rich_markup_mode="markdown",
     pretty_exceptions_enable=False,

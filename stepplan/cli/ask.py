@@ -27,21 +27,30 @@ M = TypeVar("M", Image, Video)
 
 
 def ask(
-    prompt: Annotated[str | None, typer.Argument(help="The prompt; text from a pipe is added to it.")] = None,
+    prompt: Annotated[
+        str | None, typer.Argument(metavar="PROMPT", help="The question. Text that you pipe in is added below it.")
+    ] = None,
     *,
     model: options.Model = DEFAULT_MODEL,
     effort: options.Effort = None,
     protocol: options.Protocol = "openai",
     system: options.System = None,
-    image: Annotated[list[str] | None, typer.Option("--image", "-i", help="An image: a file or a URL.")] = None,
-    video: Annotated[list[str] | None, typer.Option("--video", help="A video: a file or a URL.")] = None,
+    image: Annotated[
+        list[str] | None,
+        typer.Option("--image", "-i", metavar="FILE|URL", help="Add an image. Can be given several times."),
+    ] = None,
+    video: Annotated[
+        list[str] | None, typer.Option("--video", metavar="FILE|URL", help="Add a video. Can be given several times.")
+    ] = None,
     max_tokens: options.MaxTokens = None,
-    reasoning: Annotated[bool, typer.Option(help="Show the reasoning, dimmed, on stderr.")] = True,
+    reasoning: Annotated[bool, typer.Option(help="Show the reasoning, dimmed.")] = True,
     region: options.RegionName = None,
     base_url: options.BaseURL = None,
     as_json: options.JSON = False,
 ) -> None:
-    """Ask one question; the answer is printed as it streams.
+    """Ask one question and print the answer as it streams.
+
+    Only the answer goes to stdout. Reasoning, token counts and the estimated cost go to stderr.
 
     Example: `git diff | stepplan ask "Review this change."`
     """

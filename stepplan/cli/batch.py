@@ -22,21 +22,25 @@ _COLUMNS = (
 
 
 def batch(
-    source: Annotated[Path, typer.Argument(metavar="IN.jsonl", help="The prompts, one JSON object a line.")],
-    target: Annotated[Path, typer.Argument(metavar="OUT.jsonl", help="The answers; appended to.")],
+    source: Annotated[Path, typer.Argument(metavar="IN.jsonl", help="The prompts: one JSON object per line.")],
+    target: Annotated[Path, typer.Argument(metavar="OUT.jsonl", help="Where the answers go. Lines are appended.")],
     *,
     model: options.Model = DEFAULT_MODEL,
     effort: options.Effort = None,
     protocol: options.Protocol = "openai",
     max_tokens: options.MaxTokens = None,
-    concurrency: Annotated[int, typer.Option("--concurrency", "-c", help="Lines under way at a time.")] = 8,
+    concurrency: Annotated[
+        int, typer.Option("--concurrency", "-c", metavar="N", help="How many lines to answer at once.")
+    ] = 8,
     region: options.RegionName = None,
     base_url: options.BaseURL = None,
 ) -> None:
-    """Answer every line of a file. Run the same command again to resume after Ctrl-C, a crash or a used-up quota.
+    """Answer a file of prompts. A run that ended early can be resumed.
 
-    A line is `{"prompt": "..."}`, or a line of an OpenAI batch file (`custom_id`, `body`). OUT.jsonl gets exactly one
-    line for each, an answer or an error.
+    To resume after Ctrl-C, a crash or a used-up quota, run the same command again: lines with an answer are skipped.
+
+    A line is `{"prompt": "..."}`, or a line of an OpenAI batch file (`custom_id`, `body`). For each, OUT.jsonl gets
+    exactly one line: an answer or an error.
     """
     given = {"reasoning_effort": effort, "max_tokens": max_tokens}
     with friendly_errors():

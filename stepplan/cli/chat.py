@@ -35,7 +35,8 @@ def chat(
     protocol: options.Protocol = "openai",
     system: options.System = None,
     tools: Annotated[
-        Path | None, typer.Option("--tools", "-t", help="A Python file; the model may call its public functions.")
+        Path | None,
+        typer.Option("--tools", "-t", metavar="FILE", help="A Python file. The model may call its public functions."),
     ] = None,
     max_tokens: options.MaxTokens = None,
     reasoning: Annotated[bool, typer.Option(help="Show the reasoning, dimmed.")] = True,
@@ -44,7 +45,7 @@ def chat(
 ) -> None:
     """Talk to a model. An empty line or Ctrl-D ends the conversation.
 
-    The functions of `--tools` run on this machine, when the model calls them.
+    With `--tools`, the functions run on this machine as soon as the model calls them: they are not confirmed first.
     """
     with friendly_errors():
         functions = _functions(tools) if tools else {}

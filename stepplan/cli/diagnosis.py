@@ -62,7 +62,7 @@ def diagnose(settings: Settings, model: str) -> Iterator[Finding]:
             return
         for protocol in PROTOCOLS:
             yield _check_call(watched, protocol, model)
-    yield Finding("credits", "skipped", "no key can read what is left of the quota: StepFun's console shows it")
+    yield Finding("credits", "skipped", "how many are left is not in the API: see StepFun's console")
 
 
 class _Watched:
@@ -141,7 +141,7 @@ def _check_models(watched: _Watched, model: str) -> Finding:
     except StepPlanError as error:
         return Finding("models", "failed", _what(error), _fix(error, watched.settings))
     if model in names:
-        return Finding("models", "ok", f"{len(names)} listed, {model} among them")
+        return Finding("models", "ok", f"{len(names)} listed, including {model}")
     return Finding(
         "models", "warning", f"{model} is not listed", f"Use one of: {', '.join(names[:10]) or 'none are listed'}."
     )
@@ -170,7 +170,7 @@ def _check_call(watched: _Watched, protocol: ProtocolName, model: str) -> Findin
     except StepPlanError as error:
         return Finding(protocol, "failed", _what(error), _fix(error, watched.settings))
     return Finding(
-        protocol, "ok", f"streams: first token after {first:.2f} s, whole after {time.monotonic() - started:.2f} s"
+        protocol, "ok", f"streams: first token after {first:.2f} s, done after {time.monotonic() - started:.2f} s"
     )
 
 

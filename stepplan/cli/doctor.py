@@ -24,9 +24,10 @@ def doctor(
     base_url: options.BaseURL = None,
     as_json: options.JSON = False,
 ) -> None:
-    """Check the key, the address, the proxy, the clock and the models, and make one small call over each protocol.
+    """Find out why calls fail, and how to fix it.
 
-    Exits with 0 if everything works, with 1 if something failed. The calls cost a few tokens.
+    Checks the key, the address, the proxy, the clock and the models, and makes one small call over each protocol, which
+    costs a few tokens. The exit code is 0 if everything works and 1 if something failed.
     """
     findings: list[Finding] = []
     with friendly_errors():

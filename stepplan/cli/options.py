@@ -10,22 +10,35 @@ from stepplan.settings import Settings
 if TYPE_CHECKING:
     from stepplan.endpoint import Region
 
-Model = Annotated[str, typer.Option("--model", "-m", help="The model's name.")]
+Model = Annotated[str, typer.Option("--model", "-m", metavar="NAME", help="The model to use.")]
 Effort = Annotated[
-    str | None, typer.Option("--effort", "-e", help="Reasoning effort: low, medium or high, as the model accepts.")
+    str | None,
+    typer.Option(
+        "--effort",
+        "-e",
+        metavar="LEVEL",
+        help="How long to reason: `low`, `medium` or `high`. Not every model has all.",
+    ),
 ]
 Protocol = Annotated[
-    str, typer.Option("--protocol", "-p", help="`openai` (Chat Completions) or `anthropic` (Messages).")
+    str, typer.Option("--protocol", "-p", metavar="NAME", help="`openai` (Chat Completions) or `anthropic` (Messages).")
 ]
 RegionName = Annotated[
-    str | None, typer.Option("--region", help="`global` (api.stepfun.ai) or `china` (api.stepfun.com).")
+    str | None, typer.Option("--region", metavar="NAME", help="`global` (api.stepfun.ai) or `china` (api.stepfun.com).")
 ]
 BaseURL = Annotated[
-    str | None, typer.Option("--base-url", help="Another server's URL; unset, STEP_BASE_URL, then the region's.")
+    str | None,
+    typer.Option(
+        "--base-url", metavar="URL", help="The server's URL. Default: STEP_BASE_URL, or else StepFun's for the region."
+    ),
 ]
-MaxTokens = Annotated[int | None, typer.Option("--max-tokens", help="Limit on reasoning and answer together.")]
-System = Annotated[str | None, typer.Option("--system", "-s", help="Instructions for the model.")]
-JSON = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
+MaxTokens = Annotated[
+    int | None, typer.Option("--max-tokens", metavar="N", help="Limit on the tokens of reasoning and answer together.")
+]
+System = Annotated[
+    str | None, typer.Option("--system", "-s", metavar="TEXT", help="The system prompt: instructions for the model.")
+]
+JSON = Annotated[bool, typer.Option("--json", help="Print JSON instead, for scripts.")]
 
 
 def settings(region: str | None, base_url: str | None) -> Settings:

@@ -8,20 +8,22 @@ from stepplan.cli.console import fail
 
 
 def sandbox(
-    port: Annotated[int, typer.Option(help="The port to listen on; 0 chooses a free one.")] = 0,
+    port: Annotated[int, typer.Option(metavar="N", help="The port to listen on. 0 chooses a free one.")] = 0,
     record: Annotated[
-        str | None, typer.Option(metavar="FILE", help="Pass requests on to --upstream, and record its answers.")
+        str | None, typer.Option(metavar="FILE", help="Forward requests to --upstream and record its answers here.")
     ] = None,
     upstream: Annotated[
-        str | None, typer.Option(metavar="URL", help="The real server, such as https://api.stepfun.ai/step_plan.")
+        str | None,
+        typer.Option(metavar="URL", help="The real server to record, such as https://api.stepfun.ai/step_plan."),
     ] = None,
     replay: Annotated[
-        str | None, typer.Option(metavar="FILE", help="Answer from a recorded file, and refuse everything else.")
+        str | None, typer.Option(metavar="FILE", help="Answer from a recording, and refuse any other request.")
     ] = None,
 ) -> None:
-    """Start a local server that emulates the Step Plan, until Ctrl-C: no key, no network.
+    """Start a local server that emulates the Step Plan. It needs no key and no network; Ctrl-C stops it.
 
-    With --record it passes requests on to a real server and keeps the answers; --replay plays them again.
+    With `--record` and `--upstream` it forwards requests to a real server and records the answers. With `--replay` it
+    answers from such a recording.
     """
     given = {"--record": record, "--upstream": upstream, "--replay": replay}
     arguments = [part for name, value in given.items() if value is not None for part in (name, value)]

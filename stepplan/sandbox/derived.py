@@ -89,7 +89,7 @@ def _searches(conversation: Conversation) -> tuple[ServerToolCall, ...]:
             "index": at,
             "url": f"https://example.com/{at + 1}",
             "title": f"Page {at + 1} about {keyword}",
-            "summary": f"This sandbox has no web; the sentence stands for what page {at + 1} says about {keyword}",
+            "summary": f"Page {at + 1} about {keyword} is made up: the sandbox does not search the web.",
         }
         for at in range(2)
     ]
@@ -125,7 +125,7 @@ def _sentence(conversation: Conversation, searches: Sequence[ServerToolCall]) ->
         for result in conversation.results
     ]
     reports += [f"{page['title']}: {page['url']}" for search in searches for page in search.results]
-    answer = " ".join(reports) or "This sandbox has no model; the sentence stands for its answer."
+    answer = " ".join(reports) or "This answer is canned: the sandbox has no model."
     return f'You asked: "{_quote(conversation.question)}" {answer}'
 
 

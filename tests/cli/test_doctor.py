@@ -40,21 +40,21 @@ def test_doctor_finds_nothing_wrong_with_a_plan_that_works(plan: Sandbox) -> Non
     assert list(found) == ["key", "address", "models", "clock", "openai", "anthropic", "credits"]
     assert {one["status"] for name, one in found.items() if name != "credits"} == {"ok"}
     assert found["credits"]["status"] == "skipped"
-    assert "no key can read" in found["credits"]["detail"]
+    assert "not in the API" in found["credits"]["detail"]
 
 
 @pytest.mark.parametrize(
     ("terms", "arguments", "environment", "name", "detail", "fix"),
     [
         ({}, [], {"STEP_API_KEY": ""}, "key", "no usable key", "STEP_API_KEY"),
-        ({}, [], {"STEP_API_KEY": "wrong"}, "models", "status 401", "The key came from STEP_API_KEY"),
+        ({}, [], {"STEP_API_KEY": "wrong"}, "models", "status 401", "The key from STEP_API_KEY"),
         (
             {},
             ["--region", "global"],
             {"STEP_API_KEY": "wrong"},
             "models",
             "status 401",
-            "The key came from STEP_API_KEY",
+            "The key from STEP_API_KEY",
         ),
         (
             {},

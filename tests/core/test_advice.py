@@ -39,7 +39,7 @@ def test_a_near_miss_of_a_models_name_is_sent_and_then_named(
 
 @ON_BOTH
 def test_a_name_that_is_like_none_is_sent_without_a_suggestion(way: Way, plan: Sandbox, protocol: ProtocolName) -> None:
-    with pytest.raises(NotFoundError, match=r"'my-finetune' was asked for\.$"):
+    with pytest.raises(NotFoundError, match=r"name, 'my-finetune'\.$"):
         Asker(way, settings_for(plan), protocol).send(replace(REQUEST, model="my-finetune"))
 
 
@@ -49,10 +49,10 @@ def test_what_was_sent_is_named_and_not_what_was_overridden(
     way: Way, plan: Sandbox, protocol: ProtocolName, streamed: bool
 ) -> None:
     asker = Asker(way, settings_for(plan), protocol)
-    with pytest.raises(NotFoundError, match=r"'step-3.7-flsh' was asked for.*Did you mean 'step-3.7-flash'"):
+    with pytest.raises(NotFoundError, match=r"name, 'step-3.7-flsh'.*Did you mean 'step-3.7-flash'"):
         asker.whole_or_streamed(replace(REQUEST, extra_body={"model": "step-3.7-flsh"}), streamed=streamed)
     other_key = {"Authorization": "Bearer sk-another"}
-    with pytest.raises(AuthenticationError, match="The key came from the authorization header and was sent to"):
+    with pytest.raises(AuthenticationError, match="The key from the authorization header was sent to"):
         asker.whole_or_streamed(replace(REQUEST, extra_headers=other_key), streamed=streamed)
 
 
@@ -90,7 +90,7 @@ def test_a_wrong_key_is_answered_with_where_key_and_address_came_from(
         with pytest.raises(AuthenticationError) as caught:
             Asker(way, Settings(), protocol).send(REQUEST)
     assert str(caught.value).endswith(
-        f"The key came from STEP_API_KEY and was sent to {Settings().host}, which STEP_BASE_URL names. To reach "
+        f"The key from STEP_API_KEY was sent to {Settings().host} (set by STEP_BASE_URL). To reach "
         "StepFun, unset STEP_BASE_URL."
     )
 

@@ -9,13 +9,13 @@ from stepplan.endpoint import parse
 from stepplan.refusals import Origin
 from tests.support.driver import ORIGIN, refused
 
-OTHER_REGION = "a key works in one region only: if yours is of the other one, set region='china'."
+OTHER_REGION = "A key works in one region only: if yours is for the other one, set region='china'."
 
 
 SENTENCES = [
     (
         *(401, "invalid_api_key", "Incorrect API key provided"),
-        f"The key came from STEP_API_KEY and was sent to api.stepfun.ai; {OTHER_REGION}",
+        f"The key from STEP_API_KEY was sent to api.stepfun.ai. {OTHER_REGION}",
     ),
     (
         *(400, "input_invalid", "you have no active step plan subscription"),
@@ -28,7 +28,7 @@ SENTENCES = [
     (*(404, "", "404 page not found"), f"There is no such path: {ORIGIN.url}."),
     (
         *(404, "model_not_found", "The model step-9 does not exist"),
-        "Check the model's name: 'step-3.7-flash' was asked for.",
+        "Check the model's name, 'step-3.7-flash'.",
     ),
     (
         *(404, "not_found_error", "File Not Found"),
@@ -63,8 +63,8 @@ PAY_AS_YOU_GO = "https://api.stepfun.ai/v1"
 
 ADVICE = [
     (401, LOCAL, "base_url", "was sent to 127.0.0.1:8000."),
-    (401, LOCAL, "STEP_BASE_URL", "127.0.0.1:8000, which STEP_BASE_URL names. To reach StepFun, unset STEP_BASE_URL."),
-    (401, "https://api.stepfun.ai", "STEP_BASE_URL", "which STEP_BASE_URL names; a key works in one region only: "),
+    (401, LOCAL, "STEP_BASE_URL", "127.0.0.1:8000 (set by STEP_BASE_URL). To reach StepFun, unset STEP_BASE_URL."),
+    (401, "https://api.stepfun.ai", "STEP_BASE_URL", "(set by STEP_BASE_URL). A key works in one region only: "),
     (401, "https://api.stepfun.ai", "STEP_BASE_URL", "set region='china'."),
     (401, "https://api.stepfun.ai", "base_url", "set base_url='https://api.stepfun.com/step_plan'."),
     (401, PAY_AS_YOU_GO, "base_url", "set base_url='https://api.stepfun.com/v1'."),
@@ -89,7 +89,7 @@ def test_the_advice_is_one_that_works_for_where_the_request_went(
 
 def test_on_a_host_without_regions_none_is_suggested() -> None:
     origin = replace(sent_to(LOCAL, "base_url"), key_source="api_key")
-    assert str(refused(401, "", origin)).endswith("The key came from api_key and was sent to 127.0.0.1:8000.")
+    assert str(refused(401, "", origin)).endswith("The key from api_key was sent to 127.0.0.1:8000.")
     assert str(refused(400, '{"error": "no active step plan"}', origin)).endswith("Subscribe to a Step Plan.")
 
 

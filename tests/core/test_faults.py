@@ -288,7 +288,7 @@ def test_the_sentences_for_what_users_get_wrong(way: Way, protocol: ProtocolName
         wrong = replace(settings_for(plan), base_url=plan.base_url.replace("step_plan", "nowhere"))
         assert sentence(plan, replace(REQUEST, model="step-9")) == (
             '404 model_invalid: The model "step-9" does not exist or you do not have access to it. '
-            "Check the model's name: 'step-9' was asked for."
+            "Check the model's name, 'step-9'."
         )
         assert f"There is no such path: {wrong.root}/v1/" in sentence(plan, base_url=wrong.root)
         assert sentence(plan, replace(REQUEST, extra_body={"temperature": 3})).startswith(
@@ -297,8 +297,7 @@ def test_the_sentences_for_what_users_get_wrong(way: Way, protocol: ProtocolName
     with Sandbox(api_key="sk-other") as plan:
         wrong_key = replace(settings, base_url=plan.base_url)
         assert str(raised(Asker(way, wrong_key, protocol), streamed=False)) == (
-            "401 invalid_api_key: Incorrect API key provided. The key came from api_key and was sent to "
-            f"{wrong_key.host}."
+            f"401 invalid_api_key: Incorrect API key provided. The key from api_key was sent to {wrong_key.host}."
         )
     with Sandbox(subscription=False) as plan:
         assert sentence(plan).endswith("you have no active step plan subscription. Subscribe to a Step Plan.")

@@ -68,13 +68,13 @@ def test_no_error_and_no_log_shows_the_key(
 @pytest.mark.guarantees("key-not-shown")
 def test_a_key_of_the_environment_is_not_shown_either(way: Way, plan: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STEP_API_KEY", CANARY)
-    with pytest.raises(AuthenticationError, match="The key came from STEP_API_KEY") as caught:
+    with pytest.raises(AuthenticationError, match="The key from STEP_API_KEY") as caught:
         Asker(way, replace(settings_for(plan), api_key=None)).send(REQUEST)
     assert CANARY not in everything_about(caught.value)
 
 
 def test_a_wrong_key_is_named_by_its_source_and_not_shown(plan: Sandbox, way: Way) -> None:
-    with pytest.raises(AuthenticationError, match="The key came from api_key") as caught:
+    with pytest.raises(AuthenticationError, match="The key from api_key") as caught:
         Asker(way, replace(settings_for(plan), api_key=SecretStr(CANARY))).send(REQUEST)
     assert CANARY not in everything_about(caught.value)
 

@@ -267,5 +267,5 @@ def test_pasting_what_the_command_prints_uses_the_sandbox_everywhere() -> None:
         )
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines() == [done.stdout.partition("\n")[0]] * 6
-    assert "This sandbox has no model" in done.stdout
+    assert "the sandbox has no model" in done.stdout
     assert not done.stderr
