@@ -68,9 +68,9 @@ peers: .venv-peers/.done ## Compare with the frameworks' own models: features, a
 	.venv-peers/bin/python -m pytest -q tests/langchain/test_deepagents.py tests/langchain/test_peers.py
 	.venv-peers/bin/python -m tests.peers $(PAGES)
 
-dist: .venv/.done ## Build the three distributions, check them, and use each in a clean environment
+dist: .venv/.done ## Build the three distributions, check them, and use each in a clean environment on every Python
 	$(INSTALL) --group dist
-	$(BIN)/python distributions/check.py
+	$(BIN)/python .ci/dist.py
 
 docs: .venv/.done ## Build the docs site into site/, with warnings as errors
 	$(INSTALL) --group docs
@@ -114,7 +114,7 @@ EXTRA.ray = $(UV) venv --quiet --allow-existing --python $(BIN)/python .venv-ray
 EXTRA.mcp = $(INSTALL) --group mcp && $(PYTEST) tests/mcp
 
 ## pages: each page's examples, in a clean environment made by the page's own install lines; PAGES="README.md" chooses
-EXTRA.pages = $(BIN)/python distributions/pages.py $(PAGES)
+EXTRA.pages = $(BIN)/python .ci/pages.py $(PAGES)
 
 ## browser: the docs site in headless Chromium, which the system must have: pages, links, search, a phone's width (50 MB)
 EXTRA.browser = $(INSTALL) --group docs --group browser && $(PYTEST) tests/site --timeout=300

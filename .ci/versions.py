@@ -5,13 +5,14 @@ if it is there, else from the PATH; a Python that is not found is skipped.
 """
 
 import os
-import shutil
 import subprocess
 import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from pythons import find
 
 ROOT = Path(__file__).resolve().parent.parent
 UV = Path(sys.executable).with_name("uv")
@@ -41,17 +42,6 @@ RUNS = (
     Run("oldest", PYTHONS, "oldest", ("test",)),
     Run("newest", PYTHONS[::-1], "peers", ("test",)),
 )
-
-
-def find(version: str) -> Path | None:
-    """The interpreter of a version, such as 3.13; None if it is not installed."""
-    if pyenv := shutil.which("pyenv"):
-        done = subprocess.run([pyenv, "prefix", version], capture_output=True, text=True, check=False)
-        if done.returncode == 0:
-            return Path(done.stdout.strip()) / "bin" / "python"
-    found = shutil.which(f"python{version}")
-    works = found and subprocess.run([found, "--version"], capture_output=True, check=False).returncode == 0
-    return Path(found) if found and works else None
 
 
 def environment(run: Run, interpreter: Path) -> Path:

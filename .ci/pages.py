@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from check import CONSTRAINTS, ROOT, UV, build, clean_environment, run
+from dist import CONSTRAINTS, ROOT, UV, build, clean_environment, run
 
 from stepplan.sandbox import Sandbox
 

@@ -1,6 +1,7 @@
-"""Build the three distributions, then install and use each in a clean environment.
+"""Build the three distributions, then install and use each in a clean environment, on every Python they are for.
 
-What is tested here is what people install: the files, their metadata and what they pull in. Run by `make dist`.
+What is tested here is what people install: the files, their metadata and what they pull in. A Python that is not
+installed is skipped. Run by `make dist`.
 """
 
 import os
@@ -16,9 +17,11 @@ from email.message import Message
 from email.parser import Parser
 from pathlib import Path
 
+from pythons import find
+
 ROOT = Path(__file__).resolve().parent.parent
 METADATA_VERSION = "2.4"
-PYTHONS = {"3.11", "3.12", "3.13"}
+PYTHONS = ("3.11", "3.12", "3.13")
 """The versions that `make versions` ran the tests on: no other may be claimed."""
 RELATIVE_LINK = re.compile(r"\]\((?!https?://)[^)]*\)")
 CONSTRAINTS = ROOT / "constraints" / "dev.txt"
@@ -110,9 +113,14 @@ def main() -> None:
         versions = {distribution.name: check_files(distribution, built) for distribution in DISTRIBUTIONS}
         if len(set(versions.values())) != 1:
             raise SystemExit(f"the versions differ: {versions}")
-        for distribution in DISTRIBUTIONS:
-            use(distribution, built, Path(folder) / distribution.name)
-            print(f"{distribution.name} {versions[distribution.name]}: built, installed alone, used")
+        for version in PYTHONS:
+            interpreter = find(version)
+            if interpreter is None:
+                print(f"Python {version}: skipped, it is not installed", flush=True)
+                continue
+            for distribution in DISTRIBUTIONS:
+                use(distribution, built, interpreter, Path(folder) / f"{distribution.name}-{version}")
+                print(f"Python {version}: {distribution.name} installed alone, and used", flush=True)
 
 
 def build(folder: Path) -> None:
@@ -149,7 +157,7 @@ def metadata_problems(headers: Message) -> Iterator[str]:
         yield f"licence files {headers.get_all('License-File')}"
     if not headers["Project-URL"]:
         yield "no project URL"
-    if (pythons := claimed_pythons(headers)) != PYTHONS:
+    if (pythons := claimed_pythons(headers)) != set(PYTHONS):
         yield f"the classifiers claim Python {', '.join(sorted(pythons))}"
     if links := RELATIVE_LINK.findall(str(headers.get_payload())):
         yield f"links that lead nowhere on an index page: {links}"
@@ -189,9 +197,9 @@ def pin_problems(version: str, requirements: list[str]) -> Iterator[str]:
             yield f"{requirement!r} does not pin {version}"
 
 
-def use(distribution: Distribution, built: Path, environment: Path) -> None:
+def use(distribution: Distribution, built: Path, interpreter: Path, environment: Path) -> None:
     """Install the wheel, with the sandbox, in a new environment and run the example there."""
-    run(UV, "venv", "--quiet", "--python", sys.executable, environment)
+    run(UV, "venv", "--quiet", "--python", interpreter, environment)
     python = environment / ("Scripts" if os.name == "nt" else "bin") / "python"
     install = (UV, "pip", "install", "--quiet", "--python", python, "--find-links", built, "-c", CONSTRAINTS)
     run(*install, "--no-build", f"{distribution.name}[sandbox]")
