@@ -32,6 +32,7 @@ PAGES = [
     if page.parent.name != "_reliability"  # sections of reliability.md
     for name in [page.relative_to(ROOT / "docs").with_suffix("").as_posix()]
 ]
+PAGES += [f"notebooks/{notebook.stem}/" for notebook in sorted((ROOT / "notebooks").glob("*.ipynb"))]
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 FLAGS = [
     "--no-sandbox",
