@@ -1,4 +1,4 @@
-"""Every Python example of the README and of the pages runs as it stands, against the sandbox."""
+"""Every Python example of the README and of the pages runs against the sandbox, and prints what its page shows."""
 
 import re
 from collections.abc import Iterator
@@ -21,18 +21,26 @@ _PAGES = [
 ]
 _TRACER = re.compile(r"^(?:from|import) ((?:openinference|opentelemetry)[\w.]*)", re.MULTILINE)
 _EXAMPLE = re.compile(r"^( *)```python\n(.*?)^\1```", re.MULTILINE | re.DOTALL)
+_SHOWN = re.compile(r"\n(?:(?! *```|#).*\n)*( *)```text\n((?s:.*?))\n\1```")
+"""What a page says that the example above it prints: the next block of text, before another example or heading."""
 
 
 def _examples() -> Iterator[Any]:
     for page in _PAGES:
         text = page.read_text("utf-8")
         name = page.relative_to(_ROOT).as_posix()
-        for number, (indent, code) in enumerate(_EXAMPLE.findall(text), 1):
+        for number, found in enumerate(_EXAMPLE.finditer(text), 1):
+            indent, code = found.groups()
             # Run by tests/mcp, beside an MCP server, and by tests/tracing, in interpreters of their own.
             if "mcp" not in code and page.name != "tracing.md":
                 example = re.sub(f"(?m)^{indent}", "", code)
+                shown = _SHOWN.match(text, found.end())
                 # The port that a page names may be taken.
-                yield pytest.param(re.sub(r"port=\d+", "port=0", example), id=f"{name}-{number}")
+                yield pytest.param(
+                    re.sub(r"port=\d+", "port=0", example),
+                    re.sub(f"(?m)^{indent}", "", shown[2]) if shown else "",
+                    id=f"{name}-{number}",
+                )
 
 
 @pytest.fixture(autouse=True)
@@ -47,9 +55,10 @@ def _namespace(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.filterwarnings("ignore:The function `loads?` is in beta")
 @leaves_loops_open
 @agents_use_old_pydantic
-@pytest.mark.parametrize("example", list(_examples()))
-def test_an_example_runs(
+@pytest.mark.parametrize(("example", "shown"), list(_examples()))
+def test_an_example_runs_and_prints_what_its_page_shows(
     example: str,
+    shown: str,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -68,7 +77,9 @@ def test_an_example_runs(
         tests = [value for name, value in names.items() if name.startswith("test_")]
         for test in tests:
             test(plan)
-    assert tests or capsys.readouterr().out.strip()
+    printed = capsys.readouterr().out
+    assert tests or printed.strip()
+    assert shown in printed
 
 
 def test_the_tables_list_every_model_and_every_price() -> None:

@@ -29,14 +29,14 @@ _STEPFUN = frozenset({"api.stepfun.ai", "api.stepfun.com"})
 
 
 class Recorder(LocalServer):
-    """A local server that passes requests on to a real server, and keeps its answers in a file.
+    """A local server that forwards requests to a real server and keeps its answers in a file.
 
-    Requests are passed on with the key that they bring. The file has no keys, cookies or traces; it does have the
-    conversations. An answer is recorded once it is complete.
+    Each request is forwarded with its own key. The file contains the conversations, but no keys, cookies or trace ids.
+    An answer is recorded once it is complete.
 
     ```python
     with Recorder("answers.yaml", "https://api.stepfun.ai/step_plan") as server:
-        Client(base_url=server.base_url, api_key=...).send(...)
+        Client(Settings(base_url=server.base_url)).send(...)
     ```
 
     Args:
