@@ -17,11 +17,11 @@ from stepplan.integration.totals import UsageTotals
 
 
 class CostCallbackHandler(UsageTotals, BaseCallbackHandler):
-    """Adds up the token counts of `ChatStepPlan`, by model, and what they cost, as an estimate.
+    """Adds up the token counts of `ChatStepPlan` by model, and estimates their cost.
 
-    It counts whole and streamed answers, from any thread and task. An answer that broke off, or a stream that was not
-    read to its end, has no token counts and is left out, though StepFun may bill it. Other providers' answers are left
-    out, too.
+    It counts whole and streamed answers, in all threads and tasks. Answers that broke off, and streams that you did not
+    read to their end, have no token counts: they are left out, although StepFun may bill them. Answers of other
+    providers are left out, too.
 
     Example:
         ```python
@@ -59,9 +59,9 @@ register_configure_hook(_active, inheritable=True)
 
 @contextmanager
 def get_cost_callback() -> Generator[CostCallbackHandler]:
-    """A `CostCallbackHandler` that counts every call made within the `with` block, also by agents and in its tasks.
+    """A `CostCallbackHandler` that counts every call in the `with` block, including those of agents and tasks.
 
-    Of nested blocks, the inner one counts.
+    If blocks are nested, only the inner one counts.
 
     Example:
         ```python

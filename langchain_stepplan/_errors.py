@@ -68,7 +68,7 @@ class RateLimitError(stepplan.RateLimitError, APIStatusError, lc.ModelRateLimitE
 
 
 class QuotaExceededError(stepplan.QuotaExceededError, APIStatusError, lc.ModelRateLimitError):
-    """402: the plan's credits are used up. Retrying does not help, so `is_retryable` is False."""
+    """402: the plan's Credits are used up. A retry does not help, so `is_retryable` is False."""
 
 
 class ContentBlockedError(stepplan.ContentBlockedError, APIStatusError, Refusal):  # type: ignore[misc]  # version of core

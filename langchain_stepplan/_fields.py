@@ -34,10 +34,10 @@ class StepPlanFields(SharedFields, BaseChatModel):
     LIVE_FIELDS: ClassVar[tuple[str, ...]] = ("http_client", "http_async_client")
 
     streaming: bool = False
-    """Let `invoke` stream, too. False, if it is set, keeps `stream` from streaming. Default: False."""
+    """Whether `invoke` streams, too. If you set it to False, `stream` does not stream either. Default: False."""
 
     http_async_client: Any = Field(default=None, exclude=True, repr=False)
-    """An async httpx client to send requests with. It is never closed here."""
+    """An async httpx client to send requests with. It is not closed for you."""
 
     # ----------------------------------------------------------------------------------------------------- construction
 

@@ -7,8 +7,8 @@ from typing import Any
 def register() -> None:
     """Make `init_chat_model("stepplan:step-3.7-flash")` work, and `create_agent` with that string.
 
-    LangChain has no public way to add a provider, so this writes to a private table of `langchain.chat_models`. It is
-    never done by an import; call it once, where a program starts.
+    LangChain has no public way to add a provider, so this changes a private table of `langchain.chat_models`. An import
+    never does it: call it once, at the start of your program.
 
     Raises:
         ImportError: `langchain` is not installed.

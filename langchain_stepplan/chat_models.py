@@ -41,17 +41,40 @@ _standard.register()
 
 
 class ChatStepPlan(StepPlanFields):
-    """StepFun's Step Plan as a chat model, over either of its wire protocols.
+    """A chat model for StepFun's models on the Step Plan.
+
+    Install it with `pip install langchain-stepplan`, and set the key with `export STEP_API_KEY=...`.
 
     Example:
+        Ask, and stream the reasoning and the answer:
+
         ```python
-        llm = ChatStepPlan(model="step-3.7-flash", reasoning_effort="high")  # STEP_API_KEY from the environment
-        llm.invoke("Hello").text
+        from langchain_stepplan import ChatStepPlan
+
+        llm = ChatStepPlan(model="step-3.7-flash", reasoning_effort="high")
+        print(llm.invoke("Hello").text)
+
+        for chunk in llm.stream("Why is the sky blue?"):
+            print(chunk.additional_kwargs.get("reasoning_content", ""), chunk.text, sep="", end="", flush=True)
         ```
 
-    Answers hold their text in `content`, what the model thought in `additional_kwargs["reasoning_content"]`, and both
-    in order in `content_blocks`; the same over both protocols, whole or streamed. An argument that is not known
-    raises an error that names the nearest one.
+        Call tools, and get an object instead of text:
+
+        ```python
+        llm.bind_tools([get_weather]).invoke("What is the weather in Paris?").tool_calls
+        llm.with_structured_output(Person).invoke("Bob is 42 years old.")
+        ```
+
+        Use the Messages protocol, and await the answer:
+
+        ```python
+        await ChatStepPlan(protocol="anthropic").ainvoke("Hello")
+        ```
+
+    An answer has its text in `text`, the reasoning in `additional_kwargs["reasoning_content"]`, and both, in order, in
+    `content_blocks`. This is the same over both protocols, streamed or not.
+
+    All arguments are optional. An unknown argument raises an error that suggests the closest known one.
     """
 
     # ----------------------------------------------------------------------------------------------------- answers
@@ -189,18 +212,18 @@ class ChatStepPlan(StepPlanFields):
         strict: bool | None = None,
         **kwargs: Any,
     ) -> Runnable[LanguageModelInput, AIMessage]:
-        """The model with tools that it may call.
+        """The model, with tools that it may call.
 
         Args:
             tools: Tools, functions, Pydantic classes, TypedDicts, JSON Schemas or tools in OpenAI's or Anthropic's
-                form. A name that the API refuses travels under a legal alias.
-            tool_choice: `auto`, `none`, `any` (also `required` or True), or a tool's name, in either vendor's form.
-                Messages cannot force a call: there one is asked for in the system prompt, with a warning.
-            strict: Ask the server to hold arguments to their schema. Chat Completions only; sent only when set.
+                format. A name that the API does not accept is sent under an alias.
+            tool_choice: `auto`, `none`, `any` (also `required` or True), or a tool's name, in either vendor's format.
+                Messages has no field to force a call: the system prompt asks for it instead, and you get a warning.
+            strict: Ask the server to make arguments follow their schema. Chat Completions only; sent only if set.
             **kwargs: Further arguments of the calls, such as `parallel_tool_calls` or `temperature`.
 
         Raises:
-            InvalidRequestError: A tool is run by a server, or the choice names a tool that is not there.
+            InvalidRequestError: A tool runs on another vendor's servers, or the choice names a tool that is not there.
         """
         with langchain_errors():
             offered = [with_strict(tool, strict) for tool in to_tools(tools, to_tool)]
@@ -220,21 +243,22 @@ class ChatStepPlan(StepPlanFields):
         tools: list[Any] | None = None,
         **kwargs: Any,
     ) -> Runnable[LanguageModelInput, Any]:
-        """The model with answers that are objects.
+        """The model, with objects as answers.
 
         Args:
             schema: A Pydantic class (answers are instances), a TypedDict, a JSON Schema or a tool (answers are dicts).
-            method: `json_schema` (Chat Completions' default) has the server hold the answer to the schema;
-                `function_calling` (the default over Messages, and of models that do not support `json_schema`) makes
-                the schema a tool that must be called; `json_mode` asks for any JSON object. Over Messages the first and
-                the last are done by a tool, with a warning.
-            include_raw: Give `{"raw": message, "parsed": object, "parsing_error": error}`, and raise no parsing error.
-            strict: Ask the server to hold to the schema strictly; sent only when set.
-            tools: Tools that the model may call instead of answering. The object is `None` then.
+            method: `json_schema`, the default over Chat Completions: the server constrains the answer to the schema.
+                `function_calling`, the default over Messages and for models without `json_schema`: the schema is sent
+                as a tool that the model has to call. `json_mode`: the answer is any JSON object. Over Messages,
+                `json_schema` and `json_mode` use a tool, and warn.
+            include_raw: Return `{"raw": message, "parsed": object, "parsing_error": error}`, and do not raise parsing
+                errors.
+            strict: Ask the server to follow the schema strictly. Sent only if set.
+            tools: Tools that the model may call instead of answering. If it does, the object is `None`.
             **kwargs: Further arguments of the calls.
 
         Raises:
-            InvalidRequestError: The arguments do not fit together.
+            InvalidRequestError: The arguments contradict each other.
         """
         with langchain_errors():
             by_schema = takes_json_schema(kwargs.get("model") or self.model, self.protocol)
@@ -253,11 +277,11 @@ class ChatStepPlan(StepPlanFields):
     # ------------------------------------------------------------------------------------------------------ tokens
 
     def count_tokens(self, input: LanguageModelInput, *, tools: Sequence[Any] = (), **kwargs: Any) -> int:
-        """How many input tokens this would be, as the plan counts them: one request, which costs no tokens.
+        """How many input tokens a prompt has, as the server counts them. Takes one request, which costs no tokens.
 
         Args:
             input: What `invoke` takes.
-            tools: The tools that would be bound.
+            tools: The tools to count with it.
             **kwargs: Further arguments of the call.
 
         Raises:
@@ -278,15 +302,15 @@ class ChatStepPlan(StepPlanFields):
 
     @override
     def get_num_tokens(self, text: str) -> int:
-        """About how many tokens a text has; no network, no download. `count_tokens` is exact."""
+        """Estimate how many tokens a text has, offline. `count_tokens` is exact."""
         return estimate_text(text) if self.custom_get_token_ids is None else len(self.get_token_ids(text))
 
     @override
     def get_token_ids(self, text: str) -> list[int]:
-        """The ids of a text's tokens, by `custom_get_token_ids`.
+        """The ids of a text's tokens, from your `custom_get_token_ids`.
 
         Raises:
-            NotImplementedError: There is none: StepFun publishes no tokenizer.
+            NotImplementedError: You did not set it. StepFun publishes no tokenizer.
         """
         if self.custom_get_token_ids is None:
             raise NotImplementedError("StepFun publishes no tokenizer: use get_num_tokens(), or count_tokens().")
@@ -294,7 +318,7 @@ class ChatStepPlan(StepPlanFields):
 
     @override
     def get_num_tokens_from_messages(self, messages: list[BaseMessage], tools: Sequence[Any] | None = None) -> int:
-        """About how many tokens messages and tools have; no network, so that `trim_messages` may call it often."""
+        """Estimate how many tokens messages and tools have, offline, so that `trim_messages` can call it often."""
         with langchain_errors():
             functions = [tool for tool in to_tools(tools or (), to_tool) if isinstance(tool, Tool)]
             return estimate(to_messages(messages), functions)

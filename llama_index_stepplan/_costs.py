@@ -13,11 +13,11 @@ from stepplan.integration.totals import UsageTotals
 
 
 class CostHandler(UsageTotals, BaseCallbackHandler):
-    """Adds up the token counts of `StepPlan`, by model, and what they cost, as an estimate.
+    """Adds up the token counts of `StepPlan` by model, and estimates their cost.
 
-    Use it as `TokenCountingHandler`. It counts whole and streamed answers, from any thread and task. An answer that
-    broke off, or a stream that was not read to its end, has no token counts and is left out, though StepFun may bill
-    it.
+    Use it like `TokenCountingHandler`. It counts whole and streamed answers, in all threads and tasks. Answers that
+    broke off, and streams that you did not read to their end, have no token counts: they are left out, although StepFun
+    may bill them.
 
     Example:
         ```python

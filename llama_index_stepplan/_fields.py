@@ -25,12 +25,12 @@ class StepPlanFields(SharedFields, FunctionCallingLLM):
 
     # LlamaIndex stores models as plain JSON, in which a key has no place.
     api_key: SecretStr | str | None = Field(default=None, union_mode="left_to_right", exclude=True, repr=False)
-    """The key. `Bearer ` before it, and quotes and white space around it, are left out. Default: the environment's
-    `STEP_API_KEY`, else `STEPFUN_API_KEY`, read when first needed."""
+    """The API key. A `Bearer ` prefix, quotes and white space around it are removed. Default: the environment variable
+    `STEP_API_KEY`, or else `STEPFUN_API_KEY`, read when a request needs it."""
 
     # LlamaIndex's agents and memories leave calls without results behind, where nobody can reach them.
     repair_history: bool = True
-    """Mend tool calls without a result and results without a call, instead of raising an error."""
+    """Repair tool calls without a result and results without a call, instead of raising an error."""
 
     return_thinking: bool = Field(default=True, strict=True)
     """Whether answers hold the model's thinking. DocumentContextExtractor takes an answer's first block for its text,
@@ -40,7 +40,7 @@ class StepPlanFields(SharedFields, FunctionCallingLLM):
     """Whether agents may offer tools to the model. Default: True."""
 
     strict: bool | None = Field(default=None, strict=True)
-    """Ask the server to hold to schemas strictly. Chat Completions only; sent only when set."""
+    """Ask the server to follow schemas strictly. Chat Completions only; sent only when set."""
 
     context_window: int | None = Field(default=None, gt=0, strict=True)
     """Tokens of input and output together. Default: what is known of the model, else 256,000."""
@@ -49,7 +49,7 @@ class StepPlanFields(SharedFields, FunctionCallingLLM):
     """Options for every call; those of one call win over them. Default: none."""
 
     async_http_client: Any = Field(default=None, exclude=True, repr=False)
-    """An async httpx client to send requests with. It is never closed here."""
+    """An async httpx client to send requests with. It is not closed for you."""
 
     @field_validator("additional_kwargs")
     @classmethod

@@ -33,36 +33,56 @@ T = TypeVar("T")
 
 
 class StepPlan(StructuredPrediction):
-    """StepFun's Step Plan as an LLM in LlamaIndex: chat, tools, structured prediction and thinking, on both protocols.
+    """A LlamaIndex LLM for StepFun's models on the Step Plan.
+
+    Install it with `pip install llama-index-llms-stepplan`, and set the key with `export STEP_API_KEY=...`.
 
     Example:
-        `StepPlan(model="step-3.7-flash", reasoning_effort="high").complete("Hello")`
+        Complete a prompt, and stream the thinking and the answer:
 
-    Every option of a request may be given here, in `additional_kwargs`, or to one call (`llm.chat(messages,
-    max_tokens=100)`): the call wins over `additional_kwargs`, which win over the field. Errors are those of `stepplan`.
-    A model holds no connection: it pickles, copies, and works in any thread and event loop.
+        ```python
+        from llama_index.llms.stepplan import StepPlan
+
+        llm = StepPlan(model="step-3.7-flash", reasoning_effort="high")
+        print(llm.complete("Hello"))
+
+        for chunk in llm.stream_complete("Why is the sky blue?"):
+            print(chunk.additional_kwargs.get("thinking_delta", ""), chunk.delta, sep="", end="", flush=True)
+        ```
+
+        Run an agent, and get an object instead of text:
+
+        ```python
+        await FunctionAgent(tools=[get_weather], llm=llm).run("What is the weather in Rome?")
+        llm.structured_predict(Person, PromptTemplate("{text}"), text="Bob is 42 years old.")
+        ```
+
+    All arguments are optional. You can set an option of a request here, in `additional_kwargs`, or for one call, as in
+    `llm.chat(messages, max_tokens=100)`. The call wins over `additional_kwargs`, which wins over the argument here.
+
+    A model can be pickled and copied, and works in any thread and event loop. Errors are the classes of `stepplan`.
 
     Raises:
-        InvalidRequestError: An argument is not known, or its value cannot be right.
+        InvalidRequestError: An argument is unknown, or its value is invalid.
     """
 
     @chat_callback
     def chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponse:
-        """The whole answer to a conversation.
+        """Answer a conversation.
 
         Args:
-            messages: The conversation; nothing in it is changed.
-            **kwargs: Options for this call; besides those of the class `tools`, `tool_choice`, `response_format`,
+            messages: The conversation. It is not changed.
+            **kwargs: Options for this call: those of the class, and `tools`, `tool_choice`, `response_format`,
                 `parallel_tool_calls`, `extra_headers`, and `timeout` in seconds.
 
         Raises:
-            StepPlanError: Of the class that says what went wrong.
+            StepPlanError: The call failed. The class tells why.
         """
         return self._chat(messages, kwargs)
 
     @chat_callback
     def stream_chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponseGen:
-        """The answer as it comes: each chunk holds the message so far, the last one the whole. See `chat`."""
+        """Like `chat`, as a stream. Each chunk holds the message so far, and the last one holds all of it."""
         return self._stream(messages, kwargs, _as_it_is)
 
     @chat_callback
@@ -77,11 +97,11 @@ class StepPlan(StructuredPrediction):
 
     @completion_callback
     def complete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponse:
-        """The whole answer to a prompt, as text alone.
+        """Complete a prompt. The response has the text only.
 
         Args:
-            prompt: What is asked; it becomes a user message.
-            formatted: Whether `prompt` is in its final form, or `completion_to_prompt` is still to be applied.
+            prompt: The prompt. It is sent as a user message.
+            formatted: Whether `completion_to_prompt` has already been applied to the prompt.
             **kwargs: As for `chat`.
 
         Raises:
@@ -91,7 +111,7 @@ class StepPlan(StructuredPrediction):
 
     @completion_callback
     def stream_complete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponseGen:
-        """The answer to a prompt as it comes; each chunk holds the text so far. See `complete`."""
+        """Like `complete`, as a stream. Each chunk holds the text so far."""
         return self._stream(self._prompt_messages(prompt, formatted), kwargs, to_completion)
 
     @completion_callback
@@ -133,7 +153,7 @@ class StepPlan(StructuredPrediction):
     def get_tool_calls_from_response(
         self, response: ChatResponse, error_on_no_tool_call: bool = True, **_: Any
     ) -> list[ToolSelection]:
-        """The tool calls to run; in the middle of a stream, the calls as far as they have come.
+        """The tool calls to run. In the middle of a stream, the arguments are those that have arrived so far.
 
         Raises:
             ValueError: There is none, and `error_on_no_tool_call` is set.

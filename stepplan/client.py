@@ -153,7 +153,7 @@ class Client(_Client):
     Args:
         settings: Address, key and timeouts; by default the global plan, with the key from the environment.
         protocol: `openai` (Chat Completions) or `anthropic` (Messages).
-        http_client: An httpx client to send requests with. It is never closed here.
+        http_client: An httpx client to send requests with. It is not closed for you.
 
     Raises:
         InvalidRequestError: `http_client` is not a sync client, or there is no such protocol.
@@ -175,7 +175,7 @@ class Client(_Client):
         """The whole answer.
 
         Raises:
-            StepPlanError: The class tells what went wrong; see `stepplan.errors`.
+            StepPlanError: The call failed. The class tells why; see `stepplan.errors`.
         """
         return self._driver(self._send_steps(request)).only()
 
@@ -235,7 +235,7 @@ class AsyncClient(_Client):
     Args:
         settings: Address, key and timeouts; by default the global plan, with the key from the environment.
         protocol: `openai` (Chat Completions) or `anthropic` (Messages).
-        http_client: An async httpx client to send requests with. It is never closed here.
+        http_client: An async httpx client to send requests with. It is not closed for you.
 
     Raises:
         InvalidRequestError: `http_client` is not an async client, or there is no such protocol.
@@ -257,7 +257,7 @@ class AsyncClient(_Client):
         """The whole answer.
 
         Raises:
-            StepPlanError: The class tells what went wrong; see `stepplan.errors`.
+            StepPlanError: The call failed. The class tells why; see `stepplan.errors`.
         """
         return await self._driver(self._send_steps(request)).only()
 

@@ -62,10 +62,10 @@ class StepPlanError(Exception):
     """The base class of all errors of this project.
 
     Attributes:
-        status_code: The HTTP status; for an error inside an answer, the status that its type stands for.
-        body: What the server sent instead of an answer, whole: parsed JSON, else text; `None` if it sent nothing.
-        trace_id: The id of the request to quote to StepFun's support (`X-Trace-Id`).
-        response: The reply of a server that refused.
+        status_code: The HTTP status. For an error inside an answer, the status of that type of error.
+        body: What the server sent instead of an answer: parsed JSON, or else text. `None` if it sent nothing.
+        trace_id: The id to quote to StepFun's support (`X-Trace-Id`).
+        response: The HTTP response of a server that refused.
         partial: The part of the answer that had arrived.
         is_retryable: Whether the same request may succeed later.
     """
@@ -152,7 +152,7 @@ class RateLimitError(APIStatusError):
 
 
 class QuotaExceededError(APIStatusError):
-    """402: the plan's credits are used up. Never retried, because they do not come back within seconds."""
+    """402: the plan's credits are used up. It is never retried, because Credits do not come back within seconds."""
 
 
 class ContentBlockedError(APIStatusError):

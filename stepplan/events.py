@@ -55,7 +55,7 @@ class ToolCallDelta:
 
 @dataclass(frozen=True, slots=True)
 class ServerToolCalled:
-    """The server ran one of its own tools. The block is whole: no event adds to it."""
+    """The server ran one of its own tools. This is the whole block; no further event belongs to it."""
 
     index: int
     call: ServerToolCall
@@ -63,7 +63,7 @@ class ServerToolCalled:
 
 @dataclass(frozen=True, slots=True)
 class Finish:
-    """How the server ended an answer: the last event of a protocol's decoder. Clients emit `MessageEnd` instead.
+    """How the server ended an answer: the last event of a protocol's decoder. Clients turn it into `MessageEnd`.
 
     Attributes:
         finish_reason: Why the answer ended; `None` only for a whole answer that gives no reason.
@@ -78,7 +78,7 @@ class Finish:
 
 @dataclass(frozen=True, slots=True)
 class MessageEnd:
-    """The answer is whole, and here it is. Always the last event, and only sent if the server ended the answer."""
+    """The answer is complete. Always the last event. There is none if the answer broke off."""
 
     response: Response
 

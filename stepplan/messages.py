@@ -38,7 +38,7 @@ class Image:
 
 @dataclass(frozen=True, slots=True)
 class Video:
-    """A video, by a URL as that of an `Image`. Accepted in user messages, over Chat Completions only."""
+    """A video, by a URL like that of an `Image`. Accepted in user messages, over Chat Completions only."""
 
     url: str
 
@@ -92,7 +92,7 @@ class ToolResult:
 class ServerToolCall:
     """A call of a tool that the server ran while it answered, with what it found.
 
-    It stays in the conversation for the caller to show, and is not sent back: no protocol documents that.
+    You can show it to the user. It is not sent back to the model, because no protocol documents that.
 
     Attributes:
         id: The call's id, distinct within a message.

@@ -82,7 +82,7 @@ class JSONSchema:
     Attributes:
         name: The schema's name.
         schema: A JSON Schema.
-        strict: Ask the server to hold the answer to the schema strictly; sent only when set.
+        strict: Ask the server to follow the schema strictly. Sent only if set.
 
     Raises:
         InvalidRequestError: A value is of the wrong type.
@@ -139,15 +139,15 @@ class Request:
         top_k: Sample from this many of the likeliest tokens, 0 to 500. Messages only.
         frequency_penalty: Penalty on repetition, -2 to 2. Chat Completions only.
         stop: Sequences that end the answer.
-        reasoning_effort: How much the model reasons: `low`, `medium` or `high`. A value that a known model does not
-            accept raises an error.
+        reasoning_effort: How much the model reasons: `low`, `medium` or `high`. If a known model does not accept the
+            value, an error is raised.
         response_format: `"json_object"` or a `JSONSchema`. Chat Completions only.
-        replay_reasoning: Send the model's own reasoning back with later requests, block for block.
+        replay_reasoning: Send the model's own earlier reasoning back in later requests.
         stream_usage: Ask for token counts in a stream (`stream_options`). Chat Completions only.
-        repair_history: Mend tool calls without a result and results without a call, instead of raising an error.
+        repair_history: Repair tool calls without a result and results without a call, instead of raising an error.
         think_tags: Read `<think>...</think>` at the beginning of the text as reasoning. If the opening tag is missing,
             a stream holds back the text until the closing tag arrives or the answer ends.
-        extra_body: Fields to add to the body as they are; they override the options.
+        extra_body: Fields to add to the request body unchanged. They override the options.
         extra_headers: Headers for this request only; they override all others.
 
     Raises:

@@ -53,7 +53,7 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class ParsedToolCall:
-    """A tool call with its arguments parsed, or with the reason why they cannot be.
+    """A tool call, with its parsed arguments, or with the reason why it must not be run.
 
     Attributes:
         call: The call as the model wrote it.
@@ -68,7 +68,7 @@ class ParsedToolCall:
 
 @dataclass(frozen=True)  # without slots, because `tool_calls` is cached
 class Response:
-    """The model's answer, whole or as far as it has arrived.
+    """The model's answer: all of it, or what has arrived so far.
 
     Attributes:
         content: Reasoning, text and tool calls, in the order the server sent them.

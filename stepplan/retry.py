@@ -26,7 +26,7 @@ def _uniform(low: float, high: float) -> float:
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """How often and how patiently a failed request is sent again.
+    """How often a failed request is sent again, and after how long.
 
     Attributes:
         max_retries: Retries after the first attempt; 0 turns retrying off.

@@ -30,30 +30,30 @@ _DEFAULT_POLICY = RetryPolicy()
 
 @dataclass(frozen=True, slots=True, init=False)
 class Settings:
-    """How to reach the plan. A value: equal settings share connections.
+    """How to reach the plan: key, server, timeouts and retries. Clients with equal settings share connections.
 
     `None` means the default, for every argument.
 
     Args:
-        api_key: The key. `Bearer ` before it, and quotes and white space around it, are left out. Default: the
-            environment's `STEP_API_KEY`, else `STEPFUN_API_KEY`, read when first needed.
+        api_key: The API key. A `Bearer ` prefix, quotes and white space around it are removed. Default: the environment
+            variable `STEP_API_KEY`, or else `STEPFUN_API_KEY`, read when a request needs it.
         region: `global` (api.stepfun.ai) or `china` (api.stepfun.com). A key works in one region only. Default:
-            `global`, unless the environment's `STEP_BASE_URL` names another address.
-        base_url: The address, instead of the region's: with or without `/v1`, a trailing slash or an endpoint's path.
-            On StepFun's hosts, `/v1` alone is the pay-as-you-go platform. `base_url` wins over `region`, and an
-            explicit `region` over `STEP_BASE_URL`.
+            `global`, unless the environment variable `STEP_BASE_URL` is set.
+        base_url: The server's URL, instead of the region's. It may end with `/v1`, a slash or an endpoint's path. On
+            StepFun's hosts, `/v1` alone is the pay-as-you-go platform. `base_url` wins over `region`, and `region` over
+            `STEP_BASE_URL`.
         max_retries: Retries after the first attempt; 0 turns retrying off. Default: 2.
         retry: When failed requests are sent again, and after how long. `max_retries` wins over the number in it.
             Default: `RetryPolicy()`.
         connect_timeout: Seconds to connect. Default: 10.
         timeout: Seconds for a whole (not streamed) answer. No wait before a retry is longer. Default: 600.
-        stream_timeout: Seconds that a stream may go on without an event; pings do not count. Default: 120, or a lesser
-            `timeout`.
-        max_concurrency: How many requests of the account may run at a time in this process; others wait in line.
+        stream_timeout: Seconds that may pass in a stream without an event. Pings do not count. Default: 120, or a
+            lesser `timeout`.
+        max_concurrency: How many requests of the account may run at a time in this process. Further ones wait in line.
             Default: 8 if the base URL's path is `/step_plan`, else no limit.
-        headers: Sent with every request; they replace the default ones of the same name. Default: none.
+        headers: Headers to send with every request. They replace default headers of the same name. Default: none.
         proxy: A proxy's URL. Default: the environment's `HTTPS_PROXY` and the like.
-        verify: False leaves TLS certificates unchecked; a path names a file of accepted authorities. Default: True.
+        verify: Whether to check TLS certificates. A path names a file with the accepted authorities. Default: True.
         warn_again: False leaves out a warning about `base_url` that this process has already issued. For settings that
             are made anew at every call.
 

@@ -76,16 +76,16 @@ async def arun(
     options: Mapping[str, Any] | None = None,
     on_progress: Callable[[Progress], object] | None = None,
 ) -> Summary:
-    """Answer every line of `source` in `target`. Cancelling it keeps what has come, and ends cleanly.
+    """Answer every line of the file `source` in the file `target`. If you cancel it, the answers so far are kept.
 
     Args:
-        source: The input, JSON lines: `{"prompt": ...}` with options beside it, or OpenAI's batch lines, whose `body`
-            is sent as it is. Blank lines are skipped.
-        target: The output, JSON lines; appended to, and read first: its lines are not sent again.
+        source: The input: JSON lines, each `{"prompt": ...}` with options beside it, or a line of OpenAI's batch
+            format, whose `body` is sent unchanged. Blank lines are skipped.
+        target: The output: JSON lines. They are appended, and lines that are there already are not sent again.
         settings: Host, key, timeouts and retries.
         protocol: The protocol of lines that do not name one by their `url`.
         model: The model of lines that do not name one.
-        concurrency: Lines under way at a time.
+        concurrency: How many lines to answer at once.
         options: Options for lines that do not set their own, by their names in `Request`, such as `max_tokens`.
         on_progress: Called after each line.
 

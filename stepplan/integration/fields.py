@@ -37,16 +37,16 @@ class SharedFields(BaseModel):
     """`openai` (Chat Completions) or `anthropic` (Messages)."""
 
     api_key: SecretStr | str | None = Field(default=None, union_mode="left_to_right")
-    """The key. `Bearer ` before it, and quotes and white space around it, are left out. Default: the environment's
-    `STEP_API_KEY`, else `STEPFUN_API_KEY`, read when first needed."""
+    """The API key. A `Bearer ` prefix, quotes and white space around it are removed. Default: the environment variable
+    `STEP_API_KEY`, or else `STEPFUN_API_KEY`, read when a request needs it."""
 
     region: Region | None = None
     """`global` (api.stepfun.ai) or `china` (api.stepfun.com). A key works in one region only. Default: `global`, unless
-    the environment's `STEP_BASE_URL` names another address."""
+    the environment variable `STEP_BASE_URL` is set."""
 
     base_url: str | None = None
-    """The address, instead of the region's: with or without `/v1`, a trailing slash or an endpoint's path. On StepFun's
-    hosts, `/v1` alone is the pay-as-you-go platform. `base_url` wins over `region`, and an explicit `region` over
+    """The server's URL, instead of the region's. It may end with `/v1`, a slash or an endpoint's path. On StepFun's
+    hosts, `/v1` alone is the pay-as-you-go platform. `base_url` wins over `region`, and `region` over
     `STEP_BASE_URL`."""
 
     temperature: float | None = None
@@ -68,17 +68,17 @@ class SharedFields(BaseModel):
     """Penalty on repetition, -2 to 2. Chat Completions only."""
 
     reasoning_effort: str | None = None
-    """How much the model reasons: `low`, `medium` or `high`. A value that a known model does not accept raises an
-    error."""
+    """How much the model reasons: `low`, `medium` or `high`. If a known model does not accept the value, an error is
+    raised."""
 
     parallel_tool_calls: bool | None = None
     """False asks for at most one tool call per answer."""
 
     replay_reasoning: bool = True
-    """Send the model's own reasoning back with later requests, block for block."""
+    """Send the model's own earlier reasoning back in later requests."""
 
     repair_history: bool = False
-    """Mend tool calls without a result and results without a call, instead of raising an error."""
+    """Repair tool calls without a result and results without a call, instead of raising an error."""
 
     think_tags: bool = False
     """Read `<think>...</think>` at the beginning of the text as reasoning. If the opening tag is missing, a stream
@@ -88,10 +88,11 @@ class SharedFields(BaseModel):
     """Ask for token counts in a stream (`stream_options`). Chat Completions only."""
 
     raise_invalid_tool_calls: bool = Field(default=False, strict=True)
-    """Raise an error where a tool call that cannot be run would be left in `invalid_tool_calls`. Default: False."""
+    """Raise an error if an answer has a tool call that was cut off or is not valid JSON, instead of listing it in
+    `invalid_tool_calls`. Default: False."""
 
     extra_body: Mapping[str, Any] = {}
-    """Fields to add to the body as they are; they override the options."""
+    """Fields to add to the request body unchanged. They override the options."""
 
     max_retries: int | None = 2
     """Retries after the first attempt; 0 turns retrying off. Default: 2."""
@@ -103,23 +104,23 @@ class SharedFields(BaseModel):
     """Seconds for a whole (not streamed) answer. No wait before a retry is longer. Default: 600."""
 
     stream_timeout: float | None = 120.0
-    """Seconds that a stream may go on without an event; pings do not count. Default: 120, or a lesser `timeout`."""
+    """Seconds that may pass in a stream without an event. Pings do not count. Default: 120, or a lesser `timeout`."""
 
     max_concurrency: int | None = None
-    """How many requests of the account may run at a time in this process; others wait in line. Default: 8 if the base
-    URL's path is `/step_plan`, else no limit."""
+    """How many requests of the account may run at a time in this process. Further ones wait in line. Default: 8 if the
+    base URL's path is `/step_plan`, else no limit."""
 
     default_headers: Mapping[str, str] | None = Field(default=None, exclude=True, repr=False)
-    """Sent with every request; they replace the default ones of the same name. Default: none."""
+    """Headers to send with every request. They replace default headers of the same name. Default: none."""
 
     proxy: str | None = Field(default=None, exclude=True, repr=False)
     """A proxy's URL. Default: the environment's `HTTPS_PROXY` and the like."""
 
     verify: bool | str = True
-    """False leaves TLS certificates unchecked; a path names a file of accepted authorities. Default: True."""
+    """Whether to check TLS certificates. A path names a file with the accepted authorities. Default: True."""
 
     http_client: Any = Field(default=None, exclude=True, repr=False)
-    """An httpx client to send requests with. It is never closed here."""
+    """An httpx client to send requests with. It is not closed for you."""
 
     # ---------------------------------------------------------------------------------------------------- construction
 

@@ -70,11 +70,11 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """Something that goes wrong with a turn.
+    """What goes wrong with a turn.
 
-    `status` and `reset` replace the answer of `times` requests; the turn itself follows. The others apply to the turn's
-    own answer, and can be combined: `Fault(slice=1, cut_at=300, abrupt=True)`. An answer that is not streamed has no
-    events: there `error_after` becomes a status 500, and `stall_after` sends nothing.
+    `status` and `reset` replace the answer to as many requests as `times` says; after that, the turn itself is sent.
+    The other faults change the turn's own answer and can be combined: `Fault(slice=1, cut_at=300, abrupt=True)`. An
+    answer that is not streamed has no events: `error_after` makes it a status 500, and `stall_after` sends nothing.
 
     Attributes:
         status: Answer with this status and its documented body.
@@ -122,8 +122,8 @@ class Fault:
 class Turn:
     """One answer of the sandbox.
 
-    A turn with nothing but a fault, such as `Turn(fault=Fault(status=429))`, is derived from the request, as an answer
-    without a script is. `Turn(finish_reason="stop")` is an empty answer.
+    A turn that has only a fault, such as `Turn(fault=Fault(status=429))`, is answered from the request, as if there
+    were no script. `Turn(finish_reason="stop")` is an empty answer.
 
     Attributes:
         reasoning: The thinking before the answer.

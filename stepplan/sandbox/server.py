@@ -12,10 +12,11 @@ from stepplan.sandbox.script import Turn
 
 
 class Sandbox(LocalServer):
-    """A local server that emulates the Step Plan: no key, no network, no model.
+    """A local server that emulates the Step Plan. It needs no key and no network, and has no model.
 
-    It answers from its script, and after that from the request itself: it calls a tool that the request offers, uses
-    its result, fills a JSON schema, or answers with a sentence. It refuses what the service is documented to refuse.
+    It gives the answers of its script. After that, it answers from the request: it calls a tool that the request
+    offers, uses the tool's result, fills in a JSON schema, or writes a sentence. It refuses what StepFun's
+    documentation says the service refuses.
 
     ```python
     with Sandbox(script=[Turn(text="Hello.")]) as plan:
