@@ -128,7 +128,8 @@ class Request:
 
     Attributes:
         messages: The conversation so far.
-        model: The model's name. Any name is accepted; the options of known models are checked.
+        model: The model's name. Any name is accepted; the options of known models are checked. Default:
+            `step-3.7-flash`.
         tools: Functions the model may call, and StepFun's own tools (`WebSearch`, `Retrieval`), which its servers run.
         tool_choice: `auto`, `none`, `required`, an `AnyTool`, or a `NamedTool`.
         parallel_tool_calls: False asks for at most one tool call per answer.

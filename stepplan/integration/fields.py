@@ -31,7 +31,7 @@ class SharedFields(BaseModel):
     """Objects of the caller's, such as connections: copies share them, pickles leave them behind."""
 
     model: str = DEFAULT_MODEL
-    """The model's name. Any name is accepted; the options of known models are checked."""
+    """The model's name. Any name is accepted; the options of known models are checked. Default: `step-3.7-flash`."""
 
     protocol: ProtocolName = "openai"
     """`openai` (Chat Completions) or `anthropic` (Messages)."""
