@@ -190,8 +190,8 @@ class Settings:
             return _checked_key(_clean_key(os.environ[source]), source)
         raise InvalidRequestError(
             f"No API key: set the environment variable {source} or pass api_key=. "
-            f"Keys are made on platform.{'stepfun.com' if self.endpoint.region == 'china' else 'stepfun.ai'}. Or try "
-            "without a key: run `python -m stepplan.sandbox`, a local server, and set the variables that it prints."
+            f"Create a key on platform.{'stepfun.com' if self.endpoint.region == 'china' else 'stepfun.ai'}. To try "
+            "without a key, run `python -m stepplan.sandbox`, a local server, and set the variables that it prints."
         )
 
 

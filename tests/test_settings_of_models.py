@@ -178,5 +178,5 @@ def test_a_near_miss_of_a_models_name_is_sent_and_then_named(
 @pytest.mark.guarantees("pasted-keys")
 @EACH
 def test_without_a_key_the_error_says_how_to_try_without_one(model: Any) -> None:
-    with pytest.raises(InvalidRequestError, match=r"try without a key: run `python -m stepplan\.sandbox`"):
+    with pytest.raises(InvalidRequestError, match=r"To try without a key, run `python -m stepplan\.sandbox`"):
         ask(model())

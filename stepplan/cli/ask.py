@@ -95,7 +95,7 @@ def stream(client: Client, request: Request, *, reasoning: bool) -> Response:
 def _body(response: Response) -> dict[str, Any]:
     """The answer as a Chat Completions body, and what it costs: `null` if the model's price is not known."""
     cost = response.usage and response.usage.cost(response.model or "")
-    estimate = cost and {"usd": cost.usd, "credits": cost.credits, "prices_as_of": PRICES_AS_OF}
+    estimate = cost and {"usd": round(cost.usd, 8), "credits": cost.credits, "prices_as_of": PRICES_AS_OF}
     return {**to_chat_completion(response), "estimated_cost": estimate}
 
 

@@ -40,7 +40,7 @@ def fail(message: str, *, trace_id: str | None = None) -> None:
 
 def show_error(message: str, *, trace_id: str | None = None) -> None:
     """Print an error, as it is: square brackets in it are no markup."""
-    err.print(Text("Error: ", style="bold red").append(message, style="default"))
+    err.print(Text.assemble(("Error: ", "bold red"), message))
     if trace_id:
         err.print(f"Trace id, for StepFun's support: {trace_id}", style="dim", markup=False)
 

@@ -136,6 +136,15 @@ def test_chat_tells_the_model_that_a_call_is_broken(plan: Sandbox, tmp_path: Pat
     assert "not a JSON object" in json.dumps(result["content"])
 
 
+def test_only_the_word_error_is_bold(monkeypatch: pytest.MonkeyPatch) -> None:
+    screen = io.StringIO()
+    monkeypatch.setattr("stepplan.cli.console.err", Console(file=screen, force_terminal=True, color_system="standard"))
+    assert run("ask").exit_code == 1
+    word, rest = screen.getvalue().split("There is no prompt")
+    assert word == "\x1b[1;31mError: \x1b[0m"
+    assert "\x1b" not in rest
+
+
 def test_chat_ends_at_an_empty_line(plan: Sandbox) -> None:
     assert run("chat", input="\n").exit_code == 0
     assert plan.requests == []

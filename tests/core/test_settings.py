@@ -111,7 +111,7 @@ def test_the_key_is_read_when_it_is_needed(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_without_a_key_the_error_says_how_to_try_without_one() -> None:
-    with pytest.raises(InvalidRequestError, match=r"Or try without a key: run `python -m stepplan\.sandbox`"):
+    with pytest.raises(InvalidRequestError, match=r"To try without a key, run `python -m stepplan\.sandbox`"):
         Settings().key()
 
 
