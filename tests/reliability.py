@@ -15,11 +15,11 @@ GUARANTEES = ROOT / "tests" / "guarantees.toml"
 
 INTRODUCTION = """# Reliability
 
-What you can rely on, over both protocols and in both frameworks where nothing else is said, and the tests that hold it.
-`make test` runs them all; one of them runs with `.venv/bin/pytest`, followed by its name as it stands here.
+What you can rely on, and the tests that check it. Unless a sentence says otherwise, it holds over both protocols and in
+both frameworks. `make test` runs all of these tests. To run one of them, pass its name to `.venv/bin/pytest`.
 
-This page is written by `make extra WHAT=reliability` from `tests/guarantees.toml` and from the marks on the tests:
-a guarantee without a test cannot be printed. Runs that are too long for it have reports of their own:
+`make extra WHAT=reliability` writes this page from `tests/guarantees.toml` and from marks on the tests, and fails if a
+guarantee has no test. Some runs take too long for `make test` and have reports of their own:
 [10,000 prompts at once](reports/many.md), [20,000 calls with faults of every kind](reports/soak.md),
 [a batch that is killed five times](reports/killed.md), and [2,000 prompts on a Ray cluster](reports/ray.md).
 """
