@@ -205,7 +205,7 @@ def read_stream(request: HTTPRequest, head: Head, answer: AnswerReader) -> Steps
             if answer.decoded > decoded:
                 last_event = now
             elif now - last_event > request.read_timeout:
-                raise APITimeoutError(f"The stream brought no event for {request.read_timeout:g} s (stream_timeout).")
+                raise APITimeoutError(f"The stream sent no event for {request.read_timeout:g} s (stream_timeout).")
         yield Emit(stream.end())  # some servers do not send the event that ends a stream
         if not answer.ended:
             raise IncompleteStreamError("The stream ended before the answer did; what had arrived is in `partial`.")
@@ -290,7 +290,7 @@ class _Stream:
             return events
         except _UNEXPECTED_SHAPE as cause:
             text = sent.data.decode("utf-8", "replace")
-            raise ResponseDecodeError(f"The stream brought an unknown event: {text[:200]!r}.", body=text) from cause
+            raise ResponseDecodeError(f"The stream sent an unknown event: {text[:200]!r}.", body=text) from cause
 
 
 def encode_json(body: Mapping[str, Any]) -> bytes:

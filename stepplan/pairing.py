@@ -48,7 +48,7 @@ def pair_tool_results(messages: Sequence[Message], *, repair: bool = False) -> l
     if problems := pairing.problems():
         if not repair:
             raise InvalidRequestError(" ".join(problems[0]))
-        logger.warning("The history was mended. %s", " ".join(problem for problem, _ in problems))
+        logger.warning("The history was repaired. %s", " ".join(problem for problem, _ in problems))
     return pairing.paired()
 
 

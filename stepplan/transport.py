@@ -87,7 +87,7 @@ def _handed_in(client: Client) -> Any:
         InvalidRequestError: It is closed.
     """
     if getattr(client.http_client, "is_closed", False) is True:
-        raise InvalidRequestError("The HTTP client that was handed in is closed: keep it open, or hand in none.")
+        raise InvalidRequestError("The HTTP client that you passed is closed: keep it open, or pass none.")
     return client.http_client
 
 

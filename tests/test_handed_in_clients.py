@@ -40,7 +40,7 @@ def test_a_client_that_was_closed_is_said_to_be(framework: str, protocol: Protoc
         else:
             _ = [chunk async for chunk in await llm.astream_chat(prompt)] if streamed else await llm.achat(prompt)
 
-    with pytest.raises(InvalidRequestError, match="handed in is closed"):
+    with pytest.raises(InvalidRequestError, match="you passed is closed"):
         ask()
-    with pytest.raises(InvalidRequestError, match="handed in is closed"):
+    with pytest.raises(InvalidRequestError, match="you passed is closed"):
         asyncio.run(ask_in_async())

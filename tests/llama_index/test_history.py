@@ -297,7 +297,7 @@ def test_a_call_without_its_result_is_reported_as_interrupted(
 
     assert "interrupted" in str(messages[2])
     assert [record.message for record in caplog.records] == [
-        "The history was mended. These tool calls have no result: 1."
+        "The history was repaired. These tool calls have no result: 1."
     ]
 
 

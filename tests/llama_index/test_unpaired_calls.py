@@ -18,7 +18,7 @@ from tests.support.ways.llama_index import WAYS, Way, ask, make_llm
 
 pytestmark = agents_use_old_pydantic
 
-INTERRUPTED = "The history was mended. These tool calls have no result: "
+INTERRUPTED = "The history was repaired. These tool calls have no result: "
 
 
 def look(city: str) -> str:

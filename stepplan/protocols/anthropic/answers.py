@@ -89,7 +89,7 @@ class MessagesDecoder:
             IncompleteStreamError: No stop reason has arrived.
         """
         if self._stop_reason is None:
-            raise IncompleteStreamError("The stream ended without a stop reason: the answer may not be whole.")
+            raise IncompleteStreamError("The stream ended without a stop reason: the answer may be incomplete.")
         return self.finish()
 
     def finish(self) -> list[DecodedEvent]:

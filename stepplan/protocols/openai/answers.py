@@ -76,7 +76,7 @@ class ChatDecoder:
             IncompleteStreamError: No finish reason has arrived.
         """
         if self._finish_reason is None:
-            raise IncompleteStreamError("The stream ended without a finish reason: the answer may not be whole.")
+            raise IncompleteStreamError("The stream ended without a finish reason: the answer may be incomplete.")
         return self.finish()
 
     def finish(self) -> list[DecodedEvent]:
