@@ -105,6 +105,9 @@ EXTRA.killed = $(BIN)/python -m tests.load.killed
 ## soak: 20,000 calls of all sorts, 5 % of them with a fault (10 minutes); COUNT and SEED choose others
 EXTRA.soak = $(BIN)/python -m tests.load.soak $(if $(COUNT),--count $(COUNT)) $(if $(SEED),--seed $(SEED))
 
+## fuzz: spoiled answers, histories and options, composed by Hypothesis (10 minutes); MINUTES and SEED choose others
+EXTRA.fuzz = $(BIN)/python -m tests.fuzz $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED))
+
 ## ray: 2,000 prompts with each framework on a local Ray cluster (700 MB)
 EXTRA.ray = $(UV) venv --quiet --allow-existing --python $(BIN)/python .venv-ray && \
 	$(UV) pip install --quiet --python .venv-ray --constraints constraints/dev.txt 'ray[data]' --editable '.[aiohttp,langchain,llama-index,sandbox]' && \

@@ -26,5 +26,7 @@ def request_call(
     """
     hide_headers(given)
     options = {name: value for name, value in given.items() if name not in _MARKS}
-    layers = call_options(options, type(model).model_fields), {"stop": stop}
-    return to_call(to_messages(messages), model.__dict__, *layers, reader=to_tool)
+    if stop is not None:
+        options["stop"] = stop
+    of_call = call_options(options, type(model).model_fields)
+    return to_call(to_messages(messages), model.__dict__, of_call, reader=to_tool)

@@ -42,6 +42,9 @@ logger = logging.getLogger("stepplan")
 
 _READ = Read()
 
+_FIELDS = (b":", b"data", b"event", b"id", b"retry")
+"""How a line of server-sent events can begin."""
+
 _UNEXPECTED_SHAPE = (AttributeError, LookupError, RecursionError, TypeError, ValueError)
 """Errors raised by indexing into JSON of an unexpected shape; the protocols do not check first."""
 
@@ -192,8 +195,8 @@ def read_stream(request: HTTPRequest, head: Head, answer: AnswerReader) -> Steps
     last_event = head.started
     try:
         while data := (yield _READ):
-            if stream.is_new and not _is_event_stream(data):
-                yield from _refuse_whole_answer(request, head, data)
+            if other := stream.no_stream(data):
+                yield from _refuse_whole_answer(request, head, other)
             decoded = answer.decoded
             if events := stream.feed(data):
                 yield Emit(events)
@@ -223,18 +226,11 @@ def _refuse_whole_answer(request: HTTPRequest, head: Head, begin: bytes) -> Gene
     raise ResponseDecodeError("Asked for a stream, got a whole answer; it is in `body`.", body=body)
 
 
-def _is_event_stream(data: bytes) -> bool:
-    """Whether these can be the first bytes of server-sent events. Content types are not reliable."""
-    first = data.lstrip(b"\xef\xbb\xbf \r\n")  # a byte order mark may come in pieces
-    fields = (b":", b"data", b"event", b"id", b"retry")
-    return any(first.startswith(field) or field.startswith(first) for field in fields)
-
-
 class _Stream:
     """The bytes of one streamed answer, on their way to becoming events."""
 
     def __init__(self, answer: AnswerReader) -> None:
-        self.is_new = True  # nothing but blanks has arrived
+        self._start: bytes | None = b""  # how the body starts, until that shows it to be a stream
         self.has_begun = False  # an event besides the start was handed on
         self.failure: StepPlanError | None = None
         self._answer = answer
@@ -242,9 +238,16 @@ class _Stream:
         self._held: list[Event] = []
         self._unused = b""  # the last object, if it added nothing to the answer
 
+    def no_stream(self, data: bytes) -> bytes:
+        """What has arrived, with these bytes, if it cannot be server-sent events. Content types are not reliable."""
+        if self._start is None:
+            return b""
+        start = (self._start + data).lstrip(b"\xef\xbb\xbf \r\n")  # a byte order mark may come in pieces
+        self._start = None if start.startswith(_FIELDS) else start
+        return b"" if any(start.startswith(field) or field.startswith(start) for field in _FIELDS) else start
+
     def feed(self, data: bytes) -> list[Event]:
         """The events to hand on. Those that precede an error in the same bytes are handed on before `failure` is."""
-        self.is_new = self.is_new and not data.strip()
         events, self._held = self._held, []
         try:
             for sent in self._sse.feed(data):

@@ -21,7 +21,8 @@ both frameworks. `make test` runs all of these tests. To run one of them, pass i
 `make extra WHAT=reliability` writes this page from `tests/guarantees.toml` and from marks on the tests, and fails if a
 guarantee has no test. Some runs take too long for `make test` and have reports of their own:
 [10,000 prompts at once](reports/many.md), [20,000 calls with faults of every kind](reports/soak.md),
-[a batch that is killed five times](reports/killed.md), and [2,000 prompts on a Ray cluster](reports/ray.md).
+[a batch that is killed five times](reports/killed.md), [2,000 prompts on a Ray cluster](reports/ray.md), and
+[ten minutes of fuzzing](reports/fuzz.md).
 """
 
 

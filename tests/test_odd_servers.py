@@ -189,3 +189,14 @@ def test_a_redirect_names_where_it_leads(status: int, body: str) -> None:
     client = Client(Settings(api_key="k"), http_client=httpx.Client(transport=transport))
     with pytest.raises(APIStatusError, match=r"redirects to https://example\.org/v1.*set base_url"):
         client.send(Request(messages=(Message.user("Hi"),)))
+
+
+@ways("streamed", protocols=("anthropic",))
+@pytest.mark.parametrize(("kind", "field"), [("text", "text"), ("thinking", "thinking")])
+def test_text_of_two_blocks_that_alternate_is_read_in_the_order_in_which_it_arrives(
+    asking: Asking, kind: str, field: str
+) -> None:
+    pieces = [(0, "One"), (1, "Two"), (0, ", three"), (1, ", four")]
+    deltas = [added(f"{kind}_delta", index, **{field: piece}) for index, piece in pieces]
+    got = asking.got(stream_of([START, *deltas, *ended("end_turn")]), "text/event-stream")
+    assert (got.text or got.reasoning) == "OneTwo, three, four"

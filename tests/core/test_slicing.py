@@ -8,7 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stepplan import PROTOCOLS, APIConnectionError, IncompleteStreamError, MessageEnd, Response, fold
+from stepplan import (
+    PROTOCOLS,
+    APIConnectionError,
+    IncompleteStreamError,
+    MessageEnd,
+    Response,
+    ResponseDecodeError,
+    fold,
+)
 from stepplan.answers import AnswerReader
 from stepplan.sse import ServerSentEvent, SSEDecoder
 from tests.support.driver import Reply, stream
@@ -86,6 +94,17 @@ def test_a_connection_that_breaks_anywhere_is_an_error_with_what_had_arrived(ans
         else:  # the start alone is held back, so that the request can be sent again
             assert outcome.items == []
             assert broken.partial is None
+
+
+@pytest.mark.guarantees("any-slicing")
+@pytest.mark.parametrize(
+    "body", [b'd\0ata: {"id": "1"}\n\n', b"<html>", b'{"choices": []}', b"\xef\xbb\xbf\r\n[1]", b"rest"]
+)
+def test_a_body_that_is_no_stream_is_refused_however_it_is_cut(body: bytes) -> None:
+    whole = stream("openai", [Reply([body])])
+    assert isinstance(whole.error, ResponseDecodeError)
+    for offset in range(1, len(body)):
+        assert type(stream("openai", [Reply([body[:offset], body[offset:]])]).error) is ResponseDecodeError
 
 
 @pytest.mark.guarantees("cut-stream", "clean-end")

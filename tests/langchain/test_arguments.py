@@ -137,6 +137,11 @@ def test_stop_is_one_or_several_and_ends_the_answer(model_for: Models, model: Ch
     assert "asked" not in str(model_for(model.protocol, stop="asked").invoke("hi").content)
 
 
+def test_stop_under_two_names_is_refused(model: ChatStepPlan) -> None:
+    with pytest.raises(InvalidRequestError, match="'stop' is given twice"):
+        model.invoke("hi", stop=["a"], stop_sequences=["b"])
+
+
 @pytest.mark.guarantees("effort")
 def test_effort_is_each_protocols_own_field(model_for: Models) -> None:
     assert body_of(model_for("openai", reasoning_effort="high"), "hi")["reasoning_effort"] == "high"

@@ -71,6 +71,7 @@ class MessagesDecoder:
         self._names = original_names(request.functions)
         self._indexes: dict[tuple[str, int], int] = {}  # a block's kind and its index on the wire -> ours, without gaps
         self._next_index = itertools.count()
+        self._latest: dict[str, int] = {}  # our index of the last block of a kind
         self._whole_inputs: dict[int, str] = {}  # arguments that came with a call's start; deltas replace them
         self._ids: set[str] = set()
         self._usage: dict[str, Any] = {}
@@ -147,12 +148,20 @@ class MessagesDecoder:
             self._indexes[block] = next(self._next_index)
         return self._indexes[block]
 
+    def _index_to_extend(self, kind: str, index: int) -> int:
+        """As `_index`. Text that arrives after text of a later block starts a new block: shown text cannot change."""
+        ours = self._index(kind, index)
+        if ours < self._latest.get(kind, ours):
+            ours = self._indexes[kind, index] = next(self._next_index)
+        self._latest[kind] = ours
+        return ours
+
     def _read_delta(self, index: int, delta: Mapping[str, Any]) -> list[DecodedEvent]:
         match delta.get("type"):
             case "text_delta" if text := delta.get("text"):
-                return [TextDelta(self._index("text", index), _decoding.text(text))]
+                return [TextDelta(self._index_to_extend("text", index), _decoding.text(text))]
             case "thinking_delta" if thinking := delta.get("thinking"):
-                return [ReasoningDelta(self._index("thinking", index), _decoding.text(thinking))]
+                return [ReasoningDelta(self._index_to_extend("thinking", index), _decoding.text(thinking))]
             case "signature_delta":
                 return self._read_signature(index, _decoding.text_or_none(delta.get("signature")))
             case "input_json_delta" if (piece := delta.get("partial_json")) and ("tool_use", index) in self._indexes:
@@ -170,10 +179,11 @@ class MessagesDecoder:
     def _read_block_start(self, index: int, block: Mapping[str, Any]) -> list[DecodedEvent]:
         match block.get("type"):
             case "text" if text := block.get("text"):
-                return [TextDelta(self._index("text", index), _decoding.text(text))]
+                return [TextDelta(self._index_to_extend("text", index), _decoding.text(text))]
             case "thinking" if block.get("thinking") or block.get("signature"):
                 thinking, signature = _decoding.text(block.get("thinking") or ""), block.get("signature")
-                return [ReasoningDelta(self._index("thinking", index), thinking, _decoding.text_or_none(signature))]
+                ours = self._index_to_extend("thinking", index)
+                return [ReasoningDelta(ours, thinking, _decoding.text_or_none(signature))]
             case "redacted_thinking":
                 data = _decoding.text(block.get("data") or "")
                 return [ReasoningDelta(self._index("redacted_thinking", index), redacted=data)]
