@@ -242,14 +242,11 @@ def _from_content(message: AIMessage, calls: list[ToolCall]) -> Iterator[Block]:
     if reasoning and message.response_metadata.get("output_version") != "v1":
         yield Reasoning(reasoning)  # someone made a list of an answer's text: its reasoning is where it was
     unedited = reasoning is None or reasoning == "".join(str(_reasoning_of(item) or "") for item in items)
-    results = {
-        item.get("tool_call_id"): as_list(item.get("output"))
-        for item in items
-        if isinstance(item, Mapping) and type_of(item) == "server_tool_result"
-    }
+    results = [item for item in items if isinstance(item, Mapping) and type_of(item) == "server_tool_result"]
     for index, item in enumerate(items):
         if isinstance(item, Mapping) and type_of(item) == "server_tool_call":
-            yield _server_call(item, item.get("args"), results.get(item.get("id"), ()))
+            found = (result.get("output") for result in results if result.get("tool_call_id") == item.get("id"))
+            yield _server_call(item, item.get("args"), as_list(next(found, ())))
             continue
         try:
             yield from _block(item, calls, signed=unedited)

@@ -93,7 +93,7 @@ def _to_result_parts(block: object) -> list[Part]:
         return list(_to_parts(block, _to_result_parts))
     except InvalidRequestError as error:
         described = _describe(block)
-        logger.warning("In a tool result, the model gets %s instead. %s", described.text, error)
+        logger.warning("In a tool result, the model gets %r instead. %s", described.text, error)
         return [described]
 
 

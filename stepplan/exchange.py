@@ -269,7 +269,10 @@ class _Stream:
 
     def end(self) -> list[Event]:
         """The last events of a body that ended cleanly."""
-        return self._begin([*self._held, *self._answer.end()])
+        try:
+            return self._begin([*self._held, *self._answer.end()])
+        except _UNEXPECTED_SHAPE as cause:
+            raise ResponseDecodeError(f"The stream ended with an answer of an unknown shape: {cause}.") from cause
 
     def flush(self) -> list[Event]:
         """Events that were held back, now that the stream breaks off."""

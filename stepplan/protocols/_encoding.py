@@ -116,6 +116,6 @@ def _sendable(part: Text | Image | Video, encode: Callable[[Image | Video], obje
             size=None if data is None else len(data.rstrip("=")) * 3 // 4,
             uri=part.url,
         )
-        logger.warning("In a tool result, the model gets %s instead. %s", described.text, error)
+        logger.warning("In a tool result, the model gets %r instead. %s", described.text, error)
         return described
     return part

@@ -254,3 +254,15 @@ def test_an_event_that_is_no_json_object_is_shown_in_the_error(protocol: Protoco
     assert str(error).startswith("The stream sent an event that is not a JSON object: '[oops xxx")
     assert len(str(error)) < 300
     assert error.body == piece.decode().removeprefix("data: ").rstrip()
+
+
+@pytest.mark.guarantees("any-bytes")
+@pytest.mark.parametrize("wrong", [{"type": []}, {"type": 1}, {"type": {"a": 1}}])
+def test_a_call_that_is_found_malformed_when_the_body_ends_is_an_error_that_holds_what_had_arrived(wrong: Any) -> None:
+    call = {"index": 0, "id": "a", "function": {"name": "now"}, **wrong}
+    chunks = [{"choices": [{"delta": {"content": "Hm."}}]}, {"choices": [{"delta": {"tool_calls": [call]}}]}]
+    chunks.append({"choices": [{"delta": {}, "finish_reason": "tool_calls"}]})
+    outcome = stream("openai", [Reply([f"data: {json.dumps(chunk)}\n\n".encode() for chunk in chunks])])
+    assert isinstance(outcome.error, ResponseDecodeError)
+    assert outcome.error.partial is not None
+    assert outcome.error.partial.text == "Hm."

@@ -65,9 +65,7 @@ _PROVIDERS = st.sampled_from([{}, *({"model_provider": name} for name in ("stepp
 @st.composite
 def _of_langchain(draw: st.DrawFn) -> BaseMessage:
     kwargs: dict[str, Any] = {"content": draw(_CONTENTS)}
-    kind = draw(
-        st.sampled_from([HumanMessage, AIMessage, AIMessage, ToolMessage, SystemMessage, ChatMessage])
-    )
+    kind = draw(st.sampled_from([HumanMessage, AIMessage, AIMessage, ToolMessage, SystemMessage, ChatMessage]))
     if kind is AIMessage:
         kwargs |= {
             "tool_calls": draw(st.lists(_CALLS, max_size=2)),

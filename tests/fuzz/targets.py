@@ -46,7 +46,7 @@ class Target:
 
 
 def _named(error: StepPlanError) -> str:
-    assert str(error), "an error without a sentence"
+    assert str(error).encode(), "an error without a sentence"
     return type(error).__name__
 
 

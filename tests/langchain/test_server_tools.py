@@ -130,3 +130,9 @@ def test_where_there_is_none_one_sentence_says_so(
     with pytest.raises(InvalidRequestError, match=reason):
         model_for(protocol, model=model).bind_tools([SEARCH]).invoke("Hello")
     assert not plan.requests
+
+
+@pytest.mark.parametrize("id", [[], {}, ["a"], None, 1])
+def test_an_id_that_is_no_text_ends_no_history(chat: ChatStepPlan, id: Any) -> None:
+    answer = AIMessage([{**CALLED, "id": id}], response_metadata={"model_provider": "stepplan"})
+    assert chat.invoke([HumanMessage("Look."), answer, HumanMessage("Go on.")])

@@ -84,7 +84,16 @@ async def test_a_block_that_cannot_be_sent_is_named_to_the_model_and_in_the_log(
 
     assert sent_answer(plan).results == [("1", f"Found:\n{named}")]
     [record] = caplog.records
-    assert record.message.startswith(f"In a tool result, the model gets {named} instead.")
+    assert record.message.startswith(f"In a tool result, the model gets {named!r} instead.")
+
+
+def test_half_a_surrogate_pair_in_a_block_that_cannot_be_sent_can_be_logged(
+    llm: StepPlan, caplog: pytest.LogCaptureFixture
+) -> None:
+    llm.chat(history({"type": "resource", "uri": "mcp://\ud83d"}))
+
+    [record] = caplog.records
+    assert record.message.encode()
 
 
 def test_the_size_of_a_file_is_named(llm: StepPlan, plan: Sandbox, tmp_path: Path) -> None:
