@@ -88,9 +88,9 @@ def _report(runs: list[Run], minutes: float, first_seed: int) -> None:
         *(Section(f"Found: {run.target.name}", f"```text\n{run.finding}\n```") for run in found),
     ]
     introduction = f"""
-Hypothesis composes inputs, in one process and without a network, for {minutes:g} minutes, with seeds from {first_seed} on.
-Answers are those of `tests/fixtures`, recorded and composed, with events and bytes changed, left out, doubled, mixed and
-cut. A fault that is found gets a fix and a test of its own.
+Hypothesis composes inputs, in one process and without a network, for {minutes:g} minutes, with seeds from
+{first_seed} on. Answers are those of `tests/fixtures`, recorded and composed, with events and bytes changed, left out,
+doubled, mixed and cut. A fault that is found gets a fix and a test of its own.
 
 **{"Everything holds." if not found else "Not everything holds."}**
 """
