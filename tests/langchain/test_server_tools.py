@@ -135,4 +135,4 @@ def test_where_there_is_none_one_sentence_says_so(
 @pytest.mark.parametrize("id", [[], {}, ["a"], None, 1])
 def test_an_id_that_is_no_text_ends_no_history(chat: ChatStepPlan, id: Any) -> None:
     answer = AIMessage([{**CALLED, "id": id}], response_metadata={"model_provider": "stepplan"})
-    assert chat.invoke([HumanMessage("Look."), answer, HumanMessage("Go on.")])
+    assert chat.invoke([HumanMessage("Look."), answer, HumanMessage("Go on.")]).text
