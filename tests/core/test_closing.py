@@ -27,13 +27,13 @@ pytestmark = pytest.mark.usefixtures("fresh_pools")
 
 @contextmanager
 def repeated(action: Callable[[], object]) -> Iterator[None]:
-    """Do something over and over in another thread."""
+    """Do something over and over in another thread, with pauses in which the other threads can run."""
     over = threading.Event()
     errors: list[BaseException] = []
 
     def run() -> None:
         try:
-            while not over.is_set():
+            while not over.wait(0.001):
                 action()
         except BaseException as error:  # noqa: BLE001 - looked at below
             errors.append(error)
