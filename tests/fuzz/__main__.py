@@ -14,9 +14,9 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis import Phase, given, seed, settings
 
-from tests.fuzz.targets import TARGETS, Target
+from tests.fuzz.targets import SETTINGS, TARGETS, Target
 from tests.load.report import write_report
 from tests.peers.tables import Section, bullets, table
 
@@ -47,13 +47,7 @@ class Run:
 
     def _batch(self, number: int) -> None:
         @seed(number)
-        @settings(
-            max_examples=_BATCH,
-            deadline=None,
-            database=None,
-            phases=(Phase.generate, Phase.shrink),
-            suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
-        )
+        @settings(SETTINGS, max_examples=_BATCH, database=None, phases=(Phase.generate, Phase.shrink))
         @given(self.target.inputs)
         def attempt(value: object) -> None:
             self.outcomes[self.target.check(value)] += 1
