@@ -12,8 +12,8 @@ from tests.support.servers import STREAM_HEAD, RawServer, chunked, raw_server, r
 
 REQUEST = Request(messages=(Message.user("Hello"),))
 TIMEOUT = 0.5
-PATIENCE = 1.5
-"""Seconds in which a call that may take half a second has to end on a busy machine."""
+PATIENCE = 5
+"""Seconds in which a call that may take half a second has to end on a busy machine: the servers here trickle for 12."""
 
 pytestmark = pytest.mark.usefixtures("fresh_pools")
 
@@ -100,13 +100,13 @@ def test_the_time_a_head_took_counts_for_the_first_event_of_a_stream(way: Way) -
 
     def serve(server: RawServer, connection: socket.socket, number: int) -> None:
         server.read_request(connection)
-        over.wait(0.4)
+        over.wait(1.5)
         connection.sendall(STREAM_HEAD)
         while not over.wait(0.05):
             connection.sendall(chunked(b": ping\n\n"))
 
     with raw_server(serve) as server:
-        asker = Asker(way, server.settings(stream_timeout=TIMEOUT, max_retries=0))
+        asker = Asker(way, server.settings(stream_timeout=2, max_retries=0))
         before = time.monotonic()
         try:
             _, error = asker.stream_until_error(REQUEST)
@@ -114,7 +114,7 @@ def test_the_time_a_head_took_counts_for_the_first_event_of_a_stream(way: Way) -
         finally:
             over.set()
     assert isinstance(error, APITimeoutError)
-    assert took < 0.9, "0.4 s for the head and 0.5 s for the first event would be too long"
+    assert took < 3.3, "1.5 s for the head and 2 s for the first event would be too long"
 
 
 def test_informational_heads_in_time_do_no_harm(way: Way) -> None:
