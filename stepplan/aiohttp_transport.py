@@ -12,13 +12,6 @@ _LARGE = 2**20
 """From this size on, aiohttp wants a request's body in pieces, so that writing it does not hold up the event loop."""
 
 
-class AiohttpClient(httpx.AsyncClient):
-    """An `httpx.AsyncClient` that connects by aiohttp, except through proxies: httpx knows more kinds of them."""
-
-    def _init_transport(self, *_: Any, **options: Any) -> httpx.AsyncBaseTransport:
-        return AiohttpTransport(options["verify"], options["limits"])
-
-
 class AiohttpTransport(httpx_aiohttp.AiohttpTransport):
     """`httpx_aiohttp.AiohttpTransport`, behaving like httpx's own transport where the two differ.
 

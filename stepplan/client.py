@@ -18,6 +18,7 @@ from stepplan.events import Event
 from stepplan.exchange import encode_json, exchange, read_json, read_stream
 from stepplan.gate import gate_for
 from stepplan.headers import Headers
+from stepplan.pools import PoolKey
 from stepplan.protocols import ProtocolName, token_counter, wire_protocol
 from stepplan.refusals import Origin
 from stepplan.requests import Request
@@ -64,7 +65,7 @@ class _Client:
         return {**self.__dict__, "http_client": None}
 
     @property
-    def _pool_key(self) -> transport.PoolKey:
+    def _pool_key(self) -> PoolKey:
         return transport.pool_key(self.settings)
 
     @property

@@ -1,32 +1,24 @@
 """Connections: which pool a call uses, and when pools are closed.
 
 A client holds no connection. The process has one pool for each proxy and TLS setting, and for async one in each event
-loop; all clients with these settings share it. Async pools run on aiohttp if `httpx-aiohttp` is installed
-(`stepplan[aiohttp]`), and on httpx alone if it is not, as uvicorn does with uvloop.
+loop; all clients with these settings share it.
 """
 
 import asyncio
 import atexit
 import contextlib
-import importlib
 import os
-import re
-import ssl
 import sys
 import threading
 import weakref
 from collections.abc import Callable, Iterable
-from http.cookiejar import CookieJar, DefaultCookiePolicy
-from typing import Any, Protocol, TypeVar, cast
-
-import httpx
+from typing import Any, Protocol, cast
 
 from stepplan import gate
 from stepplan.errors import InvalidRequestError
 from stepplan.guard import uninterrupted
+from stepplan.pools import AsyncPool, Pool, PoolKey, forget_certificates, is_prepared, new_async_pool, new_pool, prepare
 from stepplan.settings import Settings
-
-T = TypeVar("T")
 
 
 class HTTPClient(Protocol):
@@ -47,10 +39,6 @@ class AsyncHTTPClient(Protocol):
 
     async def send(self, request: Any, *, stream: bool) -> Any:
         """See httpx."""
-
-
-PoolKey = tuple[str | None, bool | str]
-"""Proxy and `verify`: the settings that all connections of a pool share."""
 
 
 def pool_key(settings: Settings) -> PoolKey:
@@ -91,82 +79,23 @@ def _handed_in(client: Client) -> Any:
     return client.http_client
 
 
-# No limit on connections: requests would wait for one unseen. The gate limits what runs at a time.
-_LIMITS = httpx.Limits(max_connections=None, max_keepalive_connections=100, keepalive_expiry=30.0)
-_PROXY_VARIABLES = ("ALL_PROXY", "HTTPS_PROXY", "HTTP_PROXY", "all_proxy", "https_proxy", "http_proxy")
 _PATIENCE_AT_EXIT = 1.0
 """Seconds in which the event loop of another thread should have closed its connections when the process ends."""
 
-# --------------------------------------------------------------------------------------------------------- making pools
-
-_lock = threading.RLock()
-_contexts: dict[bool | str, ssl.SSLContext] = {}
-
-
-def _tls(verify: bool | str) -> ssl.SSLContext:
-    """One context per setting per process: it costs 25 ms and 750 KB.
-
-    Raises:
-        InvalidRequestError: `verify` does not name a file of certificate authorities.
-    """
-    with _lock:
-        if verify not in _contexts:
-            try:
-                _contexts[verify] = (
-                    httpx.create_ssl_context(verify=verify)
-                    if isinstance(verify, bool)
-                    else ssl.create_default_context(cafile=verify)
-                )
-            except OSError as error:
-                raise InvalidRequestError(
-                    f"verify={verify!r} is not a readable file of certificate authorities ({error})."
-                ) from error
-        return _contexts[verify]
-
-
-def _new(cls: Callable[..., T], proxy: str | None, tls: ssl.SSLContext) -> T:
-    # The pool serves every key in the process, so no cookie may pass from one account's answer to another's request.
-    no_cookies = CookieJar(DefaultCookiePolicy(allowed_domains=()))
-    try:
-        return cls(proxy=proxy, verify=tls, limits=_LIMITS, timeout=None, cookies=no_cookies)
-    except (ImportError, ValueError, httpx.InvalidURL) as error:  # SOCKS without its package, or not a proxy's URL
-        named = [f"{name}={os.environ[name]}" for name in _PROXY_VARIABLES if name in os.environ]
-        settings = re.sub(r"(?<=[/=])[^/@]*@", "***@", ", ".join(named) if proxy is None else f"proxy={proxy}")
-        raise InvalidRequestError(
-            f"The proxy settings cannot be used ({settings}): use an http:// proxy, install httpx[socks], or unset the "
-            "variable."
-        ) from error
-
-
-def _prepare(verify: bool | str) -> None:
-    """What would block an event loop: reading certificates, importing aiohttp."""
-    _tls(verify)
-    _async_class()
-
-
-def _async_class() -> type[httpx.AsyncClient]:
-    """The async client to make pools of."""
-    try:
-        importlib.import_module("httpx_aiohttp")
-        from stepplan.aiohttp_transport import AiohttpClient  # noqa: PLC0415
-    except ImportError:
-        return httpx.AsyncClient
-    return AiohttpClient
-
-
 # ----------------------------------------------------------------------------------------------------------- sync pools
 
-_sync: dict[PoolKey, httpx.Client] = {}
+_lock = threading.RLock()
+_sync: dict[PoolKey, Pool] = {}
 _calls: set[Call] = set()
 """The running sync calls. The driver says why they have to be kept from the garbage collector."""
 
 
-def sync_pool(key: PoolKey) -> httpx.Client:
+def sync_pool(key: PoolKey) -> Pool:
     """The process's pool for these settings."""
     pool = _sync.get(key)
     if pool is None:
         with _lock:
-            pool = _sync.get(key) or _sync.setdefault(key, _new(httpx.Client, key[0], _tls(key[1])))
+            pool = _sync.get(key) or _sync.setdefault(key, new_pool(key))
     return pool
 
 
@@ -209,17 +138,17 @@ class LoopPools:
     """
 
     def __init__(self) -> None:
-        self._pools: dict[PoolKey, httpx.AsyncClient] = {}
+        self._pools: dict[PoolKey, AsyncPool] = {}
         self._calls: weakref.WeakSet[Call] = weakref.WeakSet()
 
-    async def pool(self, key: PoolKey) -> httpx.AsyncClient:
+    async def pool(self, key: PoolKey) -> AsyncPool:
         """The loop's pool for these settings."""
         if key not in self._pools:
             _forget_closed_loops()
-            if key[1] not in _contexts or "httpx_aiohttp" not in sys.modules:
-                await asyncio.to_thread(_prepare, key[1])
+            if not is_prepared(key):
+                await asyncio.to_thread(prepare, key)
             if key not in self._pools:
-                self._pools[key] = _new(_async_class(), key[0], _tls(key[1]))
+                self._pools[key] = new_async_pool(key)
                 self._close_with_loop()
         return self._pools[key]
 
@@ -302,7 +231,7 @@ def reset() -> None:
     """
     _close_sync(_sync)
     _forget_closed_loops()
-    _contexts.clear()
+    forget_certificates()
     gate.reset()
 
 

@@ -50,9 +50,9 @@ def open_lanes(settings: Mapping[str, Any]) -> Generator[Lanes]:
         pytest.MonkeyPatch.context() as patch,
     ):
         # A loop keeps the pool that it has first.
-        assert aiohttp.run(_pool(settings)) == "AiohttpClient"
+        assert aiohttp.run(_pool(settings)) == "AiohttpTransport"
         patch.setitem(sys.modules, "httpx_aiohttp", None)
-        assert httpx.run(_pool(settings)) == "AsyncClient"
+        assert httpx.run(_pool(settings)) == "AsyncHTTPTransport"
         patch.undo()
         works: dict[Lane, Callable[[Sequence[Call]], list[str]]] = {
             "sync": partial(_in_threads, threads, models),
@@ -64,9 +64,9 @@ def open_lanes(settings: Mapping[str, Any]) -> Generator[Lanes]:
 
 
 async def _pool(settings: Mapping[str, Any]) -> str:
-    """Open the loop's pool; the value is its kind."""
-    key = transport.pool_key(Settings(**settings))
-    return type(await transport.loop_pools().pool(key)).__name__
+    """Open the loop's pool; the value is what it connects by."""
+    pool = await transport.loop_pools().pool(transport.pool_key(Settings(**settings)))
+    return type(pool._transport).__name__
 
 
 def _in_threads(threads: ThreadPoolExecutor, models: Surfaces, calls: Sequence[Call]) -> list[str]:
