@@ -12,6 +12,18 @@ _LARGE = 2**20
 """From this size on, aiohttp wants a request's body in pieces, so that writing it does not hold up the event loop."""
 
 
+class _Connector(aiohttp.TCPConnector):
+    """Closes a connection at once if its answer was not read to the end.
+
+    aiohttp closes it by TLS's rules. It waits up to 30 s for the server then, which may be longer than the loop runs.
+    """
+
+    def _release(self, key: Any, protocol: Any, *, should_close: bool = False) -> None:
+        if (should_close or protocol.should_close) and protocol.transport is not None:
+            protocol.transport.abort()
+        super()._release(key, protocol, should_close=should_close)
+
+
 class AiohttpTransport(httpx_aiohttp.AiohttpTransport):
     """`httpx_aiohttp.AiohttpTransport`, behaving like httpx's own transport where the two differ.
 
@@ -29,7 +41,7 @@ class AiohttpTransport(httpx_aiohttp.AiohttpTransport):
 
     def get_client(self) -> aiohttp.ClientSession:
         """A session that limits no connections, which aiohttp does by default, and keeps no cookies."""
-        connector = aiohttp.TCPConnector(ssl=self._tls, limit=0, keepalive_timeout=self._keepalive)
+        connector = _Connector(ssl=self._tls, limit=0, keepalive_timeout=self._keepalive)
         return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:

@@ -6,6 +6,7 @@ And waiting for what a server notices.
 import contextlib
 import json
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable, Generator, Sequence
@@ -52,7 +53,9 @@ class RawServer:
 
 
 @contextlib.contextmanager
-def raw_server(serve: Callable[[RawServer, socket.socket, int], None]) -> Generator[RawServer]:
+def raw_server(
+    serve: Callable[[RawServer, socket.socket, int], None], tls: ssl.SSLContext | None = None
+) -> Generator[RawServer]:
     """Serve each connection in a thread of its own; `serve` is told which it is, from 0."""
     listener = socket.create_server(("127.0.0.1", 0))
     server = RawServer(listener.getsockname()[1])
@@ -68,6 +71,8 @@ def raw_server(serve: Callable[[RawServer, socket.socket, int], None]) -> Genera
         with contextlib.suppress(OSError):
             while True:
                 connection, _ = listener.accept()
+                if tls is not None:  # the handshake is done in the connection's own thread
+                    connection = tls.wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
                 connections.append(connection)
                 threads.append(threading.Thread(target=handle, args=(connection, server.connections)))
                 server.connections += 1
