@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from langchain_core.messages import BaseMessage
-from langchain_core.prompt_values import ChatPromptValue, PromptValue
+from langchain_core.prompt_values import ChatPromptValue, PromptValue, StringPromptValue
 
 from langchain_stepplan._content import as_list
 from stepplan.integration.plain import as_mapping
@@ -17,6 +17,8 @@ from stepplan.integration.plain import as_mapping
 
 def readable(prompt: PromptValue) -> PromptValue:
     """The prompt, with blocks that LangChain would fail on wrapped."""
+    if isinstance(prompt, StringPromptValue):
+        return prompt
     messages = prompt.to_messages()
     wrapped = [_wrapped(message) for message in messages]
     if all(one is other for one, other in zip(messages, wrapped, strict=True)):

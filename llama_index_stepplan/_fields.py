@@ -7,6 +7,7 @@ from llama_index.core.base.llms.types import LLMMetadata
 from llama_index.core.llms.function_calling import FunctionCallingLLM
 from pydantic import Field, SecretStr, field_validator
 
+from stepplan.endpoint import resolve
 from stepplan.integration.fields import SharedFields
 from stepplan.integration.options import call_options, hide_headers, merged_options, output_limit
 from stepplan.models import context_window
@@ -79,4 +80,4 @@ class StepPlanFields(SharedFields, FunctionCallingLLM):
         """What callbacks and tracers are told about this model; no secret is in it."""
         names = ("model", "protocol", "temperature", "max_tokens", "reasoning_effort")
         options = {name: value for name in names if (value := getattr(self, name)) is not None}
-        return {**super().to_payload(), "base_url": self._settings.root, **options}
+        return {**super().to_payload(), "base_url": resolve(self.base_url, self.region).root, **options}

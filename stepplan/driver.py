@@ -6,7 +6,7 @@ import contextlib
 import math
 import socket
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Sequence
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from stepplan import transport
@@ -161,18 +161,18 @@ class Driver(_Driver[T]):
 
     def _open(self, request: HTTPRequest) -> None:
         http = transport.join(self)
-        response = http.send(self._build(http, request, self._trace), stream=True)
+        response = http.send(self._build(http, request, guard), stream=True)
         stream = response.extensions.get("network_stream")
         self._socket = stream and stream.get_extra_info("socket")
-        self._begin(response, response.iter_bytes())
+        close = response.close
 
-    def _trace(self, event: str, info: Mapping[str, Any]) -> None:
-        """What httpx tells of the request."""
-        if event.endswith(".response_closed.started"):  # from now on another call may have the connection
+        def give_back() -> None:
             with self._lock:
-                self._socket = None
-        else:
-            guard(event, info)
+                self._socket = None  # from now on another call may have the connection
+            close()
+
+        response.close = give_back  # httpx itself calls it at the end of the body
+        self._begin(response, response.iter_bytes())
 
     def _drop(self) -> None:
         """Free the connection: it is kept if the body was read to its end, and closed if not."""

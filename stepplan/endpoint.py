@@ -85,14 +85,18 @@ def resolve(base_url: str | None, region: str | None) -> Endpoint:
 
     Raises:
         InvalidRequestError: The region is unknown, or the URL cannot be right. The message names the argument or
-            variable that the URL came from, and shows nothing that may be a password.
+            variable that the URL came from. It shows nothing that may be a password, and neither does a frame below.
     """
-    if base_url is not None:
-        return parse(base_url, "base_url")
-    if region is not None:
-        return of_region(region)
-    if variable := os.environ.get(VARIABLE, "").strip():
-        return parse(variable, VARIABLE)
+    try:
+        if base_url is not None:
+            return parse(base_url, "base_url")
+        if region is not None:
+            return of_region(region)
+        if VARIABLE in os.environ and os.environ[VARIABLE].strip():
+            return parse(os.environ[VARIABLE].strip(), VARIABLE)
+    except InvalidRequestError as error:
+        del base_url
+        raise error.with_traceback(None) from None
     return Endpoint(_EXAMPLE, source="")
 
 

@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 _CONNECTED = (".connect_tcp.complete", ".connect_unix_socket.complete", ".start_tls.complete")
+_SENDING = ".send_request_headers.started"
 
 
 _deadline = ContextVar("_deadline", default=math.inf)
@@ -76,8 +77,19 @@ def is_left_over(response: Any) -> bool:
     return getattr(response.extensions.get("network_stream"), "has_answered", None) is False
 
 
+def _stop_listening(request: Any) -> None:
+    """Take the extension out of a request that has its connection: httpcore looks for it before each event.
+
+    One that goes to a proxy, for a tunnel, shares its extensions with the one that is to go through the tunnel.
+    """
+    if request.method != b"CONNECT":
+        del request.extensions["trace"]
+
+
 def guard(event: str, info: Mapping[str, Any]) -> None:
     """The extension `trace` of requests of a sync client."""
+    if event.endswith(_SENDING):
+        _stop_listening(info["request"])
     if not event.endswith(_CONNECTED):
         return
     stream = info["return_value"]
@@ -97,6 +109,8 @@ def guard(event: str, info: Mapping[str, Any]) -> None:
 
 async def guard_async(event: str, info: Mapping[str, Any]) -> None:
     """The extension `trace` of requests of an async client."""
+    if event.endswith(_SENDING):
+        _stop_listening(info["request"])
     if not event.endswith(_CONNECTED):
         return
     stream = info["return_value"]

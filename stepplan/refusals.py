@@ -42,9 +42,6 @@ _BY_STATUS: dict[int, type[APIStatusError]] = {
 _LONGEST = 300
 """Characters of a server's text in an error's message; its `body` holds the whole."""
 
-_OF_ANSWERS = ("choices", "content", "delta")
-"""Keys that only answers, and pieces of them, have at the top."""
-
 _MAY_PASS = {408, 409}
 """Statuses without a class of their own that a retry may get past."""
 
@@ -114,7 +111,7 @@ def is_error(body: Mapping[str, Any]) -> bool:
     """Whether a JSON object that came with a successful status is an error, and not an answer or a piece of one."""
     if body.get("error") or body.get("object") == "error" or body.get("type") == "error":
         return True
-    if not body.keys().isdisjoint(_OF_ANSWERS):
+    if "choices" in body or "content" in body or "delta" in body:  # only answers, and pieces of them, have these
         return False
     named = any(isinstance(body.get(key), str) for key in ERROR_TEXTS)
     return named or bool(body.get("detail") or body.get("errors") or stated_status(body))

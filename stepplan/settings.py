@@ -137,10 +137,7 @@ class Settings:
         Raises:
             InvalidRequestError: `STEP_BASE_URL` is not a URL that a request could go to.
         """
-        try:
-            found = endpoint.resolve(self.base_url, self.region)
-        except InvalidRequestError as error:
-            raise error.with_traceback(None) from None  # a frame below holds the URL, which may hold a password
+        found = endpoint.resolve(self.base_url, self.region)
         if found.warning is not None:
             warn_user(found.warning, repeat=False)
         return found

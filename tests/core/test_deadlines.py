@@ -3,12 +3,15 @@
 import socket
 import threading
 import time
+from collections.abc import Mapping
+from typing import Any
 
 import pytest
 
-from stepplan import APITimeoutError, Message, ProtocolName, Request
+from stepplan import APITimeoutError, Client, Message, ProtocolName, Request, transport
+from stepplan.guard import guard
 from tests.support.clients import PROTOCOLS, Asker, Way
-from tests.support.servers import STREAM_HEAD, RawServer, chunked, raw_server, response
+from tests.support.servers import STREAM_HEAD, RawServer, answer_all, chunked, raw_server, response
 
 REQUEST = Request(messages=(Message.user("Hello"),))
 TIMEOUT = 0.5
@@ -127,3 +130,21 @@ def test_informational_heads_in_time_do_no_harm(way: Way) -> None:
 
     with raw_server(serve) as server:
         assert Asker(way, server.settings(timeout=10.0, max_retries=0)).send(REQUEST).text == "Hello"
+
+
+def test_a_request_is_listened_to_only_until_it_has_its_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    """httpcore has ten events to report of each request, and reporting them costs time."""
+    heard: list[str] = []
+
+    def listen(event: str, info: Mapping[str, Any]) -> None:
+        heard.append(event)
+        guard(event, info)
+
+    sending = ["http11.send_request_headers.started", "http11.send_request_headers.complete"]
+    monkeypatch.setattr("stepplan.driver.guard", listen)
+    with raw_server(answer_all) as server:
+        Client(server.settings()).send(REQUEST)
+        assert heard == ["connection.connect_tcp.started", "connection.connect_tcp.complete", *sending]
+        Client(server.settings()).send(REQUEST)
+        transport.reset()
+    assert heard[4:] == sending
