@@ -28,6 +28,7 @@ from langchain_stepplan._v3_events import V3Event, V3Events
 from stepplan import AsyncClient, Client, MessageEnd, Request, Response, Tool, wire_protocol
 from stepplan.integration.checks import CallCheck
 from stepplan.integration.options import Call
+from stepplan.integration.signatures import signed
 from stepplan.integration.tools import (
     as_openai_tool,
     as_openai_tool_choice,
@@ -104,6 +105,7 @@ class ChatStepPlan(StepPlanFields):
         return AsyncClient(call.settings, protocol=self.protocol, http_client=self.http_async_client)
 
     @override
+    @signed
     def _generate(
         self,
         messages: list[BaseMessage],
@@ -116,6 +118,7 @@ class ChatStepPlan(StepPlanFields):
             return self._result(call.request, self._client(call).send(call.request))
 
     @override
+    @signed
     async def _agenerate(
         self,
         messages: list[BaseMessage],
@@ -128,6 +131,7 @@ class ChatStepPlan(StepPlanFields):
             return self._result(call.request, await self._async_client(call).send(call.request))
 
     @override
+    @signed
     def _stream(
         self,
         messages: list[BaseMessage],
@@ -143,6 +147,7 @@ class ChatStepPlan(StepPlanFields):
                     yield to_generation(chunks.add(event))
 
     @override
+    @signed
     async def _astream(
         self,
         messages: list[BaseMessage],

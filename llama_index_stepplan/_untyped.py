@@ -10,18 +10,19 @@ from llama_index.core.tools.types import ToolMetadata
 
 from stepplan import InvalidRequestError
 from stepplan.integration.schemas import class_schema
+from stepplan.integration.signatures import signed
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 
 def chat_callback(endpoint: F) -> F:
     """Decorates a chat endpoint so that it fires LlamaIndex's events and respects its rate limiter."""
-    return cast("F", callbacks.llm_chat_callback()(endpoint))  # pyright: ignore[reportUnknownMemberType] - see above
+    return cast("F", callbacks.llm_chat_callback()(signed(endpoint)))  # pyright: ignore[reportUnknownMemberType] - see above
 
 
 def completion_callback(endpoint: F) -> F:
     """As `chat_callback`, for a completion endpoint."""
-    return cast("F", callbacks.llm_completion_callback()(endpoint))  # pyright: ignore[reportUnknownMemberType] - see above
+    return cast("F", callbacks.llm_completion_callback()(signed(endpoint)))  # pyright: ignore[reportUnknownMemberType] - see above
 
 
 def response_kwargs(response: ChatResponse) -> dict[str, Any]:
