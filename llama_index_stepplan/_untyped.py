@@ -17,12 +17,12 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 def chat_callback(endpoint: F) -> F:
     """Decorates a chat endpoint so that it fires LlamaIndex's events and respects its rate limiter."""
-    return cast("F", callbacks.llm_chat_callback()(signed(endpoint)))  # pyright: ignore[reportUnknownMemberType] - see above
+    return signed(cast("F", callbacks.llm_chat_callback()(endpoint)))  # pyright: ignore[reportUnknownMemberType] - see above
 
 
 def completion_callback(endpoint: F) -> F:
     """As `chat_callback`, for a completion endpoint."""
-    return cast("F", callbacks.llm_completion_callback()(signed(endpoint)))  # pyright: ignore[reportUnknownMemberType] - see above
+    return signed(cast("F", callbacks.llm_completion_callback()(endpoint)))  # pyright: ignore[reportUnknownMemberType] - see above
 
 
 def response_kwargs(response: ChatResponse) -> dict[str, Any]:

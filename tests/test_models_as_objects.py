@@ -1,6 +1,7 @@
 """Models as objects, in both frameworks: what derives from their fields, copies, pickles, and subclasses of users."""
 
 import copy
+import inspect
 import pickle
 from typing import Any
 
@@ -32,6 +33,17 @@ def test_making_a_model_takes_microseconds(cls: Any) -> None:
     """A client of httpx takes milliseconds: it reads the certificates."""
     model = cpu_seconds(lambda: cls(model="step-3.7-flash", temperature=0), times=20)
     assert model < cpu_seconds(httpx.Client) / 20
+
+
+@pytest.mark.parametrize("name", ["_generate", "_agenerate", "_stream", "_astream"])
+def test_the_signatures_that_langchain_asks_for_in_every_call_are_at_hand(name: str) -> None:
+    assert "__signature__" in vars(getattr(ChatStepPlan, name))
+
+
+@pytest.mark.parametrize("kind", ["chat", "complete"])
+@pytest.mark.parametrize("way", ["", "a", "stream_", "astream_"])
+def test_the_signatures_that_llama_index_asks_for_in_every_call_are_at_hand(kind: str, way: str) -> None:
+    assert "__signature__" in vars(inspect.unwrap(getattr(StepPlan, way + kind)))  # LlamaIndex wraps it once more
 
 
 @pytest.mark.guarantees("derived-when-asked")
