@@ -152,7 +152,7 @@ class RateLimitError(APIStatusError):
 
 
 class QuotaExceededError(APIStatusError):
-    """402: the plan's credits are used up. It is never retried, because Credits do not come back within seconds."""
+    """402: the plan's Credits are used up. It is never retried, because they do not come back within seconds."""
 
 
 class ContentBlockedError(APIStatusError):

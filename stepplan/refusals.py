@@ -160,7 +160,7 @@ def _fix(cls: type[APIStatusError], reason: Reason, origin: Origin | None, body:
     if cls is QuotaExceededError:
         if origin is not None and origin.endpoint.is_pay_as_you_go:
             return "The balance of the pay-as-you-go platform is used up: top it up, or use the plan's URL."
-        return "The plan's credits are used up: add a booster pack or wait for the next month."
+        return "The plan's Credits are used up: add a booster pack or wait for the next month."
     if cls is RateLimitError:
         return "Too many requests: slow down, or use fewer at once."
     if cls is ContextOverflowError:

@@ -74,7 +74,7 @@ def test_doctor_finds_nothing_wrong_with_a_plan_that_works(plan: Sandbox) -> Non
             "base_url='https://api.stepfun.ai/step_plan'",
         ),
         ({"subscription": False}, [], {}, "models", "status 400", "Subscribe to a Step Plan"),
-        ({"quota": False}, [], {}, "openai", "status 402", "credits are used up"),
+        ({"quota": False}, [], {}, "openai", "status 402", "Credits are used up"),
         ({}, ["--model", "none-such"], {}, "models", "none-such is not listed", "step-3.7-flash"),
         ({}, ["--model", "none-such"], {}, "openai", "status 404", "none-such"),
         ({}, ["--base-url", "http://127.0.0.1:9/step_plan"], {}, "models", "no connection", "Check the network"),

@@ -23,7 +23,7 @@ SENTENCES = [
     ),
     (
         *(402, "quota_exceeded", "You exceeded your current quota"),
-        "The plan's credits are used up: add a booster pack or wait for the next month.",
+        "The plan's Credits are used up: add a booster pack or wait for the next month.",
     ),
     (*(404, "", "404 page not found"), f"There is no such path: {ORIGIN.url}."),
     (
@@ -74,7 +74,7 @@ ADVICE = [
         "base_url",
         "The balance of the pay-as-you-go platform is used up: top it up, or use the plan",
     ),
-    (402, "https://api.stepfun.ai", "base_url", "The plan's credits are used up"),
+    (402, "https://api.stepfun.ai", "base_url", "The plan's Credits are used up"),
     (404, LOCAL, "base_url", "Check base_url; the plan's URL ends in /step_plan."),
     (404, LOCAL, "STEP_BASE_URL", "Check STEP_BASE_URL; the plan's URL ends in /step_plan."),
 ]

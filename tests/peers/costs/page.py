@@ -137,7 +137,7 @@ def _shares(port: int) -> Mapping[str, Mapping[str, float]]:
 def _whose_time(shares: Mapping[str, Mapping[str, float]]) -> Section:
     packages = dict.fromkeys(package for task in shares.values() for package in task)
     rows = [[task, *(f"{found.get(package, 0):.0%}" for package in packages)] for task, found in shares.items()]
-    text = "`StepPlan` over Chat Completions under Python's profiler, which is rough: the share of each package.\n\n"
+    text = "The tasks with a goal under Python's profiler, which is rough: each package's share of the CPU time.\n\n"
     return Section("Whose time it is", text + table(["", *packages], rows))
 
 

@@ -1,6 +1,7 @@
 """Whose time a task of ours takes: the shares of the packages that run in it, by a profiler, as JSON.
 
-The profiler makes what has many small calls look dearer than it is, so the shares are rough.
+The profiler makes what has many small calls look dearer than it is, so the shares are rough. It counts CPU time: what a
+live stream waits for is nobody's.
 """
 
 import asyncio
@@ -8,14 +9,15 @@ import cProfile
 import json
 import pstats
 import sys
+import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
 from tests.peers.costs.contenders import CONTENDERS
-from tests.peers.costs.drivers import DRIVERS
-from tests.peers.costs.measure import EVENTS, PROMPTS
+from tests.peers.costs.drivers import DRIVERS, Driver
+from tests.peers.costs.measure import EVENTS, LIVE_EVENTS, PROMPTS
 
 PACKAGES = {
     "llama_index_stepplan": "llama_index_stepplan",
@@ -39,7 +41,7 @@ PACKAGES = {
 def shares(work: Callable[[], Any]) -> dict[str, float]:
     """The share of each package in the time of the work; built-in functions count toward their callers."""
     work()
-    profile = cProfile.Profile(builtins=False)
+    profile = cProfile.Profile(time.process_time, builtins=False)
     profile.runcall(work)
     spent: defaultdict[str, float] = defaultdict(float)
     stats: Mapping[tuple[str, int, str], tuple[int, int, float, float, Any]] = pstats.Stats(profile).stats  # type: ignore[attr-defined]
@@ -50,20 +52,39 @@ def shares(work: Callable[[], Any]) -> dict[str, float]:
 
 
 def main(port: int) -> dict[str, dict[str, float]]:
-    """The tasks in which a goal was set for LlamaIndex's model, which has the most above it."""
-    [contender] = [contender for contender in CONTENDERS if contender.name == "StepPlan"]
-    driver = DRIVERS[contender.framework]()
-    root = f"http://127.0.0.1:{port}"
-    streaming = contender.new(f"{root}/text/{EVENTS}/each")
-    asking = contender.new(f"{root}/whole/1/each")
+    """The tasks in which goals were set."""
+    contenders = {contender.name: contender for contender in CONTENDERS}
+
+    def task(name: str, answer: str, use: Callable[[Driver, Any], Any]) -> dict[str, float]:
+        contender = contenders[name]
+        llm = contender.new(f"http://127.0.0.1:{port}/{answer}")
+        return shares(partial(use, DRIVERS[contender.framework](), llm))
+
+    text, live = f"text/{EVENTS}/each", f"text/{LIVE_EVENTS}/live"
     return {
-        "text, sync": shares(lambda: sum(1 for _ in driver.stream(streaming))),
-        f"batch of {PROMPTS:,}, async": shares(partial(_run, driver.abatch, asking)),
+        "ChatStepPlan: text": task("ChatStepPlan", text, _drain),
+        "StepPlan: text": task("StepPlan", text, _drain),
+        "ChatStepPlan, Messages: text, live, async": task("ChatStepPlan, Messages", live, _adrain),
+        "StepPlan: text, live, async": task("StepPlan", live, _adrain),
+        f"StepPlan: batch of {PROMPTS:,}, async": task("StepPlan", "whole/1/each", _abatch),
     }
 
 
-def _run(abatch: Callable[[Any, int], Any], llm: Any) -> None:
-    asyncio.run(abatch(llm, PROMPTS))
+def _drain(driver: Driver, llm: Any) -> None:
+    for _ in driver.stream(llm):
+        pass
+
+
+def _adrain(driver: Driver, llm: Any) -> None:
+    async def drain() -> None:
+        async for _ in driver.astream(llm):
+            pass
+
+    asyncio.run(drain())
+
+
+def _abatch(driver: Driver, llm: Any) -> None:
+    asyncio.run(driver.abatch(llm, PROMPTS))
 
 
 if __name__ == "__main__":
