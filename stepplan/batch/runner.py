@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from stepplan import transport
 from stepplan.batch.lines import Job, answer_line, error_line, read_job, to_request
 from stepplan.batch.output import Output
 from stepplan.client import AsyncClient
@@ -18,7 +19,7 @@ from stepplan.errors import (
     StepPlanError,
 )
 from stepplan.models import DEFAULT_MODEL
-from stepplan.protocols import PROTOCOLS, ProtocolName
+from stepplan.protocols import PROTOCOLS, ProtocolName, wire_protocol
 from stepplan.requests import Request
 from stepplan.settings import Settings
 
@@ -90,15 +91,25 @@ async def arun(
         on_progress: Called after each line.
 
     Raises:
-        InvalidRequestError: A setting or an option is wrong, or `target` is the output of another input.
+        InvalidRequestError: There is no key, a setting or an option is wrong, or `target` is the output of another
+            input.
         OSError: A file cannot be read or written.
     """
     if concurrency < 1:
         raise InvalidRequestError(f"concurrency={concurrency!r} is out of range: it must be at least 1.")
     defaults = Request(messages=(), model=model, **(options or {}))
+    settings = settings or Settings()
+    _check(settings, protocol)
     clients: dict[ProtocolName, AsyncClient] = {name: AsyncClient(settings, protocol=name) for name in PROTOCOLS}
     with _open(source) as lines, Output(Path(target)) as output:
         return await _Run(output, clients, defaults, protocol, on_progress).over(lines, concurrency)
+
+
+def _check(settings: Settings, protocol: ProtocolName) -> None:
+    """Raise here what each line would meet: an error line counts as done, and a later run would leave it out."""
+    wire_protocol(protocol)
+    settings.secret_key()
+    transport.sync_pool(transport.pool_key(settings))  # the proxy and the certificates
 
 
 def _open(source: StrPath) -> BinaryIO:

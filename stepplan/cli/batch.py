@@ -37,10 +37,11 @@ def batch(
 ) -> None:
     """Answer a file of prompts. A run that ended early can be resumed.
 
-    To resume after Ctrl-C, a crash or a used-up quota, run the same command again: lines with an answer are skipped.
+    To resume after Ctrl-C, a crash or a used-up quota, run the same command again: lines that are in OUT.jsonl are not
+    sent again.
 
     A line is `{"prompt": "..."}`, or a line of an OpenAI batch file (`custom_id`, `body`). For each, OUT.jsonl gets
-    exactly one line: an answer or an error.
+    exactly one line: an answer or an error. The exit code is 1 if a line ended in an error.
     """
     given = {"reasoning_effort": effort, "max_tokens": max_tokens}
     with friendly_errors():
@@ -67,8 +68,11 @@ def batch(
             f"{summary.input_tokens:,} tokens in, {summary.output_tokens:,} out.",
             markup=False,
         )
+        if summary.failed:
+            err.print(f"The errors are in {target}.", markup=False)
         if summary.stopped is not None:
             left = summary.total - summary.done
             err.print(f"Stopped with {left} lines left: {summary.stopped}", style="red", markup=False)
             err.print("Run the same command again to go on.")
+        if summary.failed or summary.stopped is not None:
             raise typer.Exit(FAILED)

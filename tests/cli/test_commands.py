@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 from pathlib import Path
 
 import click
@@ -88,6 +89,7 @@ def test_ask_says_what_the_answer_cost_where_the_price_is_known(plan: Sandbox) -
         (["ask", "x", "--protocol", "soap"], "soap"),
         (["ask", "x", "--effort", "huge"], "huge"),
         (["batch", "missing.jsonl", "out.jsonl"], "missing.jsonl"),
+        (["batch", "missing.jsonl", "out.jsonl", "--protocol", "soap"], "soap"),
         (["chat", "--tools", "missing.py"], "missing.py"),
     ],
 )
@@ -103,7 +105,7 @@ def test_what_a_user_got_wrong_is_one_sentence(
 
 
 def test_without_a_key_every_command_says_how_to_get_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    for command in (["ask", "x"], ["models"]):
+    for command in (["ask", "x"], ["models"], ["batch", __file__, os.devnull]):
         result = run(*command)
         assert result.exit_code == 1
         assert "STEP_API_KEY" in result.stderr
@@ -211,9 +213,12 @@ def test_batch_answers_a_file_and_resumes(plan: Sandbox, tmp_path: Path) -> None
     source, target = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
     source.write_text('{"prompt": "One."}\n{"prompt": "Two."}\nbroken\n')
     first = run("batch", str(source), str(target))
-    assert first.exit_code == 0
+    assert first.exit_code == 1
     assert "2 answered, 1 errors, 0 from earlier runs" in first.stderr
-    assert "0 answered, 0 errors, 3 from earlier runs" in run("batch", str(source), str(target)).stderr
+    assert f"The errors are in {target}." in first.stderr
+    second = run("batch", str(source), str(target))
+    assert second.exit_code == 0
+    assert "0 answered, 0 errors, 3 from earlier runs" in second.stderr
     assert len(target.read_text().splitlines()) == 3
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from stepplan import InvalidRequestError, QuotaExceededError, Settings, batch
+from stepplan import InvalidRequestError, QuotaExceededError, Settings, batch, transport
 from stepplan.sandbox import Fault, Sandbox, Turn
 
 
@@ -177,6 +177,35 @@ async def test_cancelling_keeps_what_has_come(plan: Sandbox, tmp_path: Path) -> 
     with pytest.raises(asyncio.CancelledError):
         await task
     assert [line["line"] for line in read(tmp_path / "out.jsonl")] == [1]
+
+
+@pytest.mark.guarantees("batch-resumed")
+@pytest.mark.parametrize(
+    ("environment", "verify", "protocol", "reason"),
+    [
+        ({"STEP_API_KEY": ""}, True, "openai", "The key in STEP_API_KEY is empty"),
+        ({"STEP_API_KEY": "sk test"}, True, "openai", "holds white space"),
+        ({"ALL_PROXY": "gopher://127.0.0.1:9"}, True, "openai", "The proxy settings cannot be used"),
+        ({}, "missing.pem", "openai", "not a readable file of certificate authorities"),
+        ({}, True, "soap", "protocol='soap' is unknown"),
+    ],
+)
+def test_what_every_line_would_meet_is_raised_and_leaves_no_output(  # noqa: PLR0917 - a row of the table
+    plan: Sandbox,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    environment: dict[str, str],
+    verify: Any,
+    protocol: Any,
+    reason: str,
+) -> None:
+    for name, value in {"STEP_API_KEY": plan.api_key, **environment}.items():
+        monkeypatch.setenv(name, value)
+    transport.reset()  # a proxy of the environment is read when a pool is made
+    source, given = write(tmp_path / "in.jsonl", [{"prompt": "Hi."}]), Settings(base_url=plan.base_url, verify=verify)
+    with pytest.raises(InvalidRequestError, match=reason):
+        batch.run(source, tmp_path / "out.jsonl", settings=given, protocol=protocol)
+    assert not (tmp_path / "out.jsonl").exists()
 
 
 @pytest.mark.parametrize("concurrency", [0, -1])
