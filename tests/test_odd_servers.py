@@ -100,11 +100,15 @@ def test_a_call_without_a_name_is_not_run_and_does_not_end_the_conversation(aski
 
 @ways("whole", protocols=("anthropic",))
 @pytest.mark.parametrize("input", [{"amount": 1}, {"to": "a", "amount": 1}, {"to": ["a", {"b": {}}]}])
-def test_an_object_that_the_server_closed_at_the_token_limit_is_not_run(asking: Asking, input: dict[str, Any]) -> None:
+@pytest.mark.parametrize("reason", ["max_tokens", "model_context_window_exceeded", "refusal"])
+def test_an_object_that_the_server_closed_where_the_answer_broke_off_is_not_run(
+    asking: Asking, input: dict[str, Any], reason: str
+) -> None:
     call = {"type": "tool_use", "id": "a", "name": "pay", "input": input}
-    cut = asking.got(whole("anthropic", [call], "max_tokens").encode(), "application/json")
+    cut = asking.got(whole("anthropic", [call], reason).encode(), "application/json")
     assert (cut.calls, cut.invalid) == ([], ["a"])
-    before = asking.got(whole("anthropic", [call, {**call, "id": "b"}], "max_tokens").encode(), "application/json")
+    assert cut.finish_reason == ("content_filter" if reason == "refusal" else "length")
+    before = asking.got(whole("anthropic", [call, {**call, "id": "b"}], reason).encode(), "application/json")
     assert (before.calls, before.invalid) == ([input], ["b"])
     unharmed = asking.got(whole("anthropic", [call], "tool_use").encode(), "application/json")
     assert (unharmed.calls, unharmed.invalid) == ([input], [])

@@ -39,6 +39,7 @@ _FINISH_REASONS = {
     "stop_sequence": "stop",
     "tool_use": "tool_calls",
     "max_tokens": "length",
+    "model_context_window_exceeded": "length",
     "refusal": "content_filter",
 }
 
@@ -48,8 +49,10 @@ def decode(body: Mapping[str, Any], request: Request) -> list[DecodedEvent]:
     decoder = MessagesDecoder(request)
     events = decoder.read_frame({"type": "message_start", "message": body})
     last = len(body["content"]) - 1
+    reason = _decoding.text_or_none(body.get("stop_reason")) or ""
+    broke_off = _FINISH_REASONS.get(reason) in {"length", "content_filter"}
     for index, block in enumerate(body["content"]):
-        events += decoder.read_block(index, block, cut_off=index == last and body.get("stop_reason") == "max_tokens")
+        events += decoder.read_block(index, block, cut_off=broke_off and index == last)
     events += decoder.read_frame({**body, "type": "message_delta"})
     return events + decoder.finish()
 
