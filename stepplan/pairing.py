@@ -32,7 +32,8 @@ class _Slot:
 def pair_tool_results(messages: Sequence[Message], *, repair: bool = False) -> list[Message]:
     """Move every tool result directly after the message with its call, in the order of the calls.
 
-    If calls of one message have the same id, they get distinct ones; their results, which are matched in order, too.
+    If several calls have the same id, they get distinct ones, and so do their results: within one message these are
+    matched in order. Strict servers accept each id once in a conversation, and some models count from 0 in every turn.
 
     Args:
         messages: The conversation.
@@ -58,18 +59,19 @@ class _Pairing:
         self._ordered: list[Message | list[_Slot]] = []
         self._waiting: dict[str, deque[_Slot]] = {}
         self._ids = {block.id for message in messages for block in message.content if isinstance(block, ToolCall)}
+        self._taken: set[str] = set()
+        self._numbers: defaultdict[str, int] = defaultdict(lambda: 1)  # the last one that was appended to an id
 
     def add(self, message: Message) -> None:
         """Take the results out of a message, and make room for those of its calls."""
         slots: defaultdict[str, deque[_Slot]] = defaultdict(deque)
         calls: list[_Slot] = []
-        taken: set[str] = set()
         rest: list[Block] = []
         for block in message.content:
             if isinstance(block, ToolResult):
                 rest += self._answer(block)
             elif isinstance(block, ToolCall):
-                calls.append(_Slot(self._distinct(block.id, taken)))
+                calls.append(_Slot(self._distinct(block.id)))
                 slots[block.id].append(calls[-1])
                 rest.append(block if calls[-1].id == block.id else replace(block, id=calls[-1].id))
             else:
@@ -90,12 +92,12 @@ class _Pairing:
         self._orphans.append(id or _WITHOUT_ID)
         return [Text(f"Result of the tool call {id}:"), *result.content]
 
-    def _distinct(self, id: str, taken: set[str]) -> str:
-        number, distinct = 1, id
-        while distinct in taken or (number > 1 and distinct in self._ids):
-            number += 1
-            distinct = f"{id}_{number}"
-        taken.add(distinct)
+    def _distinct(self, id: str) -> str:
+        distinct = id
+        while distinct in self._taken or (distinct != id and distinct in self._ids):
+            self._numbers[id] += 1
+            distinct = f"{id}_{self._numbers[id]}"
+        self._taken.add(distinct)
         return distinct
 
     def problems(self) -> list[tuple[str, str]]:

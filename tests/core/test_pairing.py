@@ -1,6 +1,7 @@
 """A conversation is put in order before it is sent, on both protocols alike: results paired, names and ids legal."""
 
 import re
+import time
 
 import pytest
 from hypothesis import given
@@ -110,10 +111,28 @@ def test_words_beside_results_follow_them() -> None:
     assert pair_tool_results(messages)[2:] == [Message.user(result("a")), Message.user("Here:", "Well?")]
 
 
-def test_an_id_may_be_used_again_in_a_later_turn() -> None:
-    turn = [Message.assistant(call("a")), Message.user(result("a", "one"))]
-    again = [Message.assistant(call("a")), Message.user(result("a", "two"))]
-    assert pair_tool_results([HI, *turn, *again]) == [HI, *turn, *again]
+def turn(id: str, text: str) -> list[Message]:
+    return [Message.assistant(call(id)), Message.user(result(id, text))]
+
+
+@pytest.mark.guarantees("same-ids-twice")
+def test_an_id_that_comes_again_in_a_later_turn_is_made_distinct() -> None:
+    messages = [HI, *turn("a", "one"), *turn("a", "two"), *turn("a_2", "three"), *turn("a", "four")]
+    assert pair_tool_results(messages) == [
+        HI,
+        *turn("a", "one"),
+        *turn("a_3", "two"),
+        *turn("a_2", "three"),
+        *turn("a_4", "four"),
+    ]
+
+
+def test_ids_stay_the_same_while_the_conversation_grows_and_take_linear_time() -> None:
+    messages = [message for number in range(20_000) for message in turn("a", str(number))]
+    began = time.thread_time()
+    paired = pair_tool_results(messages)
+    assert time.thread_time() - began < 3
+    assert pair_tool_results(messages[:100]) == paired[:100]
 
 
 @pytest.mark.guarantees("same-ids-twice")
@@ -244,7 +263,8 @@ def test_repair_leaves_no_call_without_a_result_right_after_it_and_loses_no_word
         calls = [block.id for block in before.content if isinstance(block, ToolCall)] if before else []
         results = [block.tool_call_id for block in after.content if isinstance(block, ToolResult)] if after else []
         assert results == calls
-        assert len(set(calls)) == len(calls)
+    ids = [block.id for message in repaired for block in message.content if isinstance(block, ToolCall)]
+    assert len(set(ids)) == len(ids)
     said = {block.text for message in messages for block in message.content if isinstance(block, Text)}
     kept = {block.text for message in repaired for block in message.content if isinstance(block, Text)}
     assert said <= kept
