@@ -115,14 +115,15 @@ def find_object(text: str, *, partial: bool = False) -> dict[str, Any] | None:
     """The JSON object in a text, which may be in a Markdown fence and have other text around it.
 
     An object in a fence wins over one outside, and an earlier one over a later one. Nothing is taken from within text
-    that began as an object and broke off. What stands behind the reasoning that a server left in the text wins over it.
+    that began as an object, or as reasoning, and broke off. What stands behind the reasoning that a server left in the
+    text wins over it.
 
     Args:
         text: The text.
         partial: Take what there is of an object that the end of the text cut off.
     """
     behind = text.rpartition(think.CLOSING)[2]
-    if partial and text.lstrip().startswith(think.OPENING):
+    if text.lstrip().startswith(think.OPENING) and (partial or behind == text):
         return _first_object(behind, partial=True) if behind != text else None
     if behind != text and not text.lstrip().startswith("{") and (found := _first_object(behind, partial=partial)):
         return found

@@ -52,6 +52,8 @@ def test_an_object_is_found_in_a_fence_or_with_text_around_it(text: str) -> None
         '{"city": "x", "inner": {"a": 1}, oops}',
         '{"code": "function() { return {}; }',
         '{"a": {"b": {"c": 1}',
+        f"<think>Perhaps {TEXT}, or",
+        f"\n<think>\n```json\n{TEXT}\n```\n",
         '{"a": 1e999}',
         '{"a": NaN}',
         '{"a": -Infinity}',
