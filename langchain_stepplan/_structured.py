@@ -95,7 +95,7 @@ class StructuredOutputParser(BaseCumulativeTransformOutputParser[Any]):
         found = self.reader.read_part(answer)
         try:
             return self._typed(found, answer) or None
-        except ResponseDecodeError:
+        except (ResponseDecodeError, ValueError):  # it does not fit yet, or holds what JSON cannot express
             return None
 
     def _typed(self, found: dict[str, Any], answer: Answer) -> Any:

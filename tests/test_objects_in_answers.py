@@ -113,9 +113,12 @@ async def test_an_answer_that_ended_as_a_refusal_is_one_even_if_it_parses(
     ("turn", "said"),
     [
         (Turn(text='{"city": "北', finish_reason="length"), "raise max_tokens"),
+        (Turn(text='<think>Perhaps {"city": "Oslo", "days": 1}, or', finish_reason="length"), "raise max_tokens"),
         (Turn(text="I would rather talk."), "holds no Trip: 'I would rather talk.'"),
         (Turn(text='{"city": 5}'), r"(?s)not a valid Trip.*days"),
         (Turn(text='{"city": "a", "days": 1e999}'), "holds no Trip"),
+        (Turn(tool_calls=[ToolCall("Trip", '{"days": 1e999, "city": "a"}')]), "holds no Trip. The arguments of 'Trip'"),
+        (Turn(tool_calls=[ToolCall("Trip", '{"days": NaN, "city": "a"}')]), "holds no Trip. The arguments of 'Trip'"),
     ],
 )
 async def test_the_reason_why_there_is_no_object_is_the_same(  # noqa: PLR0917 - one for each way to vary
