@@ -14,7 +14,8 @@ from stepplan.placeholders import placeholder
 
 logger = logging.getLogger("stepplan")
 
-_LONGEST_JSON = 20_000
+_LONGEST_UNKNOWN = 20_000
+"""Characters of JSON in place of a block of an unknown type, which may hold data that no model can read."""
 _DATA = ("base64", "data", "blob", "bytes", "file_data")
 
 
@@ -54,7 +55,8 @@ def _items(content: object) -> Sequence[Item]:
     try:
         items = _content.items_of(content)
     except InvalidRequestError:
-        return (_json(content) or f"[{type(content).__name__}]",)
+        text = _json(content) or ""
+        return (text if 0 < len(text) <= _LONGEST_UNKNOWN else f"[{type(content).__name__}]",)
     return [item for item in items if not _content.has_no_content(item)]
 
 
@@ -70,7 +72,7 @@ def describe(item: Mapping[str, Any]) -> str:
     """Text in place of a block: what it is, and the text in it. A block of JSON is that JSON."""
     if type_of(item) == "non_standard":
         item = as_mapping(item.get("value")) or item
-    if "json" in item and (text := _json(item["json"])) is not None:
+    if "json" in item and (text := _json(item["json"])) is not None:  # of any length, as a dict that a tool returns
         return text
     kind = type_of(item) or next((name for name, value in item.items() if isinstance(value, Mapping)), "content")
     facts = _facts(kind, item)
@@ -79,9 +81,11 @@ def describe(item: Mapping[str, Any]) -> str:
     title = first_string(facts, "title", "name", "filename")
     media_type = first_string(facts, "mime_type", "mimeType", "media_type", "format") or _media_type(data)
     uri = first_string(facts, "uri", "url", "file_uri", "fileUri", "file_id", "source")
-    texts = [*_texts(facts.get("text")), *_texts(facts.get("content"))]
-    if not (size or title or media_type or uri or texts) and (text := _json(item)) is not None:
-        return text
+    texts = [text for name in ("text", "content", "output") for text in _texts(facts.get(name))]
+    if not (size or title or media_type or uri or texts):
+        text = _json(item)
+        if text is not None and len(text) <= _LONGEST_UNKNOWN:
+            return text
     head = placeholder(kind.replace("_", " "), title=title, media_type=media_type, size=size, uri=uri)
     return "\n".join([head.text, *texts])
 
@@ -114,9 +118,8 @@ def _texts(content: object) -> Iterator[str]:
 
 
 def _json(value: object) -> str | None:
-    """The value as JSON text; `None` if it cannot be written, or is too long to be text for a model."""
+    """The value as JSON text; `None` if it cannot be written."""
     try:
-        text = json.dumps(value, ensure_ascii=False, default=str)
+        return json.dumps(value, ensure_ascii=False, default=str)
     except (TypeError, ValueError, RecursionError):
         return None
-    return text if len(text) <= _LONGEST_JSON else None

@@ -72,6 +72,12 @@ DESCRIBED: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "JSON": ({"type": "json", "json": {"place": "北京"}}, '{"place": "北京"}'),
     "JSON of Bedrock": ({"json": {"place": "北京"}}, '{"place": "北京"}'),
+    "much JSON": ({"type": "json", "json": ["row"] * 10_000}, json.dumps(["row"] * 10_000)),
+    "the output of a custom tool": (
+        {"type": "custom_tool_call_output", "output": "line\n" * 10_000},
+        "[custom tool call output]\n" + "line\n" * 10_000,
+    ),
+    "data of an unknown type": ({"type": "hologram", "voxels": "A" * 30_000}, "[hologram]"),
     "a search result": (
         {
             "type": "search_result",
