@@ -15,6 +15,9 @@ from stepplan.requests import Request
 from stepplan.responses import Response
 
 _OPTIONS = ("max_tokens", "temperature", "top_p", "top_k", "frequency_penalty", "reasoning_effort", "model")
+BEGINNING = b'{"custom_id": '
+"""How each output line begins."""
+
 _UNSENT = Message.user("The messages are in the body.")
 """Stands for the messages of a body that is sent as it is; the body's own messages replace it on the wire."""
 
@@ -26,13 +29,13 @@ class Job:
     Attributes:
         number: The line's number, from 0; blank lines count.
         digest: A fingerprint of the line, which shows whether an output belongs to an input.
-        custom_id: The line's own id, or `line-N` with N from 1.
+        custom_id: The line's own id, whatever its type, or `line-N` with N from 1.
         text: The line.
     """
 
     number: int
     digest: str
-    custom_id: str
+    custom_id: object
     text: bytes
 
 
@@ -42,7 +45,7 @@ def read_job(number: int, text: bytes) -> Job:
         given = read_object(text).get("custom_id")
     except ValueError:
         given = None
-    custom_id = given if isinstance(given, str) and given else f"line-{number + 1}"
+    custom_id = f"line-{number + 1}" if given in (None, "") else given
     return Job(number, digest(text), custom_id, text)
 
 

@@ -1,15 +1,19 @@
 """The output file of a batch: which lines are done, and the next line appended whole."""
 
+import contextlib
 import os
+import sys
 from array import array
-from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self
 
-from stepplan.batch.lines import Job
+from stepplan.batch.lines import BEGINNING, Job
 from stepplan.errors import InvalidRequestError
 from stepplan.jsontext import read_object
+
+if sys.platform != "win32":
+    import fcntl
 
 _NONE = 0
 
@@ -24,7 +28,7 @@ class Output:
         path: The file; it is made if it does not exist.
 
     Raises:
-        InvalidRequestError: The file holds something else than the output of a batch.
+        InvalidRequestError: The file holds something else than the output of a batch, or another run is writing it.
     """
 
     def __init__(self, path: Path) -> None:
@@ -36,9 +40,8 @@ class Output:
     def __enter__(self) -> Self:
         self._file = self._path.open("a+b")
         try:
-            self._drop_torn_line(self._file)
-            for number, line in enumerate(_lines(self._file)):
-                self._note(number, line)
+            self._lock(self._file)
+            self._read(self._file)
         except BaseException:
             self._file.close()
             raise
@@ -50,22 +53,35 @@ class Output:
         if self._file is not None:
             self._file.close()
 
-    @staticmethod
-    def _drop_torn_line(file: BinaryIO) -> None:
-        """Cut off a last line without its line break: the run was killed while it wrote it."""
-        end = file.seek(0, os.SEEK_END)
-        start = end
-        while start > 0:
-            size = min(65536, start)
-            file.seek(start - size)
-            index = file.read(size).rfind(b"\n")
-            if index >= 0:
-                start += index + 1 - size
-                break
-            start -= size
-        if start < end:
-            file.truncate(start)
+    def _lock(self, file: BinaryIO) -> None:
+        """Keep other runs from writing the file until it is closed: they would ask the same prompts."""
+        if sys.platform == "win32":
+            return
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise InvalidRequestError(
+                f"Another run is writing {self._path}: wait for its end, or choose another output file."
+            ) from None
+        except OSError:  # a file system without locks
+            pass
+
+    def _read(self, file: BinaryIO) -> None:
         file.seek(0)
+        for number, line in enumerate(file):
+            if line.endswith(b"\n"):
+                if line.strip():
+                    self._note(number, line)
+            else:
+                self._mend_last_line(file, number, line)
+
+    def _mend_last_line(self, file: BinaryIO, number: int, line: bytes) -> None:
+        """Cut off a last line without its line break: a run was killed while it wrote it."""
+        if line.startswith(BEGINNING[: len(line)]) and not _is_whole(line):
+            file.truncate(file.seek(0, os.SEEK_END) - len(line))
+        else:  # this may be another file, of which nothing must be lost
+            self._note(number, line)
+            file.write(b"\n")
 
     def _note(self, number: int, line: bytes) -> None:
         try:
@@ -108,5 +124,8 @@ class Output:
         self._mark(job.number, int(job.digest, 16))
 
 
-def _lines(file: BinaryIO) -> Iterator[bytes]:
-    return (line for line in file if line.strip())
+def _is_whole(line: bytes) -> bool:
+    with contextlib.suppress(ValueError):
+        read_object(line)
+        return True
+    return False

@@ -1,6 +1,7 @@
 """Runs a batch: several lines at once, answers written as they come, stopped by what no further line can survive."""
 
 import asyncio
+import codecs
 import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -8,6 +9,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from stepplan import transport
+from stepplan.arguments import whole_number
 from stepplan.batch.lines import Job, answer_line, error_line, read_job, to_request
 from stepplan.batch.output import Output
 from stepplan.client import AsyncClient
@@ -18,12 +20,16 @@ from stepplan.errors import (
     QuotaExceededError,
     StepPlanError,
 )
+from stepplan.integration.options import REQUEST_OPTIONS
+from stepplan.integration.spelling import own_names
 from stepplan.models import DEFAULT_MODEL
 from stepplan.protocols import PROTOCOLS, ProtocolName, wire_protocol
 from stepplan.requests import Request
 from stepplan.settings import Settings
 
 StrPath = str | os.PathLike[str]
+
+_CONCURRENCY = whole_number("at least 1", lambda value: value >= 1)
 
 _FATAL = (AuthenticationError, PermissionDeniedError, QuotaExceededError)
 """Errors of the account, which every further line would meet too: the run stops and leaves the rest to a later run."""
@@ -95,14 +101,14 @@ async def arun(
             input.
         OSError: A file cannot be read or written.
     """
-    if concurrency < 1:
-        raise InvalidRequestError(f"concurrency={concurrency!r} is out of range: it must be at least 1.")
-    defaults = Request(messages=(), model=model, **(options or {}))
+    workers = _CONCURRENCY("concurrency", concurrency)
+    given: dict[str, Any] = {"model": model, **own_names(options or {}, REQUEST_OPTIONS, {})}
+    defaults = Request(messages=(), **given)
     settings = settings or Settings()
     _check(settings, protocol)
     clients: dict[ProtocolName, AsyncClient] = {name: AsyncClient(settings, protocol=name) for name in PROTOCOLS}
     with _open(source) as lines, Output(Path(target)) as output:
-        return await _Run(output, clients, defaults, protocol, on_progress).over(lines, concurrency)
+        return await _Run(output, clients, defaults, protocol, on_progress).over(lines, workers)
 
 
 def _check(settings: Settings, protocol: ProtocolName) -> None:
@@ -114,6 +120,16 @@ def _check(settings: Settings, protocol: ProtocolName) -> None:
 
 def _open(source: StrPath) -> BinaryIO:
     return Path(source).open("rb")
+
+
+def _lines(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
+    """The lines that are not blank, with their numbers. Editors may begin a file with a byte order mark."""
+    file.seek(0)
+    for number, line in enumerate(file):
+        if number == 0 and line.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+            raise InvalidRequestError(f"{file.name} is in UTF-16: save it in UTF-8.")
+        if text := line.removeprefix(codecs.BOM_UTF8).strip():
+            yield number, text
 
 
 def run(
@@ -160,23 +176,20 @@ class _Run:
         self._stopped: StepPlanError | None = None
 
     async def over(self, lines: BinaryIO, concurrency: int) -> Summary:
-        self._progress = Progress(total=sum(1 for line in lines if line.strip()))
-        lines.seek(0)
-        jobs = self._jobs(lines)
+        self._progress = Progress(total=sum(1 for _ in _lines(lines)))
+        jobs = self._jobs(_lines(lines))
         try:
             async with asyncio.TaskGroup() as workers:
                 for _ in range(concurrency):
                     workers.create_task(self._work(jobs))
-        except* (StepPlanError, OSError) as group:  # the caller is to see the error itself
+        except* Exception as group:  # noqa: BLE001 - the caller is to see the error itself
             raise group.exceptions[0] from None
         return Summary(**{name: getattr(self._progress, name) for name in Progress.__slots__}, stopped=self._stopped)
 
-    def _jobs(self, lines: Iterator[bytes]) -> Iterator[Job]:
+    def _jobs(self, lines: Iterator[tuple[int, bytes]]) -> Iterator[Job]:
         """The jobs that are left. One generator feeds all workers, so that no more than theirs are in memory."""
-        for number, line in enumerate(lines):
-            if not line.strip():
-                continue
-            job = read_job(number, line.strip())
+        for number, line in lines:
+            job = read_job(number, line)
             if self._output.has(job):
                 self._report(skipped=1)
             else:

@@ -208,7 +208,35 @@ def test_what_every_line_would_meet_is_raised_and_leaves_no_output(  # noqa: PLR
     assert not (tmp_path / "out.jsonl").exists()
 
 
-@pytest.mark.parametrize("concurrency", [0, -1])
-def test_concurrency_out_of_range_is_refused(plan: Sandbox, tmp_path: Path, concurrency: int) -> None:
-    with pytest.raises(InvalidRequestError, match="concurrency"):
-        run(plan, write(tmp_path / "in.jsonl", []), tmp_path / "out.jsonl", concurrency=concurrency)
+def test_an_error_of_the_callback_is_raised_as_it_is(plan: Sandbox, tmp_path: Path) -> None:
+    def fail(_: batch.Progress) -> None:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        run(plan, write(tmp_path / "in.jsonl", [{"prompt": "Hi."}]), tmp_path / "out.jsonl", on_progress=fail)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        ({"concurrency": 0}, "concurrency=0 is out of range"),
+        ({"concurrency": -1}, "concurrency=-1 is out of range"),
+        ({"concurrency": "8"}, "concurrency must be a whole number"),
+        ({"concurrency": 2.5}, "concurrency=2.5 is not a whole number"),
+        ({"options": {"max_token": 9}}, "did you mean 'max_tokens'"),
+        ({"options": {"messages": ()}}, "'messages' is not known"),
+        ({"options": {"temperature": 9}}, "temperature=9 is out of range"),
+    ],
+)
+def test_wrong_arguments_are_refused_before_a_file_is_touched(
+    plan: Sandbox, tmp_path: Path, arguments: dict[str, Any], reason: str
+) -> None:
+    with pytest.raises(InvalidRequestError, match=reason):
+        run(plan, write(tmp_path / "in.jsonl", [{"prompt": "Hi."}]), tmp_path / "out.jsonl", **arguments)
+    assert not (tmp_path / "out.jsonl").exists()
+
+
+def test_options_have_the_aliases_of_models(plan: Sandbox, tmp_path: Path) -> None:
+    source = write(tmp_path / "in.jsonl", [{"prompt": "Hi."}])
+    run(plan, source, tmp_path / "out.jsonl", options={"max_completion_tokens": 7})
+    assert plan.requests[0].body["max_tokens"] == 7
