@@ -172,7 +172,7 @@ def _split(url: str, source: str) -> Url:
         fault = "it has a query or a fragment"
     else:
         return parts
-    raise InvalidRequestError(f"{source} is not a base URL: {fault}. It looks like {_EXAMPLE}.")
+    raise InvalidRequestError(f"{source} is not a base URL: {fault}. A base URL looks like {_EXAMPLE}.")
 
 
 def _parsed(url: str) -> Url | None:

@@ -1,7 +1,6 @@
 """`stepplan ask`: one prompt, one streamed answer."""
 
 import base64
-import json
 import mimetypes
 import sys
 import time
@@ -11,7 +10,7 @@ from typing import Annotated, Any, TypeVar
 import typer
 
 from stepplan.cli import options
-from stepplan.cli.console import err, friendly_errors, summary, write, write_reasoning
+from stepplan.cli.console import err, friendly_errors, summary, write, write_json, write_reasoning
 from stepplan.client import Client
 from stepplan.errors import InvalidRequestError
 from stepplan.events import MessageEnd, MessageStart, ReasoningDelta, TextDelta
@@ -63,7 +62,7 @@ def ask(
         )
         client = Client(options.settings(region, base_url), protocol=options.protocol_name(protocol))
         if as_json:
-            typer.echo(json.dumps(_body(client.send(request)), ensure_ascii=False))
+            write_json(_body(client.send(request)))
             return
         started = time.monotonic()
         response = stream(client, request, reasoning=reasoning)
@@ -100,14 +99,27 @@ def _body(response: Response) -> dict[str, Any]:
 
 
 def _messages(prompt: str | None, system: str | None, images: list[str], videos: list[str]) -> tuple[Message, ...]:
-    piped = "" if sys.stdin is None or sys.stdin.isatty() else sys.stdin.read()
-    text = "\n\n".join(part for part in (prompt, piped.strip()) if part)
+    text = "\n\n".join(part for part in (prompt, _piped()) if part)
     if not text:
         raise InvalidRequestError("There is no prompt: give it as an argument, or pipe it in.")
     media: list[Image | Video] = [_media(Image, source) for source in images]
     media += [_media(Video, source) for source in videos]
     question = Message.user(*media, text)
     return (Message.system(system), question) if system else (question,)
+
+
+def _piped() -> str:
+    """What is piped in."""
+    if sys.stdin is None or sys.stdin.isatty():
+        return ""
+    if reconfigure := getattr(sys.stdin, "reconfigure", None):
+        reconfigure(errors="strict")
+    try:
+        return sys.stdin.read().strip()
+    except UnicodeDecodeError as error:
+        raise InvalidRequestError(
+            f"What is piped in is not text ({error.reason}). To send an image or a video, use --image or --video."
+        ) from None
 
 
 def _media(kind: type[M], source: str) -> M:
@@ -120,4 +132,6 @@ def _media(kind: type[M], source: str) -> M:
         raise InvalidRequestError(
             f"{source} is not a file of type {name}: it looks like {media_type or 'no known type'}."
         )
-    return kind(f"data:{media_type};base64,{base64.b64encode(Path(source).read_bytes()).decode()}")
+    if not (data := Path(source).read_bytes()):
+        raise InvalidRequestError(f"{source} is empty.")
+    return kind(f"data:{media_type};base64,{base64.b64encode(data).decode()}")

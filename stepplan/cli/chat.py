@@ -1,5 +1,7 @@
 """`stepplan chat`: a conversation, with tools from a Python file."""
 
+import contextlib
+import importlib
 import inspect
 import sys
 import time
@@ -47,6 +49,8 @@ def chat(
 
     With `--tools`, the functions run on this machine as soon as the model calls them: they are not confirmed first.
     """
+    with contextlib.suppress(ImportError):  # Windows has none, and edits lines without it
+        importlib.import_module("readline")
     with friendly_errors():
         functions = _functions(tools) if tools else {}
         client = Client(options.settings(region, base_url), protocol=options.protocol_name(protocol))
@@ -69,9 +73,13 @@ def chat(
 
 
 def _read() -> str:
+    """The next message; empty at the end. What is piped in is read line by line, without a prompt."""
+    if sys.stdin is None or not sys.stdin.isatty():
+        return sys.stdin.readline().strip() if sys.stdin else ""
     try:
-        return str(typer.prompt("", prompt_suffix="> ", default="", show_default=False, err=True)).strip()
-    except typer.Abort:
+        return input("> ").strip()
+    except EOFError:
+        err.print()
         return ""
 
 

@@ -1,14 +1,17 @@
 """What the commands print: answers to stdout, everything else to stderr, and errors as a sentence."""
 
+import json
 import sys
+import warnings
 from collections.abc import Generator
 from contextlib import contextmanager
+from typing import Any, TextIO
 
 import typer
 from rich.console import Console
 from rich.text import Text
 
-from stepplan.errors import StepPlanError
+from stepplan.errors import StepPlanError, StepPlanWarning
 from stepplan.responses import Response
 
 out = Console(highlight=False, soft_wrap=True)
@@ -18,6 +21,31 @@ FAILED = 1
 """The exit code of a command that failed; 2 is wrong usage, 130 is Ctrl-C."""
 
 
+def prepare() -> None:
+    """Make the streams write every answer, in whatever encoding they have, and print our warnings as sentences."""
+    for stream in (sys.stdout, sys.stderr):
+        if reconfigure := getattr(stream, "reconfigure", None):
+            reconfigure(errors="replace")
+    shown: set[str] = set()
+    others = warnings.showwarning
+
+    def show(  # noqa: PLR0917 - as Python calls it
+        message: Warning | str,
+        category: type[Warning],
+        filename: str,
+        lineno: int,
+        file: TextIO | None = None,
+        line: str | None = None,
+    ) -> None:
+        if not issubclass(category, StepPlanWarning):
+            others(message, category, filename, lineno, file, line)
+        elif (text := str(message)) not in shown:
+            shown.add(text)
+            err.print(Text.assemble(("Warning: ", "bold yellow"), text))
+
+    warnings.showwarning = show
+
+
 @contextmanager
 def friendly_errors() -> Generator[None]:
     """Print an error of ours as one sentence and end with its exit code; no traceback for what a user can mend."""
@@ -25,8 +53,11 @@ def friendly_errors() -> Generator[None]:
         yield
     except StepPlanError as error:
         fail(str(error), trace_id=error.trace_id)
+    except BrokenPipeError:  # who reads the output has read enough, as `head` has: nothing to explain
+        raise
     except OSError as error:
-        fail(f"{error.strerror or error}: {error.filename}" if error.filename else str(error))
+        reason = error.strerror or str(error)
+        fail(f"{reason}: {error.filename}" if error.filename else reason)
     except KeyboardInterrupt:
         err.print("Interrupted.", style="yellow")
         raise typer.Exit(130) from None
@@ -61,6 +92,11 @@ def write(text: str) -> None:
     """A piece of an answer, as it came: no markup, no wrapping, shown at once."""
     sys.stdout.write(text)
     sys.stdout.flush()
+
+
+def write_json(value: Any) -> None:
+    """A line of JSON, readable in any encoding."""
+    typer.echo(json.dumps(value, ensure_ascii=out.options.ascii_only))
 
 
 def write_reasoning(text: str) -> None:

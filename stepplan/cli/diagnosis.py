@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from email.utils import parsedate_to_datetime
 from typing import Any, Literal
@@ -13,9 +13,11 @@ from stepplan.client import Client
 from stepplan.errors import APIConnectionError, APITimeoutError, AuthenticationError, StepPlanError
 from stepplan.events import MessageEnd, MessageStart
 from stepplan.messages import Message
+from stepplan.pools import new_pool
 from stepplan.protocols import PROTOCOLS, ProtocolName
 from stepplan.requests import Request
 from stepplan.settings import Settings
+from stepplan.transport import pool_key
 
 Status = Literal["ok", "warning", "failed", "skipped"]
 
@@ -45,14 +47,21 @@ class Finding:
     fix: str = ""
 
 
-def diagnose(settings: Settings, model: str) -> Iterator[Finding]:
+def diagnose(make_settings: Callable[[], Settings], model: str) -> Iterator[Finding]:
     """The findings, as they are made. A check that the ones before it make pointless is left out."""
+    try:
+        settings = make_settings()
+        settings.endpoint  # noqa: B018 - decided when it is first asked for
+    except StepPlanError as error:
+        yield Finding("address", "failed", "no usable address", str(error))
+        return
     settings = replace(settings, max_retries=0, connect_timeout=10.0, timeout=60.0, stream_timeout=60.0)
-    key = _check_key(settings)
+    key, proxy = _check_key(settings), _check_proxy(settings)
     yield key
     yield _check_address(settings)
-    yield from _check_proxy(settings)
-    if key.status == "failed":
+    if proxy is not None:
+        yield proxy
+    if key.status == "failed" or (proxy is not None and proxy.status == "failed"):
         return
     with _Watched(settings) as watched:
         listed = _check_models(watched, model)
@@ -127,10 +136,17 @@ def _check_address(settings: Settings) -> Finding:
     return Finding("address", "ok", f"{url} (not StepFun's)")
 
 
-def _check_proxy(settings: Settings) -> Iterator[Finding]:
+def _check_proxy(settings: Settings) -> Finding | None:
+    """The proxy's finding, if there is one."""
     names = [name for name in _PROXIES if os.environ.get(name)]
-    if settings.proxy or names:
-        yield Finding("proxy", "ok", f"set by {'proxy=' if settings.proxy else ', '.join(names)}")
+    if not settings.proxy and not names:
+        return None
+    detail = f"set by {'proxy=' if settings.proxy else ', '.join(names)}"
+    try:
+        new_pool(pool_key(settings)).close()
+    except StepPlanError as error:
+        return Finding("proxy", "failed", detail, str(error))
+    return Finding("proxy", "ok", detail)
 
 
 def _check_models(watched: _Watched, model: str) -> Finding:

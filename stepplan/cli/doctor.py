@@ -1,6 +1,5 @@
 """`stepplan doctor`: what is wrong between this machine and the plan, and how to fix it."""
 
-import json
 from dataclasses import asdict
 
 import typer
@@ -8,11 +7,17 @@ from rich.padding import Padding
 from rich.text import Text
 
 from stepplan.cli import options
-from stepplan.cli.console import FAILED, friendly_errors, out
+from stepplan.cli.console import FAILED, friendly_errors, out, write_json
 from stepplan.cli.diagnosis import Finding, diagnose
 from stepplan.models import DEFAULT_MODEL
 
-_MARKS = {"ok": ("✓", "green"), "warning": ("!", "yellow"), "failed": ("✗", "red"), "skipped": ("-", "dim")}
+_MARKS = {
+    "ok": ("✓", "+", "green"),
+    "warning": ("!", "!", "yellow"),
+    "failed": ("✗", "x", "red"),
+    "skipped": ("-", "-", "dim"),
+}
+"""For each status its mark, one for terminals and pipes that know only ASCII or the like, and its style."""
 _NAMES = 11
 """The width of the column with the names."""
 
@@ -31,18 +36,20 @@ def doctor(
     """
     findings: list[Finding] = []
     with friendly_errors():
-        for finding in diagnose(options.settings(region, base_url), model):
+        for finding in diagnose(lambda: options.settings(region, base_url), model):
             findings.append(finding)
             if not as_json:
                 _show(finding)
     if as_json:
-        typer.echo(json.dumps([asdict(finding) for finding in findings], ensure_ascii=False))
+        write_json([asdict(finding) for finding in findings])
     if any(finding.status == "failed" for finding in findings):
         raise typer.Exit(FAILED)
 
 
 def _show(finding: Finding) -> None:
-    mark, style = _MARKS[finding.status]
+    mark, plain, style = _MARKS[finding.status]
+    if out.options.ascii_only:
+        mark = plain
     out.print(Text.assemble((f"{mark} ", style), (f"{finding.name:<{_NAMES}}", "bold"), finding.detail))
     if finding.fix:
         fix, indent = Text(finding.fix, style), 2 + _NAMES

@@ -1,14 +1,12 @@
 """`stepplan models`: the models that the plan lists, with what is known of each."""
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
-import typer
 from rich.table import Table
 
 from stepplan.cli import options
-from stepplan.cli.console import friendly_errors, out
+from stepplan.cli.console import friendly_errors, out, write_json
 from stepplan.client import Client
 from stepplan.models import MODELS
 
@@ -23,9 +21,11 @@ def models(
     with friendly_errors():
         listed = Client(options.settings(region, base_url)).models()
         if as_json:
-            typer.echo(json.dumps([dict(model.details) for model in listed], ensure_ascii=False))
+            write_json([dict(model.details) for model in listed])
             return
-        table = Table("model", "input", "context", "reasoning effort", box=None, pad_edge=False)
+        table = Table(box=None, pad_edge=False)
+        for name in ("model", "input", "context", "reasoning effort"):
+            table.add_column(name, no_wrap=name == "model", overflow="fold")  # a name that is cut cannot be copied
         for model in listed:
             table.add_row(model.id, *_facts(model.id, model.details))
         out.print(table)

@@ -4,13 +4,14 @@ from typing import Annotated
 
 import typer
 
-from stepplan.cli.console import fail
+from stepplan.cli.console import fail, friendly_errors
 
 
 def sandbox(
     port: Annotated[int, typer.Option(metavar="N", help="The port to listen on. 0 chooses a free one.")] = 0,
     record: Annotated[
-        str | None, typer.Option(metavar="FILE", help="Forward requests to --upstream and record its answers here.")
+        str | None,
+        typer.Option(metavar="FILE", help="Forward requests to --upstream and record its answers in this new file."),
     ] = None,
     upstream: Annotated[
         str | None,
@@ -25,11 +26,10 @@ def sandbox(
     With `--record` and `--upstream` it forwards requests to a real server and records the answers. With `--replay` it
     answers from such a recording.
     """
-    given = {"--record": record, "--upstream": upstream, "--replay": replay}
-    arguments = [part for name, value in given.items() if value is not None for part in (name, value)]
-    try:
-        from stepplan.sandbox.__main__ import main  # noqa: PLC0415 - the web server is an extra
+    with friendly_errors():
+        try:
+            from stepplan.sandbox.__main__ import serve  # noqa: PLC0415 - the web server is an extra
 
-        main(["--port", str(port), *arguments])
-    except ImportError as error:
-        fail(str(error))
+            serve(port, record, upstream, replay)
+        except (ImportError, ValueError) as error:
+            fail(str(error))

@@ -13,11 +13,23 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Serve what the arguments ask for, and print how to use it."""
     parser = _parser()
     options = parser.parse_args(arguments)
+    dialect = Dialect(chat_profile=options.chat_profile, messages_profile=options.messages_profile)
     try:
-        server = _server(options)
+        serve(options.port, options.record, options.upstream, options.replay, dialect)
     except (OSError, ValueError) as error:
-        parser.error(str(error))
-    with server:
+        parser.exit(2, f"{parser.prog}: error: {getattr(error, 'strerror', None) or error}\n")
+
+
+def serve(
+    port: int, record: str | None, upstream: str | None, replay: str | None, dialect: Dialect | None = None
+) -> None:
+    """Start the server that the options ask for, print how to use it, and wait for a signal.
+
+    Raises:
+        ValueError: The options do not go together, or one is wrong.
+        OSError: The port or a file cannot be used.
+    """
+    with _server(port, record, upstream, replay, dialect) as server:
         sys.stdout.write(_instructions(server))
         sys.stdout.flush()
         _wait_for_signal()
@@ -40,24 +52,26 @@ def _parser() -> argparse.ArgumentParser:
         default="live",
         help="Messages streams of Anthropic's shape, or of the documented sample's",
     )
-    recorded = parser.add_mutually_exclusive_group()
-    recorded.add_argument(
-        "--record", metavar="FILE", help="pass requests on to --upstream, and record its answers in a new file"
+    parser.add_argument(
+        "--record", metavar="FILE", help="forward requests to --upstream, and record its answers in this new file"
     )
-    recorded.add_argument("--replay", metavar="FILE", help="answer from a recorded file, and refuse everything else")
+    parser.add_argument("--replay", metavar="FILE", help="answer from a recording, and refuse any other request")
     parser.add_argument("--upstream", metavar="URL", help="the real server, such as https://api.stepfun.ai/step_plan")
     return parser
 
 
-def _server(options: argparse.Namespace) -> Sandbox | Recorder | Replay:
-    if (options.record is None) != (options.upstream is None):
+def _server(
+    port: int, record: str | None, upstream: str | None, replay: str | None, dialect: Dialect | None
+) -> Sandbox | Recorder | Replay:
+    if (record is None) != (upstream is None):
         raise ValueError("--record and --upstream go together: a file, and the server whose answers it gets")
-    if options.record is not None:
-        return Recorder(options.record, options.upstream, port=options.port)
-    if options.replay is not None:
-        return Replay(options.replay, port=options.port)
-    dialect = Dialect(chat_profile=options.chat_profile, messages_profile=options.messages_profile)
-    return Sandbox(dialect=dialect, port=options.port)
+    if record is not None and replay is not None:
+        raise ValueError("--record and --replay cannot be used together")
+    if record is not None and upstream is not None:
+        return Recorder(record, upstream, port=port)
+    if replay is not None:
+        return Replay(replay, port=port)
+    return Sandbox(dialect=dialect or Dialect(), port=port)
 
 
 def _instructions(server: Sandbox | Recorder | Replay) -> str:

@@ -1,6 +1,7 @@
 """Serves an ASGI application on 127.0.0.1, in a thread."""
 
 import asyncio
+import os
 import socket
 import threading
 import time
@@ -15,6 +16,7 @@ from stepplan.sandbox.delivery import Connections
 from stepplan.sandbox.protocol import PREFIX
 
 _HOST = "127.0.0.1"
+_LAST_PORT = 65535
 _POLL = 0.002
 
 
@@ -26,6 +28,9 @@ class LocalServer:
         connections: The open connections; all are closed at the end.
         port: The port to listen on; 0 chooses a free one.
 
+    Raises:
+        ValueError: There is no such port.
+
     Attributes:
         app: The application, for use without a server.
     """
@@ -33,6 +38,8 @@ class LocalServer:
     app: ASGIApp
 
     def __init__(self, app: ASGIApp, connections: Connections, port: int) -> None:
+        if not 0 <= port <= _LAST_PORT:
+            raise ValueError(f"port={port} is out of range: it must be from 0 to {_LAST_PORT}")
         self.app = app
         self._connections = connections
         self._port = port
@@ -53,7 +60,7 @@ class LocalServer:
         """Listen, and serve in a thread. Does nothing if the server is running.
 
         Raises:
-            OSError: The port is taken.
+            OSError: The port is in use, or needs more rights.
         """
         if self._running is None:
             self._running = _Running(self.app, self._connections, self._port)
@@ -78,7 +85,11 @@ class _Running:
     """A server in a thread."""
 
     def __init__(self, app: ASGIApp, connections: Connections, port: int) -> None:
-        self._socket = socket.create_server((_HOST, port), backlog=128)
+        try:
+            self._socket = socket.create_server((_HOST, port), backlog=128)
+        except OSError as error:
+            reason = os.strerror(error.errno) if error.errno else str(error)
+            raise OSError(error.errno, f"Port {port} cannot be used: {reason}") from error
         self.port: int = self._socket.getsockname()[1]
         config = uvicorn.Config(
             app,

@@ -40,7 +40,8 @@ class Sandbox(LocalServer):
         api_key: The key that is accepted.
 
     Raises:
-        OSError: From `start()` and `with`: the port is taken.
+        ValueError: There is no such port.
+        OSError: From `start()` and `with`: the port is in use.
     """
 
     api_key: str

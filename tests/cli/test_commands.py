@@ -3,12 +3,16 @@
 import io
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import click
 import pytest
 from rich.console import Console
+from typer.testing import CliRunner
 
+from stepplan.cli.app import app
 from stepplan.prices import PRICES_AS_OF
 from stepplan.sandbox import Fault, Sandbox, ToolCall, Turn, Usage
 from tests.support.cli import run
@@ -79,6 +83,7 @@ def test_ask_says_what_the_answer_cost_where_the_price_is_known(plan: Sandbox) -
         (["ask", "x", "--model", "none-such"], "none-such"),
         (["ask", "x", "--image", "notes.txt"], "notes.txt is not a file of type image"),
         (["ask", "x", "--image", "missing.png"], "missing.png"),
+        (["ask", "x", "--image", "empty.png"], "empty.png is empty"),
         (["ask", "x", "--image", "FTP://x.test/a.png"], "or data:image/, but it is 'FTP://x.test/a.png'"),
         (
             ["ask", "x", "--video", "data:image/png;base64,AAAA"],
@@ -97,11 +102,67 @@ def test_what_a_user_got_wrong_is_one_sentence(
     plan: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], reason: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "empty.png").touch()
     result = run(*arguments)
     assert result.exit_code == 1
     assert result.stderr.startswith("Error: ")
     assert reason in result.stderr
     assert "Traceback" not in result.stderr
+
+
+@pytest.mark.guarantees("cli-errors")
+def test_ask_refuses_what_is_piped_in_if_it_is_not_text(plan: Sandbox) -> None:
+    result = CliRunner().invoke(app, ["ask", "What is this?"], input=PNG)
+    assert result.exit_code == 1
+    assert result.stderr.startswith("Error: What is piped in is not text")
+    assert plan.requests == []
+
+
+MAIN = "from stepplan.cli import main; main()"
+
+
+@pytest.mark.interpreter
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252", "utf-8"])
+@pytest.mark.parametrize("arguments", [["ask", "x"], ["ask", "x", "--json"], ["doctor"], ["models"]])
+def test_every_command_prints_in_any_encoding(plan: Sandbox, encoding: str, arguments: list[str]) -> None:
+    plan.script(Turn(text="你好 ✓"), Turn(text="OK"))
+    done = subprocess.run(
+        [sys.executable, "-c", MAIN, *arguments],
+        env=os.environ | {"PYTHONIOENCODING": encoding},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert b"Traceback" not in done.stderr
+    printed = done.stdout.decode(encoding)
+    if "--json" in arguments:
+        assert json.loads(printed)["choices"][0]["message"]["content"] == "你好 ✓"
+    elif arguments[0] == "doctor":
+        assert printed.count("✓" if encoding == "utf-8" else "+") == 6
+
+
+@pytest.mark.interpreter
+def test_a_warning_is_one_sentence_and_a_reader_that_stops_is_no_error(plan: Sandbox) -> None:
+    environment = os.environ | {"STEP_BASE_URL": "", "STEP_API_KEY": "sk-x"}
+    command = [
+        sys.executable,
+        "-c",
+        "from stepplan.cli import main; main()",
+        "doctor",
+        "--base-url",
+        "http://x.invalid",
+    ]
+    with subprocess.Popen(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        process.stdout.close()
+        assert process.stderr is not None
+        printed = process.stderr.read()
+    assert printed.count("Warning: base_url='http://x.invalid' is not encrypted") == 1
+    assert printed.count("\n") == 1
 
 
 def test_without_a_key_every_command_says_how_to_get_one(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -200,6 +261,13 @@ def test_chat_names_what_is_wrong_with_the_file_of_tools(
     assert reason in result.stderr
     assert "Traceback" not in result.stderr
     assert plan.requests == []
+
+
+def test_a_models_name_is_never_cut(plan: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    screen = io.StringIO()
+    monkeypatch.setattr("stepplan.cli.models.out", Console(file=screen, width=40))
+    run("models")
+    assert "step-3.5-flash-2603" in screen.getvalue()
 
 
 def test_models_lists_what_the_server_lists(plan: Sandbox) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from stepplan import InvalidRequestError, QuotaExceededError, Settings, batch, transport
+from stepplan import InvalidRequestError, QuotaExceededError, Settings, batch
 from stepplan.sandbox import Fault, Sandbox, Turn
 
 
@@ -201,7 +201,6 @@ def test_what_every_line_would_meet_is_raised_and_leaves_no_output(  # noqa: PLR
 ) -> None:
     for name, value in {"STEP_API_KEY": plan.api_key, **environment}.items():
         monkeypatch.setenv(name, value)
-    transport.reset()  # a proxy of the environment is read when a pool is made
     source, given = write(tmp_path / "in.jsonl", [{"prompt": "Hi."}]), Settings(base_url=plan.base_url, verify=verify)
     with pytest.raises(InvalidRequestError, match=reason):
         batch.run(source, tmp_path / "out.jsonl", settings=given, protocol=protocol)

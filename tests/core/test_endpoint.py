@@ -209,7 +209,7 @@ def test_a_url_that_no_request_could_go_to_is_refused_by_the_name_of_its_source(
     ],
 )
 def test_the_fault_of_a_url_is_named(url: str, fault: str) -> None:
-    with pytest.raises(InvalidRequestError, match=f"is not a base URL: {fault}\\. It looks like https://"):
+    with pytest.raises(InvalidRequestError, match=f"is not a base URL: {fault}\\. A base URL looks like https://"):
         Settings(base_url=url)
 
 

@@ -17,6 +17,7 @@ from stepplan.sandbox import Fault, Recorder, Replay, Sandbox, Turn
 from stepplan.sandbox.__main__ import main
 from stepplan.sandbox.local_server import LocalServer
 from tests.sandbox.commands import served
+from tests.support.cli import run
 from tests.support.servers import STREAM_HEAD, RawServer, chunked, raw_server, response
 from tests.support.wire import CHAT, JSON, MESSAGES, auth, body_for, chat, messages
 
@@ -282,7 +283,9 @@ def test_files_that_are_refused(file: Path) -> None:
         (["--upstream", "http://127.0.0.1"], "--record and --upstream go together"),
         (["--replay", "missing.yaml"], "There is no recording at missing.yaml"),
         (["--record", "new.yaml", "--upstream", "x"], "is not an HTTP URL"),
-        (["--record", "a", "--replay", "b", "--upstream", "http://127.0.0.1"], "not allowed with"),
+        (["--port", "65536"], "port=65536 is out of range"),
+        (["--port", "-1"], "port=-1 is out of range"),
+        (["--record", "a", "--replay", "b", "--upstream", "http://127.0.0.1"], "cannot be used together"),
     ],
 )
 def test_the_command_refuses(
@@ -296,6 +299,19 @@ def test_the_command_refuses(
     with pytest.raises(SystemExit, match="2"):
         main(arguments)
     assert message in capsys.readouterr().err
+    result = run("sandbox", *arguments)
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr.startswith("Error: ")
+    assert message in result.stderr
+
+
+def test_the_command_names_a_port_that_is_in_use(upstream: Sandbox, capsys: pytest.CaptureFixture[str]) -> None:
+    port = str(httpx.URL(upstream.base_url).port)
+    with pytest.raises(SystemExit, match="2"):
+        main(["--port", port])
+    sentence = f"Port {port} cannot be used: Address already in use"
+    assert capsys.readouterr().err == f"python -m stepplan.sandbox: error: {sentence}\n"
+    assert run("sandbox", "--port", port).stderr == f"Error: {sentence}\n"
 
 
 @pytest.mark.interpreter
