@@ -12,6 +12,10 @@ _LARGE = 2**20
 """From this size on, aiohttp wants a request's body in pieces, so that writing it does not hold up the event loop."""
 
 
+_LONGEST_HEADER = 100 * 1024
+"""Bytes, as httpx takes them; aiohttp's own limit is 8 KB. Proxies and content filters add long headers."""
+
+
 class _Connector(aiohttp.TCPConnector):
     """Closes a connection at once if its answer was not read to the end.
 
@@ -42,7 +46,12 @@ class AiohttpTransport(httpx_aiohttp.AiohttpTransport):
     def get_client(self) -> aiohttp.ClientSession:
         """A session that limits no connections, which aiohttp does by default, and keeps no cookies."""
         connector = _Connector(ssl=self._tls, limit=0, keepalive_timeout=self._keepalive)
-        return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
+        return aiohttp.ClientSession(
+            connector=connector,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            max_line_size=_LONGEST_HEADER,
+            max_field_size=_LONGEST_HEADER,
+        )
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send a request whose body is in memory."""
