@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 
-from stepplan.events import DecodedEvent, ReasoningDelta, TextDelta, ToolCallDelta, ToolCallStart
+from stepplan.events import DecodedEvent, Finish, ReasoningDelta, TextDelta, ToolCallDelta, ToolCallStart
 from stepplan.jsontext import utf8
 
 _WithText = TextDelta | ReasoningDelta | ToolCallDelta
@@ -38,8 +38,7 @@ class SurrogatePairs:
 
     def feed(self, event: DecodedEvent) -> Iterator[DecodedEvent]:
         """The events that replace this one."""
-        if not isinstance(event, ToolCallDelta):  # deltas of several calls may alternate
-            yield from self.flush(but=getattr(event, "index", None))
+        yield from map(self._end, self._left_by(event))
         match event:
             case ToolCallDelta(index, arguments):
                 yield from self._read(index, ToolCallDelta, arguments)
@@ -54,11 +53,22 @@ class SurrogatePairs:
             case _:
                 yield event
 
-    def flush(self, *, but: int | None = None) -> Iterator[DecodedEvent]:
-        """What was held back, now that nothing can follow it. That of the block `but` stays."""
-        for index in [index for index in self._held if index != but]:
-            kind, text = self._held.pop(index)
-            yield kind(index, _WHOLE_ESCAPE.sub(r"\\ufffd", _valid(text)))
+    def flush(self) -> Iterator[DecodedEvent]:
+        """What was held back, now that nothing can follow it."""
+        return map(self._end, [*self._held])
+
+    def _left_by(self, event: DecodedEvent) -> list[int]:
+        """The blocks that this event ends. A call goes on, whatever comes between its deltas."""
+        if isinstance(event, Finish):
+            return [*self._held]
+        ours = getattr(event, "index", None)
+        texts = [index for index, (kind, _) in self._held.items() if kind is not ToolCallDelta and index != ours]
+        return [] if isinstance(event, ToolCallDelta) else texts
+
+    def _end(self, index: int) -> _WithText:
+        """What was held back of a block."""
+        kind, text = self._held.pop(index)
+        return kind(index, _WHOLE_ESCAPE.sub(r"\\ufffd", _valid(text)))
 
     def _read(self, index: int, kind: type[_WithText], text: str) -> Iterator[DecodedEvent]:
         _, held = self._held.pop(index, (kind, ""))

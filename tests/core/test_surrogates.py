@@ -72,6 +72,19 @@ def test_pieces_of_calls_that_alternate_do_not_mix() -> None:
     assert parsed == [{"a": "😀"}, {"a": "😀"}]
 
 
+@pytest.mark.guarantees("any-slicing", "lone-surrogates")
+@pytest.mark.parametrize("between", [TextDelta(1, "x"), ReasoningDelta(1, "x"), ToolCallStart(1, "2", "g")])
+def test_arguments_are_the_same_whatever_comes_between_their_pieces(between: DecodedEvent) -> None:
+    halves = [(r"\ud83d", "\ufffd"), (r"\ude00", "\ufffd"), (r"\\ud83d", r"\ud83d")]
+    for escapes, read in [(r"\ud83d\ude00", "😀"), *halves]:
+        text = f'{{"a": "{escapes}"}}'
+        for at in range(1, len(text)):
+            deltas = ToolCallDelta(0, text[:at]), between, ToolCallDelta(0, text[at:])
+            call = fold(filtered([ToolCallStart(0, "1", "f"), *deltas])).content[0]
+            assert isinstance(call, ToolCall)
+            assert json.loads(call.arguments) == {"a": read}
+
+
 def test_a_signature_survives_a_half_beside_it() -> None:
     [block] = fold(filtered([ReasoningDelta(0, "a\ud83d", signature="sig")])).content
     assert block == fold([ReasoningDelta(0, "a\ufffd", signature="sig")]).content[0]
