@@ -77,6 +77,8 @@ class V3Events:
                 events = self._begin(index, "tool_call", start)
                 self._open[index].call = (id, name)
                 return events
+            case ToolCallDelta(index, _) if index not in self._open:
+                return []  # behind the JSON of a call that was whole, so that its block has finished
             case ToolCallDelta(index, arguments):
                 return self._go_on(index, "tool_call", {}, {"type": "tool-call-delta", "args": arguments}, arguments)
             case ServerToolCalled(_, call):
@@ -111,8 +113,16 @@ class V3Events:
         return [*events, {"event": "content-block-start", "index": self._positions - 1, "content": dict(skeleton)}]
 
     def _finish_blocks_before(self) -> list[V3Event]:
-        """The ends of the blocks that are over now that another block begins."""
-        return [self._finish(other) for other in tuple(self._open) if self._is_over(self._open[other])]
+        """The ends of the blocks that are over now that another block begins. LangChain lists calls as they end."""
+        events: list[V3Event] = []
+        call_is_open = False
+        for index, block in tuple(self._open.items()):
+            is_call = block.kind == "tool_call"
+            if self._is_over(block) and not (is_call and call_is_open):
+                events.append(self._finish(index))
+            else:
+                call_is_open = call_is_open or is_call
+        return events
 
     def _go_on(
         self, index: int, kind: str, skeleton: Mapping[str, Any], delta: Mapping[str, Any], text: str
@@ -128,7 +138,7 @@ class V3Events:
         """Whether nothing more can arrive for the block, now that another one begins."""
         if block.kind == "reasoning":
             return block.signature is not None or not self._late_signatures
-        return block.kind != "tool_call" or _is_whole(block.text)
+        return block.kind != "tool_call" or (bool(block.call[1].strip()) and _is_whole(block.text))
 
     def _finish(self, index: int) -> V3Event:
         block = self._open.pop(index)

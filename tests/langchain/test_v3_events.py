@@ -181,6 +181,50 @@ def test_calls_whose_pieces_alternate_stay_apart() -> None:
     assert [(call["id"], call["args"]) for call in message.tool_calls] == [("a", {"place": "x"}), ("b", {"place": "y"})]
 
 
+@pytest.mark.guarantees("langchain-v3")
+@pytest.mark.parametrize("late", ["\n", "}"])
+def test_what_comes_behind_a_whole_call_after_the_next_block_began_is_no_call_of_its_own(late: str) -> None:
+    events = completed(
+        MessageStart(),
+        ToolCallStart(0, "a", "look"),
+        ToolCallDelta(0, '{"place": "x"}'),
+        ToolCallStart(1, "b", "look"),
+        ToolCallDelta(0, late),
+        ToolCallDelta(1, '{"place": "y"}'),
+        END,
+    )
+    _, message = v3(events, "openai")
+    assert [(call["id"], call["args"]) for call in message.tool_calls] == [("a", {"place": "x"}), ("b", {"place": "y"})]
+    assert not message.invalid_tool_calls
+
+
+@pytest.mark.guarantees("langchain-v3")
+def test_a_call_without_a_name_is_invalid_although_another_block_follows() -> None:
+    events = completed(
+        MessageStart(), ToolCallStart(0, "a", " "), ToolCallDelta(0, "{}"), ToolCallStart(1, "b", "look"), END
+    )
+    _, message = v3(events, "openai")
+    assert [call["id"] for call in message.tool_calls] == ["b"]
+    assert [call["id"] for call in message.invalid_tool_calls] == ["a"]
+
+
+@pytest.mark.guarantees("langchain-v3")
+@pytest.mark.parametrize("protocol", ["openai", "anthropic"])
+def test_calls_keep_their_order_although_the_first_has_no_arguments(protocol: ProtocolName) -> None:
+    events = completed(
+        MessageStart(),
+        ToolCallStart(0, "a", "look"),
+        ToolCallStart(1, "b", "look"),
+        ToolCallDelta(1, '{"place": "y"}'),
+        TextDelta(2, "So."),
+        ToolCallStart(3, "c", "look"),
+        END,
+    )
+    found, message = v3(events, protocol)
+    assert [call["id"] for call in message.tool_calls] == ["a", "b", "c"]
+    assert next(event["content"]["type"] for event in found if event["event"] == FINISH) == "text"
+
+
 def test_a_signature_that_comes_late_stays_with_its_reasoning() -> None:
     events = completed(
         MessageStart(),
