@@ -77,16 +77,16 @@ def _report(runs: list[Run], minutes: float, first_seed: int) -> None:
     ]
     sections = [
         Section("", table(("target", "inputs", "different outcomes", "holds"), rows)),
-        Section("What has to hold", bullets(f"**{run.target.name}**: {run.target.holds}" for run in runs)),
-        Section("What came of the inputs", bullets(outcomes)),
+        Section("What is checked", bullets(f"**{run.target.name}**: {run.target.holds}" for run in runs)),
+        Section("Outcomes", bullets(outcomes)),
         *(Section(f"Found: {run.target.name}", f"```text\n{run.finding}\n```") for run in found),
     ]
     introduction = f"""
-Hypothesis composes inputs, in one process and without a network, for {minutes:g} minutes, with seeds from
-{first_seed} on. Answers are those of `tests/fixtures`, recorded and composed, with events and bytes changed, left out,
-doubled, mixed and cut. A fault that is found gets a fix and a test of its own.
+Hypothesis generates inputs for {minutes:g} minutes, in one process and without a network, with seeds from {first_seed}
+on. Answers are the recorded and hand-written ones of `tests/fixtures`, with events and bytes changed, left out,
+duplicated, reordered and cut. A fault that is found gets a fix and a test of its own.
 
-**{"Everything holds." if not found else "Not everything holds."}**
+**{"No input broke a rule." if not found else "An input broke a rule; see below."}**
 """
     write_report("fuzz", "Fuzzing", introduction, sections, ["hypothesis"])
 

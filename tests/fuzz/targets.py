@@ -233,19 +233,19 @@ def _check_options(given: tuple[ProtocolName, dict[str, Any], bool]) -> str:
 TARGETS = (
     Target(
         "slices",
-        "A stream gives the same events and the same error, in whatever pieces its bytes arrive.",
+        "A stream gives the same events and the same error, however its bytes are split.",
         _sliced(),
         _check_slices,
     ),
     Target(
         "answers",
-        "Any stream or body is a valid answer or an error of the library; the error holds what had arrived.",
+        "Any stream or body becomes a valid answer or an error of the library, whose `partial` holds what had arrived.",
         _answers(),
         _check_answer,
     ),
     Target(
         "refusals",
-        "Any refusal, whatever its status, headers and body, is an error with that status and without the key.",
+        "Any refusal, whatever its status, headers and body, becomes an error that has the status but not the key.",
         st.tuples(_STATUSES, _bodies, _HEADERS),
         _check_refusal,
     ),
@@ -257,7 +257,7 @@ TARGETS = (
     ),
     Target(
         "LangChain histories",
-        "Any messages are sent, as valid JSON, or refused by an error of the library; they are not changed.",
+        "Any messages are sent as valid JSON or refused by an error of the library, and are left unchanged.",
         st.tuples(st.just("langchain"), _protocols, langchain_histories()),
         _check_history,
     ),
@@ -269,7 +269,7 @@ TARGETS = (
     ),
     Target(
         "options",
-        "Both frameworks send any value of any option, of a model or of a call, alike, or both refuse it by name.",
+        "For any value of any option, both frameworks send the same, or both raise an error that names the option.",
         st.tuples(_protocols, given(), st.booleans()),
         _check_options,
     ),

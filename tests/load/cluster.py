@@ -24,7 +24,7 @@ from tests.peers.tables import Section, table
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 LIMIT = 10
-FAULTS = ("throttled", "failed", "overloaded", "reset", "cut in the midst", "broken JSON")
+FAULTS = ("throttled", "failed", "overloaded", "reset", "cut midway", "broken JSON")
 """All but the last are sent again; the last is an error."""
 
 
@@ -77,7 +77,11 @@ def main() -> None:
     finally:
         ray.shutdown()
     good = all(outcome.is_good for outcome in outcomes)
-    verdict = "Every prompt has exactly one row, and it is right." if good else "A prompt has no right row, or several."
+    verdict = (
+        "Every prompt has exactly one row, with the right answer or error."
+        if good
+        else "A prompt has several rows, or none that is right."
+    )
     write_report(
         "ray", "A Ray cluster", _introduction(options.workers, verdict), [Section("", _table(outcomes))], ["ray"]
     )
@@ -87,10 +91,10 @@ def main() -> None:
 
 def _introduction(workers: int, verdict: str) -> str:
     return f"""
-`examples/ray_batch.py` on a local cluster of {workers} workers, against a sandbox in a process of its own that takes
-{LIMIT} requests at a time. One prompt in twenty meets a fault first:
-{", ".join(FAULTS)}. All are sent again, except after {FAULTS[-1]}, whose row
-keeps its error. The resumed run answers half of its prompts, and then all of them with the same checkpoint.
+`examples/ray_batch.py` on a local cluster of {workers} workers, against a sandbox in another process that accepts
+{LIMIT} requests at a time. The first request of one prompt in twenty meets a fault: {", ".join(FAULTS)}. It is sent
+again, except after {FAULTS[-1]}, which becomes the row's error. The resumed run answers half of its prompts, and then
+starts again with all of them and the same checkpoint.
 
 **{verdict}**
 """

@@ -54,11 +54,11 @@ KINDS = {
     "overloaded": Kind(Fault(status=503), times=2),
     "reset": Kind(Fault(reset=True)),
     "cut at the start": Kind(Fault(cut_at=100, abrupt=True)),
-    "cut in the midst": Kind(Fault(cut_at=1500, abrupt=True), streamed=APIConnectionError),
+    "cut midway": Kind(Fault(cut_at=1500, abrupt=True), streamed=APIConnectionError),
     "ended at the start": Kind(Fault(cut_at=300), whole=ResponseDecodeError),
-    "ended in the midst": Kind(Fault(cut_at=1500), streamed=IncompleteStreamError, spares_whole=True),
+    "ended midway": Kind(Fault(cut_at=1500), streamed=IncompleteStreamError, spares_whole=True),
     "stalled at the start": Kind(Fault(stall_after=1)),
-    "stalled in the midst": Kind(Fault(stall_after=_MIDST), streamed=APITimeoutError),
+    "stalled midway": Kind(Fault(stall_after=_MIDST), streamed=APITimeoutError),
     "nothing but pings": Kind(Fault(stall_after=_MIDST, pings=True), streamed=APITimeoutError),
     "broken JSON": Kind(
         Fault(status=200, body='data: {"choices": [{"delta": }]}\n\n'),
@@ -66,7 +66,7 @@ KINDS = {
         whole=ResponseDecodeError,
     ),
     "error at the start": Kind(Fault(error_after=1, error={"type": "overloaded_error", "message": "Overloaded"})),
-    "error in the midst": Kind(Fault(error_after=_MIDST), streamed=InternalServerError),
+    "error midway": Kind(Fault(error_after=_MIDST), streamed=InternalServerError),
 }
 
 

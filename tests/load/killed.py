@@ -102,8 +102,8 @@ def _outcome(server: Server, prompts: Sequence[str], target: Path, killed_at: Se
 
 
 INTRODUCTION = """
-`stepplan batch` answers the lines of a file, from a sandbox that takes ten requests at a time. It is killed (SIGKILL)
-again and again, and started again with the same command; the last run ends by itself.
+`stepplan batch` answers the lines of a file, with a sandbox that accepts ten requests at a time. The process is killed
+(SIGKILL) several times and restarted with the same command; the last run is left to finish.
 
 **{verdict}**
 """
@@ -118,17 +118,17 @@ def main() -> None:
     with server_process(limit=10) as server, tempfile.TemporaryDirectory() as folder:
         found = run(server, Path(folder), options.lines, options.kills)
     verdict = (
-        "No line is lost, doubled or wrong, and only lines that were in flight were asked again."
+        "No line is lost, duplicated or wrong, and only lines that were in flight were sent again."
         if found.is_good
-        else "A line is lost, doubled or wrong, or was asked again without need."
+        else "A line is lost, duplicated or wrong, or was sent again without need."
     )
     rows = [
-        ("lines in", found.lines),
-        ("lines out", found.written),
-        ("lines out twice", found.doubled),
+        ("input lines", found.lines),
+        ("output lines", found.written),
+        ("duplicated output lines", found.doubled),
         ("wrong answers", found.wrong),
-        ("killed with so many lines written", ", ".join(f"{count:,}" for count in found.killed_at)),
-        (f"lines asked again (at most {IN_FLIGHT} in flight at each kill)", found.again),
+        ("output lines at each kill", ", ".join(f"{count:,}" for count in found.killed_at)),
+        (f"lines sent again (at most {IN_FLIGHT} are in flight at each kill)", found.again),
     ]
     text = table(["", ""], [[name, value if isinstance(value, str) else f"{value:,}"] for name, value in rows])
     write_report("killed", "A batch that is killed", INTRODUCTION.format(verdict=verdict), [Section("", text)])

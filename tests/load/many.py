@@ -144,10 +144,10 @@ def run(server: Server, askings: Sequence[Asking], count: int, start: int = 0) -
 
 
 INTRODUCTION = """
-Models as they are made by default ask all prompts at once, against a sandbox in a process of its own that refuses the
-eleventh request at a time and answers in some hundredths of a second. Sync ways use {threads} threads. A cell has the
-requests that were sent, refused ones included, and the time it took. Two processes share one account: `abatch` in one,
-LlamaIndex's `achat` in the other.
+Models with default settings send all prompts at once to a sandbox in another process. The sandbox refuses an eleventh
+concurrent request, and answers within a few hundredths of a second. The sync runs use {threads} threads. Each cell
+shows how many requests were sent, including refused ones, and how long it took. In the last row, two processes share
+one account: one calls `abatch`, the other LlamaIndex's `achat`.
 
 **{verdict}**
 """
@@ -170,7 +170,7 @@ def main() -> None:
     cells = [[name, *map(str, outcomes)] for name, outcomes in rows]
     text = table(["", *(f"{count:,} prompts" for count in counts)], cells)
     verdict = (
-        "Every prompt was answered once and rightly, and one process alone sent at most 1 % more requests than prompts."
+        "Every prompt got one answer, the right one, and no single process sent over 1 % more requests than prompts."
         if good
         else "A prompt has no right answer, or more than one, or too many requests were refused."
     )

@@ -133,19 +133,20 @@ def grown(samples: Sequence[Sample]) -> list[str]:
 # --------------------------------------------------------------------------------------------------------------- report
 
 INTRODUCTION = """
-{count:,} calls with seed {seed}: the core and both adapters, both protocols, whole and streamed, from threads, over
-aiohttp and over httpx alone, {at_a_time} requests at a time, to a sandbox in a process of its own that refuses more.
-{faulty:.0%} of the calls meet a fault, and each prompt is asked once. A call must end with its one right answer, or
-with the right error that holds exactly what had been handed on, after exactly as many requests as its fault calls for.
+{count:,} calls with seed {seed}: the core and both adapters, both protocols, whole and streamed answers, sync calls in
+threads, and async calls over aiohttp and over httpx alone. {at_a_time} requests run at a time, to a sandbox in another
+process that refuses more. {faulty:.0%} of the calls meet a fault, and no prompt is used twice. Each call must end with
+its one right answer, or with the right error, whose `partial` is exactly what the caller had received. It must send
+exactly as many requests as its fault requires.
 
 **{verdict}**
 """
 
 PROCESS = """
-Looked at after each of {rounds} rounds, when no call is running, after a garbage collection and `malloc_trim`: the
-resident memory and the descriptors by /proc, Python's objects, threads and asyncio tasks by the interpreter. After
-{warm_up} rounds, memory and objects may grow by {growth:.0%}, threads and tasks by nothing; each of the three pools may
-keep {workers} connections. The last row is after everything was closed.
+Measured after each of {rounds} rounds, while no call is running, after a garbage collection and `malloc_trim`. Resident
+memory and descriptors are read from /proc; objects, threads and asyncio tasks are counted by the interpreter. After
+{warm_up} rounds, memory and objects may grow by {growth:.0%}, and threads and tasks not at all. Each of the three
+connection pools may keep {workers} connections. The last row was measured after everything was closed.
 """
 
 
@@ -168,13 +169,13 @@ def _places(calls: Sequence[Call]) -> Section:
         for surface in SURFACES
         for protocol in ("openai", "anthropic")
     ]
-    return Section("Calls by surface and transport", table(["", *LANES], rows))
+    return Section("Calls by class and transport", table(["", *LANES], rows))
 
 
 def _process(samples: Sequence[Sample]) -> Section:
     text = PROCESS.format(rounds=ROUNDS, warm_up=WARM_UP, growth=GROWTH, workers=WORKERS).strip()
     rows = [[f"{value:,.0f}" for value in astuple(sample)] for sample in samples]
-    return Section("What the process held", f"{text}\n\n{table(HEAD, rows)}")
+    return Section("Resources of the process", f"{text}\n\n{table(HEAD, rows)}")
 
 
 def main() -> None:
@@ -197,14 +198,14 @@ def main() -> None:
         closed = sampled(len(calls), samples[-1].seconds)
         counts = server.counts()
     problems += miscounted(calls, counts.by_prompt) + grown(samples)
-    good = "Every call ended as it had to, and the process stayed within the limits below."
+    good = "Every call ended as required, and the process stayed within the limits below."
     verdict = f"{len(problems):,} things went wrong." if problems else good
     introduction = INTRODUCTION.format(
         count=options.count, seed=options.seed, at_a_time=AT_A_TIME, faulty=FAULTY, verdict=verdict
     )
     wrong = [Section("What went wrong", bullets(problems[:50]))] if problems else []
     sections = [*wrong, _kinds(calls), _places(calls), _process([*samples, closed])]
-    write_report("soak", "The soak", introduction, sections)
+    write_report("soak", "Soak test", introduction, sections)
     if problems:
         sys.exit(verdict)
 

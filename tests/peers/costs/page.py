@@ -19,32 +19,32 @@ ROUNDS = int(os.environ.get("ROUNDS", "3"))
 Costs = Mapping[str, float]
 
 INTRODUCTION = """
-What a model costs the program that uses it, beside the frameworks' other models. `make peers PAGES=costs` measures it
-and writes this page.
+What the model classes cost the program that uses them, compared with the frameworks' other classes.
+`make peers PAGES=costs` measures this and writes this page.
 
-Every figure is CPU time (user and system) of the client's process, except the time from the first byte to the first
-chunk, which is the clock's. Each column ran in {rounds} of its own, in turn with the others; where that is more than
-one, the figure is the median. A server in a process of its own, on 127.0.0.1, sends composed answers:
+Every figure is the CPU time (user and system) of the client's process, except the time from the first byte to the first
+chunk, which is wall-clock time. Each column ran in {rounds} of its own, alternating with the others; where that
+is more than one, the figure is the median. A server in another process, on 127.0.0.1, sends synthetic answers:
 
-- **import, construct**: importing the module, with bytecode compiled; making the second and later models. OpenAILike,
-  StepFun and OpenAI make their client at their first call.
-- **answer**: a whole answer of one sentence; with a **long history**, of 200 messages with tool calls.
-- **batch**: {prompts:,} such answers, {at_once} at a time: `batch` and `abatch` of LangChain; threads and `run_jobs` of
-  LlamaIndex.
-- **text, reasoning**: a stream of 2,000 events, each in a write of its own. **Many events per read**: 64 KB at a time.
-  **Live**: a pause of 2 ms after each event, so that each is read by itself, as from a model. **64 and 256 live streams
-  at once**: such streams, of 40 and 20 events.
+- **import, construct**: importing the module, with bytecode compiled; constructing the second and later models.
+  OpenAILike, StepFun and OpenAI create their client at the first call.
+- **answer**: a whole answer of one sentence; with a **long history**, the request has 200 messages with tool calls.
+- **batch**: {prompts:,} such answers, {at_once} at a time, by `batch` and `abatch` in LangChain, and by threads and
+  `run_jobs` in LlamaIndex.
+- **text, reasoning**: a stream of 2,000 events, each written separately. **Many events per read**: written 64 KB at a
+  time. **Live**: a pause of 2 ms after each event, so that each is read separately, as from a model. **64 and 256 live
+  streams at once**: concurrent live streams, of 40 and 20 events each.
 - **first byte to first chunk**: from the server's write of the first text to the caller's first chunk with text.
 - **tool arguments**: streamed in pieces of 10 bytes.
 
-"httpx alone" and "aiohttp alone" send the request and parse each event as JSON: what nobody can do without. "httpx
-under LangChain" and "httpx under LlamaIndex" are models of ten lines that hand on httpx's text in objects of the
-framework that are not validated: what the framework costs. "httpx only" is our model where aiohttp is not installed: it
-differs in async calls alone.
+"httpx alone" and "aiohttp alone" send the request and parse each event as JSON, the least that any client has to do.
+"httpx under LangChain" and "httpx under LlamaIndex" are ten-line models that put httpx's text into unvalidated objects
+of the framework, which shows what the framework costs. "httpx only" is stepplan without aiohttp, which makes a
+difference in async calls alone.
 
 {environment}
 
-**Compare within a row only: absolute figures depend on the machine and on what else it does.**
+**Compare within a row only: absolute figures depend on the machine and its load.**
 """
 
 GOALS = (
@@ -124,7 +124,7 @@ def _goals(costs: Mapping[str, Costs]) -> str:
         ["text, us/event, over httpx under the framework", ours, bare, f"{_over(costs, ours, bare):+.1f} us", "+4.0 us"]
         for ours, bare in (("ChatStepPlan", "httpx under LangChain"), ("StepPlan", "httpx under LlamaIndex"))
     ]
-    return table(["", "model", "beside", "measured", "at most"], [*rows, *over])
+    return table(["", "model", "compared with", "measured", "at most"], [*rows, *over])
 
 
 def _shares(port: int) -> Mapping[str, Mapping[str, float]]:
@@ -138,7 +138,7 @@ def _whose_time(shares: Mapping[str, Mapping[str, float]]) -> Section:
     packages = dict.fromkeys(package for task in shares.values() for package in task)
     rows = [[task, *(f"{found.get(package, 0):.0%}" for package in packages)] for task, found in shares.items()]
     text = "The tasks with a goal under Python's profiler, which is rough: each package's share of the CPU time.\n\n"
-    return Section("Whose time it is", text + table(["", *packages], rows))
+    return Section("Where the time goes", text + table(["", *packages], rows))
 
 
 def _over(costs: Mapping[str, Costs], ours: str, bare: str) -> float:
