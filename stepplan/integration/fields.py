@@ -129,11 +129,13 @@ class SharedFields(BaseModel):
         def __init__(self, **given: Any) -> None:
             try:
                 super().__init__(**given)
+                return
             except ValidationError as error:
                 refused = refusal(error)
-                # Tools that report errors show the variables of every frame, and the key is among them.
-                del self, given
-                raise without_frames(refused) from None
+            # Tools that report errors show the variables of every frame, and the key is among them. Nor may Pydantic's
+            # error be this one's context: its frames are the framework's, and hold the arguments, too.
+            del self, given
+            raise without_frames(refused)
 
     @model_validator(mode="before")
     @classmethod
