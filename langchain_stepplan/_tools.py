@@ -5,11 +5,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from langchain_core.utils.function_calling import convert_to_openai_tool
-from pydantic import PydanticUserError
 
 from langchain_stepplan._schemas import recursive_schema
-from stepplan import InvalidRequestError, Retrieval, Tool, WebSearch
-from stepplan.arguments import shown
+from stepplan import Retrieval, Tool, WebSearch
 from stepplan.integration import tools
 
 _NO_WORDS_OF_ITS_OWN = inspect.getdoc(dict)
@@ -40,9 +38,8 @@ def to_function(given: Any, *, default_name: str = "") -> Tool:
     try:
         data = convert_to_openai_tool(given)
         schema = recursive_schema(given)
-    except (PydanticUserError, RecursionError, TypeError, ValueError) as error:
-        reason = " ".join(str(error).split())[:300]  # LangChain repeats what it was given
-        raise InvalidRequestError(f"This is not a tool or a schema: {shown(given)}. {reason}") from error
+    except tools.NO_TOOL as error:
+        raise tools.no_tool(given, error) from error
     if data["function"].get("description") == _NO_WORDS_OF_ITS_OWN:
         data["function"]["description"] = ""
     if schema is not None:

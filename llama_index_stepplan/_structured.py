@@ -23,9 +23,11 @@ from llama_index_stepplan._fields import StepPlanFields
 from llama_index_stepplan._partial import PartialReader
 from llama_index_stepplan._replay import INVALID_CALLS
 from llama_index_stepplan._untyped import response_kwargs
-from stepplan import NamedTool, ResponseDecodeError, Tool, parse_arguments
+from stepplan import InvalidRequestError, NamedTool, ResponseDecodeError, Tool, parse_arguments
+from stepplan.arguments import shown
 from stepplan.integration.objects import Answer, ObjectReader, to_instance
 from stepplan.integration.options import call_options, merged_options
+from stepplan.integration.schemas import is_class
 from stepplan.integration.tools import (
     as_json_schema,
     as_openai_response_format,
@@ -214,6 +216,8 @@ class StructuredPrediction(StepPlanFields):
         options = {name: value for name, value in (llm_kwargs or {}).items() if name not in _OWN_OPTIONS}
         layers = (call_options(given, type(self).model_fields) for given in (self.additional_kwargs, options))
         model: str = merged_options({"model": self.model}, *layers)["model"]
+        if not is_class(output_cls):
+            raise InvalidRequestError(f"output_cls must be a Pydantic class, not {shown(output_cls)}.")
         by_tool = mode == PydanticProgramMode.FUNCTION or not takes_json_schema(model, self.protocol)
         tool = with_strict(class_tool(output_cls), self.strict)
         return _Plan(

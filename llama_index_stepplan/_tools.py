@@ -25,12 +25,15 @@ def to_tool(given: Any) -> tools.Offered:
     Raises:
         InvalidRequestError: It is none of these, or a tool that is not a function.
     """
-    if isinstance(given, BaseTool):
-        metadata = given.metadata
-        return tools.function_tool(metadata.get_name(), _description(given), parameters(metadata))
-    if callable(given) and not isinstance(given, type):
-        return to_tool(FunctionTool.from_defaults(given))
-    return tools.to_tool(given)
+    if isinstance(given, type) or not (callable(given) or isinstance(given, BaseTool)):
+        return tools.to_tool(given)
+    try:
+        tool = given if isinstance(given, BaseTool) else FunctionTool.from_defaults(given)
+        metadata = tool.metadata
+        name, description, schema = metadata.get_name(), _description(tool), parameters(metadata)
+    except tools.NO_TOOL as error:
+        raise tools.no_tool(given, error) from error
+    return tools.function_tool(name, description, schema)
 
 
 def _description(tool: BaseTool) -> str:

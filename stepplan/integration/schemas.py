@@ -3,9 +3,11 @@
 from collections.abc import Mapping
 from typing import Any, TypeGuard, cast
 
-from pydantic import BaseModel
+from pydantic import BaseModel, PydanticUserError
 
-DEFINITIONS = "#/$defs/"
+from stepplan.errors import InvalidRequestError
+
+_KEYS_OF_DEFINITIONS = ("$defs", "definitions")  # the second is older; Pydantic 1 has it
 
 
 def is_class(value: Any) -> TypeGuard[type[BaseModel]]:
@@ -14,18 +16,27 @@ def is_class(value: Any) -> TypeGuard[type[BaseModel]]:
 
 
 def class_schema(cls: type[BaseModel]) -> dict[str, Any]:
-    """The class's JSON Schema, with an object at the top: Pydantic gives a recursive class as a reference."""
-    return object_at_top(cls.model_json_schema())
+    """The class's JSON Schema, with an object at the top: Pydantic gives a recursive class as a reference.
+
+    Raises:
+        InvalidRequestError: It has none, because of the type of a field.
+    """
+    try:
+        return object_at_top(cls.model_json_schema())
+    except PydanticUserError as error:
+        reason = str(error).partition("\n")[0]
+        raise InvalidRequestError(f"{cls.__name__} has no JSON Schema: {reason}") from error
 
 
 def object_at_top(schema: Mapping[str, Any]) -> dict[str, Any]:
     """The schema, with a reference at the top replaced by what it refers to."""
     top = dict(schema)
-    definitions: Mapping[str, Any] = top.get("$defs") or {}
-    name = str(top.get("$ref", "")).removeprefix(DEFINITIONS)
-    if name in definitions:
-        del top["$ref"]
-        top = {**definitions[name], **top}
+    for key in _KEYS_OF_DEFINITIONS:
+        definitions: Mapping[str, Any] = top.get(key) or {}
+        name = str(top.get("$ref", "")).removeprefix(f"#/{key}/")
+        if name in definitions:
+            del top["$ref"]
+            top = {**definitions[name], **top}
     return top
 
 
@@ -36,13 +47,14 @@ def closed(schema: Any) -> Any:
     if not isinstance(schema, Mapping):
         return schema
     strict: dict[str, Any] = dict(cast("Mapping[str, Any]", schema))
-    for key in ("properties", "$defs", "definitions"):
-        if key in strict:
+    for key in ("properties", *_KEYS_OF_DEFINITIONS):
+        if isinstance(strict.get(key), Mapping):  # servers of MCP write null for no properties
             strict[key] = {name: closed(inner) for name, inner in strict[key].items()}
     for key in ("items", "prefixItems", "anyOf", "oneOf", "allOf"):
         if key in strict:
             strict[key] = closed(strict[key])
     if "properties" in strict or strict.get("type") == "object":
         strict["additionalProperties"] = False
-        strict["required"] = list(strict.get("properties", ()))
+        properties: Any = strict.get("properties")
+        strict["required"] = list(cast("Mapping[str, Any]", properties)) if isinstance(properties, Mapping) else []
     return strict

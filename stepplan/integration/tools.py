@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal, TypeVar, cast
 
-from pydantic import BaseModel
+from pydantic import BaseModel, PydanticUserError
 
 from stepplan.arguments import shown
 from stepplan.errors import InvalidRequestError
@@ -26,6 +26,7 @@ Reader = Callable[[Any], Offered]
 
 _WRAPPERS = ("function", "json_schema", "toolSpec")
 _SCHEMAS = ("parameters", "input_schema", "inputSchema", "schema")
+_KEYS_OF_SCHEMAS = ("properties", "$ref", "anyOf", "oneOf", "allOf")
 _TYPES_OF_SCHEMAS = {"array", "string", "number", "integer", "boolean", "null"}
 # `object` is the type of a JSON Schema, `json_schema` that of a response format; all others are kinds of tools.
 _TYPES_OF_FUNCTIONS = (None, "function", "object", "json_schema")
@@ -93,10 +94,17 @@ def to_function(given: Any, *, default_name: str = "") -> Tool:
         tool = _read(data)
         if tool is not None and (tool.name or default_name):
             return replace(tool, name=tool.name or default_name)
-    raise InvalidRequestError(
-        f"This is not a tool or a schema: {shown(given)}. A tool is a function with a name and a JSON Schema of its "
-        "arguments."
-    )
+    raise no_tool(given, "A tool is a function with a name and a JSON Schema of its arguments.")
+
+
+def no_tool(given: Any, reason: object) -> InvalidRequestError:
+    """The error for what is no tool; the reason may be what a framework's converter raised."""
+    said = " ".join(str(reason).split())[:300]  # LangChain repeats what it was given
+    return InvalidRequestError(f"This is not a tool or a schema: {shown(given)}. {said}")
+
+
+NO_TOOL = (AttributeError, LookupError, NameError, PydanticUserError, RecursionError, TypeError, ValueError)
+"""What the frameworks' converters raise for what they cannot read: a partial has no name, an annotation no type."""
 
 
 def class_tool(cls: type[BaseModel]) -> Tool:
@@ -133,16 +141,20 @@ def _refuse_other_types(data: Mapping[str, Any]) -> None:
     kind, name = data.get("type"), data.get("name")
     if kind in _TYPES_OF_FUNCTIONS or (kind == "custom" and "input_schema" in data):  # Anthropic's word for a function
         return
-    if isinstance(kind, str) and kind.lower() in _TYPES_OF_SCHEMAS:
-        raise InvalidRequestError(
-            f"A JSON Schema of type {shown(kind)} can be neither arguments nor an answer: make it a property of a "
-            "schema of type 'object'."
-        )
+    _refuse_other_schemas(kind)
     which = f"The tool {shown(name)}, of type {shown(kind)}," if name else f"A tool of type {shown(kind)}"
     raise InvalidRequestError(
         f"{which} cannot be offered: only functions can. Tools of other types run on their vendor's server, or take no "
         "JSON arguments. To send tools as they are, use extra_body={'tools': [...]}."
     )
+
+
+def _refuse_other_schemas(kind: Any) -> None:
+    if isinstance(kind, str) and kind.lower() in _TYPES_OF_SCHEMAS:
+        raise InvalidRequestError(
+            f"A JSON Schema of type {shown(kind)} can be neither arguments nor an answer: make it a property of a "
+            "schema of type 'object'."
+        )
 
 
 def _read(data: Mapping[str, Any]) -> Tool | None:
@@ -156,7 +168,7 @@ def _read(data: Mapping[str, Any]) -> Tool | None:
         return function_tool(
             data.get("name"), data.get("description"), bedrocks.get("json", schema), data.get("strict")
         )
-    if data.get("type") == "object" or not data.keys().isdisjoint(("properties", "$ref", "anyOf")):
+    if data.get("type") == "object" or not data.keys().isdisjoint(_KEYS_OF_SCHEMAS):
         top = object_at_top(data)
         title, description, strict = (top.pop(key, None) for key in ("title", "description", "strict"))
         return function_tool(title, description, top, strict)
@@ -164,14 +176,20 @@ def _read(data: Mapping[str, Any]) -> Tool | None:
 
 
 def function_tool(name: Any, description: Any, schema: Any, strict: Any = None) -> Tool:
-    """A function by its parts. A docstring is given to the model without its indentation, as Python 3.13 keeps it."""
+    """A function by its parts. A docstring is given to the model without its indentation, as Python 3.13 keeps it.
+
+    Raises:
+        InvalidRequestError: A part is wrong: the schema may be that of a list, as a `RootModel` has it.
+    """
     parameters = _mapping(schema)
+    if parameters is not None:
+        _refuse_other_schemas((parameters := object_at_top(parameters)).get("type"))
     if isinstance(description, str):
         description = inspect.cleandoc(description)
     return Tool(
         name="" if name is None else name,
         description="" if description is None else description,
-        parameters=schema if parameters is None else object_at_top(parameters),
+        parameters=schema if parameters is None else parameters,
         strict=strict,
     )
 
@@ -278,5 +296,9 @@ def as_openai_response_format(response_format: JSONSchema) -> dict[str, Any]:
 
 
 def as_json_schema(tool: Tool) -> JSONSchema:
-    """The response format that asks for the tool's arguments."""
-    return JSONSchema(tool.name or "answer", tool.parameters, tool.strict)
+    """The response format that asks for the tool's arguments.
+
+    The API documents no description beside the schema, so it goes into the schema, where the model can read it, too.
+    """
+    described = {"description": tool.description} if tool.description else {}
+    return JSONSchema(tool.name or "answer", {**described, **tool.parameters}, tool.strict)

@@ -1,9 +1,10 @@
 """Tools, tool choices and response formats: every form that callers write is read, and every other one refused."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, RootModel
 
 from stepplan import AnyTool, InvalidRequestError, JSONSchema, NamedTool, Retrieval, Tool, WebSearch
 from stepplan.integration.schemas import class_schema, closed
@@ -74,6 +75,40 @@ def test_a_class_is_a_tool_and_a_reference_at_the_top_is_resolved() -> None:
         assert tool.parameters["type"] == "object"
         assert tool.parameters["properties"]["children"]["items"]["$ref"] == "#/$defs/Node"
         assert "Node" in tool.parameters["$defs"]
+
+
+@pytest.mark.parametrize("key", ["$defs", "definitions"])
+def test_a_reference_at_the_top_is_resolved_under_either_name_of_definitions(key: str) -> None:
+    schema = {"title": "Place", "$ref": f"#/{key}/Place", key: {"Place": SCHEMA}}
+    assert to_tool(schema) == Tool("Place", "", {**SCHEMA, key: {"Place": SCHEMA}})
+
+
+@pytest.mark.parametrize("key", ["anyOf", "oneOf", "allOf"])
+def test_a_schema_may_be_made_of_others(key: str) -> None:
+    assert to_tool({"title": "Place", key: [SCHEMA]}) == Tool("Place", "", {key: [SCHEMA]})
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        RootModel[list[int]],
+        {"title": "Places", "type": "array", "items": {}},
+        {"name": "places", "parameters": {"type": "array", "items": {}}},
+        {"type": "function", "function": {"name": "places", "parameters": {"type": "string"}}},
+        {"name": "places", "inputSchema": {"$ref": "#/$defs/A", "$defs": {"A": {"type": "array"}}}},
+    ],
+)
+def test_what_is_not_an_object_is_refused_in_every_form(form: Any) -> None:
+    with pytest.raises(InvalidRequestError, match=r"of type '(array|string)' can be neither arguments nor an answer"):
+        to_tool(form)
+
+
+def test_a_class_without_a_schema_is_refused_by_its_name() -> None:
+    class Hook(BaseModel):
+        call: Callable[[], None]
+
+    with pytest.raises(InvalidRequestError, match="Hook has no JSON Schema: Cannot generate"):
+        to_tool(Hook)
 
 
 def test_a_tool_travels_in_openais_form_and_comes_back_the_same() -> None:
@@ -189,6 +224,8 @@ def test_a_strict_schema_is_closed_at_every_depth_and_others_stay_as_they_are() 
     assert inner["properties"]["items"]["additionalProperties"] is False
     assert tool.parameters["$defs"]["X"]["additionalProperties"] is False
     assert closed(True) is True
+    empty = {"type": "object", "properties": {}, "additionalProperties": False, "required": []}
+    assert closed({"type": "object", "properties": None}) == {**empty, "properties": None}
     for strict in (None, False):
         assert with_strict(Tool("f", parameters=schema), strict) == Tool("f", parameters=schema, strict=strict)
 
@@ -266,7 +303,12 @@ def test_a_forced_choice_needs_tools() -> None:
         ({"title": "a", **SCHEMA}, JSONSchema("a", SCHEMA)),
         (SCHEMA, JSONSchema("answer", SCHEMA)),
         (Leaf, JSONSchema("Leaf", class_schema(Leaf))),
-        ({"type": "function", "function": FUNCTION}, JSONSchema("weather", SCHEMA)),
+        ({"type": "function", "function": FUNCTION}, JSONSchema("weather", {"description": "The weather.", **SCHEMA})),
+        ({"title": "a", "description": "b", **SCHEMA}, JSONSchema("a", {"description": "b", **SCHEMA})),
+        (
+            {"name": "a", "description": "b", "schema": {"description": "c", **SCHEMA}},
+            JSONSchema("a", {"description": "c", **SCHEMA}),
+        ),
     ],
 )
 def test_every_form_of_a_response_format_is_read(given: Any, meant: Any) -> None:
@@ -284,5 +326,5 @@ def test_what_is_no_response_format_is_refused_with_the_forms_there_are(given: A
 def test_a_response_format_travels_in_openais_form() -> None:
     assert as_openai_response_format(as_json_schema(WEATHER)) == {
         "type": "json_schema",
-        "json_schema": {"name": "weather", "schema": SCHEMA},
+        "json_schema": {"name": "weather", "schema": {"description": "The weather.", **SCHEMA}},
     }

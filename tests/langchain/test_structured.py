@@ -118,6 +118,15 @@ def test_json_schema_is_chat_completions_default(model_for: Models, plan: Sandbo
 
 
 @pytest.mark.guarantees("schemas-and-methods")
+@pytest.mark.parametrize("by", [by for by in METHODS if by.method != "json_mode"])
+@pytest.mark.parametrize("schema", SCHEMAS)
+def test_what_a_schema_is_for_is_told_to_the_model(model_for: Models, plan: Sandbox, by: By, schema: Any) -> None:
+    plan.script(answer(by.method, "Trip"))
+    by.structured(model_for, schema).invoke("go")
+    assert "A journey." in str(plan.requests[-1].body)
+
+
+@pytest.mark.guarantees("schemas-and-methods")
 def test_function_calling_is_messages_default(model_for: Models, plan: Sandbox) -> None:
     plan.script(answer("function_calling", "Trip"))
     model_for("anthropic").with_structured_output(Trip).invoke("go")

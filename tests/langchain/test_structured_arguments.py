@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from langchain_core.exceptions import OutputParserException
 from langchain_core.outputs import Generation
-from pydantic import BaseModel
+from pydantic import BaseModel, RootModel
 
 import stepplan
 from langchain_stepplan import ChatStepPlan, InvalidRequestError
@@ -32,6 +32,7 @@ class Trip(BaseModel):
         ({"schema": Trip, "response_format": "json_object"}, "response_format is decided"),
         ({"schema": 5}, "not a tool or a schema: 5"),
         ({"schema": list[Trip]}, "not a tool or a schema: list"),
+        ({"schema": RootModel[list[Trip]]}, "of type 'array' can be neither.*an answer"),
         ({"schema": {"title": "Trips", "type": "array", "items": {}}}, "of type 'array' can be neither.*an answer"),
     ],
 )

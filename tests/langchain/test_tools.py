@@ -1,5 +1,6 @@
 """Every form of a tool, and every way of choosing one, is the protocol's own on the wire."""
 
+import functools
 import warnings
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal
@@ -273,6 +274,22 @@ def test_no_tools_are_no_field(model: ChatStepPlan) -> None:
 def test_a_tool_that_a_server_runs_is_refused_by_name(model: ChatStepPlan) -> None:
     with pytest.raises(InvalidRequestError, match=r"web_search_preview.*extra_body"):
         model.bind_tools([{"type": "web_search_preview"}])
+
+
+class Caller:
+    def __call__(self, place: str) -> str:
+        return place
+
+
+def unresolved(place: "Nowhere") -> str:  # type: ignore[name-defined]  # noqa: F821  # pyright: ignore[reportUndefinedVariable]
+    """The weather of a place."""
+    return str(place)
+
+
+@pytest.mark.parametrize("form", [functools.partial(function, unit="C"), Caller(), unresolved, "weather", None, 5, int])
+def test_what_is_no_tool_is_refused_in_one_sentence(model: ChatStepPlan, form: Any) -> None:
+    with pytest.raises(InvalidRequestError, match=r"^This is not a tool or a schema: "):
+        model.bind_tools([form])
 
 
 def test_an_illegal_name_comes_back_as_it_was_given(model: ChatStepPlan) -> None:

@@ -1,14 +1,15 @@
 """Objects instead of text, in all four ways and on both protocols."""
 
 import json
+from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
 import pytest
 from llama_index.core.types import PydanticProgramMode
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, RootModel
 
 from llama_index_stepplan import StepPlan, StructuredOutputError
-from stepplan import ProtocolName
+from stepplan import InvalidRequestError, ProtocolName
 from stepplan.integration.schemas import class_schema
 from stepplan.sandbox import Sandbox, ToolCall, Turn
 from tests.support.marks import forced_choice_is_asked_for
@@ -185,6 +186,25 @@ class Nothing(BaseModel):
 @pytest.mark.parametrize("way", PREDICT_WAYS)
 async def test_a_class_without_fields_is_predicted(llm: StepPlan, way: PredictWay) -> None:
     assert (await predict(llm, way, Nothing))[-1] == Nothing()
+
+
+class Hook(BaseModel):
+    call: Callable[[], None]
+
+
+@pytest.mark.parametrize("way", PREDICT_WAYS)
+@pytest.mark.parametrize(
+    ("cls", "said"),
+    [
+        (dict, "output_cls must be a Pydantic class, not <class 'dict'>"),
+        (Person(name="Bob", age=42), "output_cls must be a Pydantic class, not Person"),
+        (RootModel[list[int]], "of type 'array' can be neither arguments nor an answer"),
+        (Hook, "Hook has no JSON Schema"),
+    ],
+)
+async def test_what_no_object_can_be_made_of_is_refused(llm: StepPlan, way: PredictWay, cls: Any, said: str) -> None:
+    with pytest.raises(InvalidRequestError, match=said):
+        await predict(llm, way, cls)
 
 
 class Open(BaseModel):

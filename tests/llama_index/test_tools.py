@@ -1,5 +1,6 @@
 """Tools: what is offered, what is chosen, and which calls come back."""
 
+import functools
 from typing import Any, Generic, Literal, TypeVar
 
 import pytest
@@ -263,7 +264,14 @@ def test_tools_may_be_given_to_a_chat_in_every_shape(llm: StepPlan, plan: Sandbo
     assert offered(plan)[0][2] == {"type": "object", "properties": {}}
 
 
-@pytest.mark.parametrize("tool", [{"description": "The time."}, "get_time", 5, None])
+def unresolved(city: "Nowhere") -> str:  # type: ignore[name-defined]  # noqa: F821  # pyright: ignore[reportUndefinedVariable]
+    """The weather in a city."""
+    return str(city)
+
+
+@pytest.mark.parametrize(
+    "tool", [{"description": "The time."}, "get_time", 5, None, functools.partial(get_weather, days=2), unresolved]
+)
 def test_what_is_no_tool_is_refused(llm: StepPlan, tool: Any) -> None:
     with pytest.raises(InvalidRequestError, match="not a tool"):
         llm.chat([ChatMessage("Time?")], tools=[tool])
