@@ -1,5 +1,6 @@
 """`stepplan chat`: a conversation, with tools from a Python file."""
 
+import asyncio
 import contextlib
 import importlib
 import inspect
@@ -110,8 +111,9 @@ def _run(call: ParsedToolCall, functions: Mapping[str, Callable[..., Any]]) -> T
     if arguments is None:
         return ToolResult(call.call.id, (Text(call.error or "The call is broken."),), is_error=True)
     try:
-        result = str(functions[name](**arguments))
-    except Exception as error:  # noqa: BLE001 - the user's function may raise anything, and the model is told
+        returned = functions[name](**arguments)
+        result = str(asyncio.run(returned) if inspect.iscoroutine(returned) else returned)
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - the user's function may raise anything; the model is told
         return ToolResult(call.call.id, (Text(f"{type(error).__name__}: {error}"),), is_error=True)
     err.print(f"← {result[:500]}", style="cyan", markup=False)
     return ToolResult(call.call.id, (Text(result),))
@@ -126,7 +128,7 @@ def _functions(path: Path) -> dict[str, Callable[..., Any]]:
         loader.exec_module(module)
     except OSError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise InvalidRequestError(f"{path} cannot be imported: {type(error).__name__}: {error}") from error
     found: dict[str, Callable[..., Any]] = {
         name: value

@@ -73,7 +73,9 @@ class Cassette:
             raise FileNotFoundError(f"There is no recording at {path}")
         try:
             cassette._requests, cassette._responses = _persister.load_cassette(path, _yaml)
-        except (KeyError, TypeError, ValueError, yaml.YAMLError) as error:
+        except KeyError as error:
+            raise ValueError(f"{path} is not a recording: it has no {error}") from error
+        except (TypeError, ValueError, yaml.YAMLError) as error:
             raise ValueError(f"{path} is not a recording: {error}") from error
         return cassette
 

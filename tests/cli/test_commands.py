@@ -189,6 +189,23 @@ def test_chat_runs_the_tools_of_a_file(plan: Sandbox, tmp_path: Path, protocol: 
     assert "It is 18 degrees." in json.dumps(plan.requests[2].body)
 
 
+@pytest.mark.parametrize(
+    ("source", "result"),
+    [
+        ('async def look(x: int) -> str:\n    """Looks."""\n    return f"seen {x}"\n', "seen 1"),
+        ('def look(x: int) -> str:\n    """Looks."""\n    raise SystemExit(3)\n', "Error: SystemExit: 3"),
+    ],
+)
+def test_chat_awaits_a_tool_and_survives_one_that_exits(
+    plan: Sandbox, tmp_path: Path, source: str, result: str
+) -> None:
+    (tmp_path / "tools.py").write_text(source)
+    plan.script(Turn(tool_calls=[ToolCall("look", {"x": 1})]), Turn(text="Done."))
+    chat = run("chat", "--tools", str(tmp_path / "tools.py"), input="Look.\n")
+    assert (chat.exit_code, chat.stdout) == (0, "\nDone.\n")
+    assert plan.requests[1].body["messages"][-1]["content"] == result
+
+
 def test_chat_tells_the_model_that_a_call_is_broken(plan: Sandbox, tmp_path: Path) -> None:
     tools = tmp_path / "tools.py"
     tools.write_text('def look(x: int) -> str:\n    """Looks."""\n    return "seen"\n')
@@ -245,6 +262,7 @@ def test_chat_prints_an_error_as_it_is(plan: Sandbox) -> None:
     [
         ("def f(:\n", "SyntaxError: invalid syntax"),
         ("import no_such_module\n", "ModuleNotFoundError: No module named 'no_such_module'"),
+        ("raise SystemExit('not now')\n", "SystemExit: not now"),
         ("x = 1\n", "defines no public function"),
         ("import io\ndef f(file: io.BytesIO): ...\n", "The parameters of f() in"),
         ("def f(x: 'Unknown'): ...\n", "The parameters of f() in"),
