@@ -32,6 +32,7 @@ from stepplan.integration.signatures import signed
 from stepplan.integration.tools import (
     as_openai_tool,
     as_openai_tool_choice,
+    one_call_at_most,
     takes_json_schema,
     to_tool_choice,
     to_tools,
@@ -235,6 +236,8 @@ class ChatStepPlan(StepPlanFields):
             choice = to_tool_choice(tool_choice, offered)
         if choice != "auto":
             kwargs["tool_choice"] = as_openai_tool_choice(choice)
+        if one_call_at_most(tool_choice):
+            kwargs.setdefault("parallel_tool_calls", False)
         return self.bind(tools=[as_openai_tool(tool) for tool in offered], **kwargs)
 
     @override

@@ -14,6 +14,7 @@ _SHORT = reprlib.Repr()
 _SHORT.maxstring = _SHORT.maxother = 100
 _NUMBERS = (int, float)
 # The common types come first, because a check by an abstract class costs more than all else here.
+_AROUND = " \t\r\n\u00a0\u200b\ufeff\"'"
 _SEQUENCES = (tuple, list, Sequence)
 _MAPPINGS = (dict, Mapping)
 
@@ -51,6 +52,11 @@ def whole_number(limits: str, valid: Callable[[Any], bool]) -> Check:
 
 
 SECONDS = number("seconds, over 0", lambda value: 0 < value < math.inf, "a number of")
+
+
+def pasted(text: str) -> str:
+    """The text without white space and quotes around it. Web pages, env files and Windows' `set` leave them there."""
+    return text.strip(_AROUND)
 
 
 def flag(name: str, value: Any) -> bool:

@@ -12,7 +12,7 @@ from typing import Any, Literal
 import idna
 from pydantic_core import Url, ValidationError
 
-from stepplan.arguments import text
+from stepplan.arguments import pasted, text
 from stepplan.errors import InvalidRequestError
 
 Region = Literal["global", "china"]
@@ -92,8 +92,8 @@ def resolve(base_url: str | None, region: str | None) -> Endpoint:
             return parse(base_url, "base_url")
         if region is not None:
             return of_region(region)
-        if VARIABLE in os.environ and os.environ[VARIABLE].strip():
-            return parse(os.environ[VARIABLE].strip(), VARIABLE)
+        if given := pasted(os.environ.get(VARIABLE, "")):
+            return parse(given, VARIABLE)
     except InvalidRequestError as error:
         del base_url
         raise error.with_traceback(None) from None
@@ -113,7 +113,7 @@ def of_region(region: Any) -> Endpoint:
 
 @functools.lru_cache(maxsize=256)
 def parse(url: str, source: str) -> Endpoint:
-    """The endpoint that a URL names, in any spelling.
+    """The endpoint that a URL names, in any spelling, without quotes and white space around it.
 
     `/v1`, trailing slashes and the path of an endpoint are left out. On StepFun's hosts a bare host means the plan, and
     `/v1` alone the pay-as-you-go platform; but `STEP_BASE_URL` always means the plan there, because StepFun's samples
@@ -155,7 +155,7 @@ def parse(url: str, source: str) -> Endpoint:
 
 
 def _split(url: str, source: str) -> Url:
-    url = url.strip()
+    url = pasted(url)
     if "@" in unicodedata.normalize("NFKC", url):
         raise InvalidRequestError(
             f"{source} holds a user name or a password, which the server would see: leave it out and pass the key as "

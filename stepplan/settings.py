@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from pydantic import SecretStr
 
 from stepplan import endpoint
-from stepplan.arguments import SECONDS, text, whole_number, wrong_type
+from stepplan.arguments import SECONDS, pasted, text, whole_number, wrong_type
 from stepplan.endpoint import Endpoint, Region
 from stepplan.errors import InvalidRequestError
 from stepplan.headers import checked
@@ -21,7 +21,6 @@ from stepplan.warn import warn_user
 _KEY_VARIABLES = ("STEP_API_KEY", "STEPFUN_API_KEY")
 _SCHEME = re.compile(r"^(authorization\s*:\s*)?bearer(\s+|$)", re.IGNORECASE)
 _LEGAL_KEY = re.compile(r"[!-~]+")
-_AROUND = " \t\r\n\"'"
 _CONCURRENCY = whole_number("at least 1", lambda value: 1 <= value < math.inf)
 _PLANS_CONCURRENCY = 8
 """What plans take at least: users report 8 to 10 requests of an account at a time."""
@@ -39,9 +38,9 @@ class Settings:
             variable `STEP_API_KEY`, or else `STEPFUN_API_KEY`, read when a request needs it.
         region: `global` (api.stepfun.ai) or `china` (api.stepfun.com). A key works in one region only. Default:
             `global`, unless the environment variable `STEP_BASE_URL` is set.
-        base_url: The server's URL, instead of the region's. It may end with `/v1`, a slash or an endpoint's path. On
-            StepFun's hosts, `/v1` alone is the pay-as-you-go platform. `base_url` wins over `region`, and `region` over
-            `STEP_BASE_URL`.
+        base_url: The server's URL, instead of the region's. It may end with `/v1`, a slash or an endpoint's path, and
+            quotes and white space around it are removed. On StepFun's hosts, `/v1` alone is the pay-as-you-go platform.
+            `base_url` wins over `region`, and `region` over `STEP_BASE_URL`.
         max_retries: Retries after the first attempt; 0 turns retrying off. Default: 2.
         retry: When failed requests are sent again, and after how long. `max_retries` wins over the number in it.
             Default: `RetryPolicy()`.
@@ -164,7 +163,7 @@ class Settings:
         """What the key is read from: `api_key`, or the name of a variable; the first variable if none is set."""
         if self.api_key is not None:
             return "api_key"
-        return next((name for name in _KEY_VARIABLES if os.environ.get(name, "").strip()), _KEY_VARIABLES[0])
+        return next((name for name in _KEY_VARIABLES if pasted(os.environ.get(name, ""))), _KEY_VARIABLES[0])
 
     def key(self) -> str:
         """The key, in clear.
@@ -202,7 +201,7 @@ def _api_key(key: Any) -> SecretStr | None:
 
 def _clean_key(text: str) -> SecretStr:
     """The key in what people paste, such as `"sk-x"` or `Bearer sk-x`."""
-    return SecretStr(_SCHEME.sub("", text.strip(_AROUND), count=1).strip(_AROUND))
+    return SecretStr(pasted(_SCHEME.sub("", pasted(text), count=1)))
 
 
 def _checked_key(key: SecretStr, source: str) -> SecretStr:

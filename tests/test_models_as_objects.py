@@ -10,7 +10,7 @@ import pytest
 from langchain_core.caches import InMemoryCache
 from langchain_core.rate_limiters import InMemoryRateLimiter
 from llama_index.core.base.llms.types import ChatMessage
-from pydantic import AliasChoices, ConfigDict, Field, model_validator
+from pydantic import AliasChoices, ConfigDict, Field, SecretStr, model_validator
 
 from langchain_stepplan import ChatStepPlan
 from llama_index_stepplan import StepPlan
@@ -89,6 +89,26 @@ def test_the_models_name_can_be_assigned(plan: Sandbox) -> None:
     assert plan.requests[0].body["model"] == model.model == "step-3.5-flash"
 
 
+@pytest.mark.guarantees("derived-when-asked")
+@MODELS
+def test_a_copy_takes_new_values_under_the_names_that_the_model_takes(cls: Any) -> None:
+    copied = cls(api_key="sk-x").model_copy(update={"model_name": "b", "max_completion_tokens": 7, "region": "china"})
+    assert (copied.model, copied.max_tokens, copied.region) == ("b", 7, "china")
+    assert not copied.__dict__.keys() & {"model_name", "max_completion_tokens"}
+
+
+@pytest.mark.guarantees("key-not-shown")
+@MODELS
+def test_a_key_that_is_assigned_is_a_secret(plan: Sandbox, cls: Any) -> None:
+    model = cls(**settings_of(plan) | {"api_key": "old"})
+    copied = model.model_copy(update={"api_key": plan.api_key})
+    model.api_key = plan.api_key
+    for changed in (model, copied):
+        assert plan.api_key not in repr(changed)
+        assert isinstance(changed.api_key, SecretStr)
+        assert "canned" in str(changed.invoke("Hi") if cls is LANGCHAIN else changed.complete("Hi"))
+
+
 @pytest.mark.guarantees("copies-and-pickles")
 @MODELS
 def test_a_copy_shares_the_callers_client_and_a_pickle_leaves_it_behind(plan: Sandbox, cls: Any) -> None:
@@ -129,6 +149,12 @@ def test_a_subclass_may_have_aliases_validators_before_and_any_arguments(base: A
     made = WithAliases(theMood="wild", where="here", model="x")
     assert (made.mood, made.place, made.model) == ("wild", "here", "x")
     assert WithAliases(location="there").place == "there"
+    assert (WithAliases(mood="mild", place="away").mood, WithAliases(place="away").place) == ("mild", "away")
+
+    class WithModel(base):  # type: ignore[misc, unused-ignore]
+        model: str = Field(default="step-3.5-flash", alias="model_id")
+
+    assert WithModel(model="a").model == WithModel(model_id="a").model == "a"
 
     class WithValidator(base):  # type: ignore[misc, unused-ignore]
         @model_validator(mode="before")

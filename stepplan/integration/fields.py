@@ -10,6 +10,7 @@ from stepplan.failures import without_frames
 from stepplan.headers import Headers
 from stepplan.integration.construction import model_arguments, refusal
 from stepplan.integration.options import to_settings
+from stepplan.integration.spelling import ALIASES
 from stepplan.models import DEFAULT_MODEL
 from stepplan.protocols import ProtocolName
 from stepplan.settings import Settings
@@ -21,8 +22,9 @@ class SharedFields(BaseModel):
     What the server decides, such as the temperature, is not sent unless it is set.
     """
 
-    # Errors show no values: one may be a key in the wrong argument.
-    model_config = ConfigDict(hide_input_in_errors=True)
+    # Errors show no values: one may be a key in the wrong argument. A field with an alias, in a subclass, can be given
+    # under its name, too: Pydantic would leave it out without a word, also where LangChain loads a model by its fields.
+    model_config = ConfigDict(hide_input_in_errors=True, populate_by_name=True)
 
     ADVICE: ClassVar[Mapping[str, str]] = {}
     """What to do about names that are no arguments of the model."""
@@ -45,9 +47,9 @@ class SharedFields(BaseModel):
     the environment variable `STEP_BASE_URL` is set."""
 
     base_url: str | None = None
-    """The server's URL, instead of the region's. It may end with `/v1`, a slash or an endpoint's path. On StepFun's
-    hosts, `/v1` alone is the pay-as-you-go platform. `base_url` wins over `region`, and `region` over
-    `STEP_BASE_URL`."""
+    """The server's URL, instead of the region's. It may end with `/v1`, a slash or an endpoint's path, and quotes and
+    white space around it are removed. On StepFun's hosts, `/v1` alone is the pay-as-you-go platform. `base_url` wins
+    over `region`, and `region` over `STEP_BASE_URL`."""
 
     temperature: float | None = None
     """Randomness, 0 to 2."""
@@ -155,7 +157,19 @@ class SharedFields(BaseModel):
         """How the plan is reached, when no call says otherwise."""
         return to_settings(self.__dict__)
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        super().__setattr__(name, _hidden(name, value))
+
     # --------------------------------------------------------------------------------------------------------- copies
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """A copy, with the fields in `update` set, under their names or aliases. Nothing is checked before the call."""
+        own = {self._field(name): value for name, value in (update or {}).items()}
+        return super().model_copy(update={name: _hidden(name, value) for name, value in own.items()}, deep=deep)
+
+    @classmethod
+    def _field(cls, name: str) -> str:
+        return ALIASES[name] if name not in cls.model_fields and ALIASES.get(name) in cls.model_fields else name
 
     def __getstate__(self) -> dict[Any, Any]:
         bare = self.model_copy(update=dict.fromkeys(self.LIVE_FIELDS))
@@ -168,3 +182,8 @@ class SharedFields(BaseModel):
             live = getattr(self, name, None)
             memo[id(live)] = live
         return super().__deepcopy__(memo)
+
+
+def _hidden(name: str, value: Any) -> Any:
+    """A value that is set without validation: a key is held as a secret, here too."""
+    return SecretStr(value) if name == "api_key" and isinstance(value, str) else value

@@ -7,7 +7,7 @@ from typing import Any, cast
 from stepplan import arguments
 from stepplan.headers import Headers, checked
 from stepplan.integration.spelling import own_names
-from stepplan.integration.tools import Reader, to_response_format, to_tool, to_tool_choice, to_tools
+from stepplan.integration.tools import Reader, one_call_at_most, to_response_format, to_tool, to_tool_choice, to_tools
 from stepplan.messages import Message
 from stepplan.protocols import ProtocolName, wire_protocol
 from stepplan.requests import Request
@@ -105,13 +105,16 @@ def to_request(messages: tuple[Message, ...], options: Mapping[str, Any], reader
     """
     tools = to_tools(options["tools"], reader) if "tools" in options else ()
     stop = options.get("stop", ())
+    as_they_are = {name: options[name] for name in _AS_THEY_ARE if name in options}
+    if one_call_at_most(options.get("tool_choice")):
+        as_they_are.setdefault("parallel_tool_calls", False)
     return Request(
         messages=messages,
         tools=tools,
         tool_choice=to_tool_choice(options.get("tool_choice"), tools),
         response_format=to_response_format(options.get("response_format")),
         stop=(stop,) if isinstance(stop, str) else stop,
-        **{name: options[name] for name in _AS_THEY_ARE if name in options},
+        **as_they_are,
     )
 
 

@@ -241,6 +241,11 @@ def _read_choice(given: Any, names: set[str]) -> ToolChoice:
     raise InvalidRequestError(f"tool_choice={shown(given)} is not 'auto', 'none', 'any', or the name of a tool.")
 
 
+def one_call_at_most(choice: Any) -> bool:
+    """Whether a tool choice, in Anthropic's form, asks for at most one call per answer."""
+    return (_mapping(choice) or {}).get("disable_parallel_tool_use") is True
+
+
 def as_openai_tool_choice(choice: ToolChoice) -> str | dict[str, Any]:
     """The choice as plain data in OpenAI's form."""
     if isinstance(choice, str):

@@ -23,6 +23,9 @@ SPELLINGS = [
     ("https://api.stepfun.ai/step_plan/v1", GLOBAL),
     ("https://api.stepfun.ai/step_plan/v1/", GLOBAL),
     (" https://api.stepfun.ai/step_plan/v1// ", GLOBAL),
+    ('"https://api.stepfun.ai/step_plan/v1"', GLOBAL),
+    ("' https://api.stepfun.com/step_plan/ '\r\n", CHINA),
+    ("\ufeffhttps://api.stepfun.ai/\u200b\u00a0", GLOBAL),
     ("https://api.stepfun.ai/step_plan/v1/chat/completions", GLOBAL),
     ("https://api.stepfun.ai/step_plan/v1/messages", GLOBAL),
     ("https://api.stepfun.ai/step_plan/v1/messages/", GLOBAL),
@@ -61,8 +64,9 @@ def test_base_url_wins_over_region_and_region_over_the_variable(monkeypatch: pyt
     assert Settings(region="global").root == GLOBAL
     assert Settings(region="china").root == CHINA
     assert Settings(region="china", base_url="https://example.com").root == "https://example.com"
-    monkeypatch.setenv("STEP_BASE_URL", " ")
-    assert Settings().root == GLOBAL
+    for empty in ("", " ", '""', "' '"):
+        monkeypatch.setenv("STEP_BASE_URL", empty)
+        assert Settings().root == GLOBAL
 
 
 def test_the_variable_is_read_when_it_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -41,8 +41,9 @@ def test_the_key_is_the_argument_then_the_first_variable_then_the_second(monkeyp
     assert (settings.key(), settings.key_source) == ("own", "api_key")
     assert settings == Settings(api_key=SecretStr("own"))
     assert "own" not in repr(settings)
-    monkeypatch.setenv("STEP_API_KEY", " ")
-    assert Settings().key() == "second"
+    for empty in (" ", '""', "''"):
+        monkeypatch.setenv("STEP_API_KEY", empty)
+        assert Settings().key() == "second"
 
 
 PASTED = [
@@ -55,6 +56,7 @@ PASTED = [
     '"Bearer sk-x"',
     "Bearer 'sk-x'",
     "Authorization: Bearer sk-x",
+    "\ufeffsk-x\u200b\u00a0",
 ]
 
 

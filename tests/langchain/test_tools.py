@@ -261,6 +261,20 @@ def test_strict_and_parallel_calls_are_sent_only_when_asked_for(model: ChatStepP
         assert "one tool at a time" in asked["system"]
 
 
+@pytest.mark.filterwarnings("ignore:Messages does not document tool_choice")
+@pytest.mark.parametrize("choice", [{"type": "auto"}, {"type": "any"}, {"type": "tool", "name": "decorated"}])
+def test_anthropics_way_to_ask_for_one_call_is_understood(model: ChatStepPlan, choice: dict[str, Any]) -> None:
+    choice = {**choice, "disable_parallel_tool_use": True}
+    for body in (
+        bound_body(model, [decorated], tool_choice=choice),
+        body_of(model, "weather?", tools=[decorated], tool_choice=choice),
+    ):
+        assert "one tool at a time" in body["system"] if "system" in body else body["parallel_tool_calls"] is False
+    both = bound_body(model, [decorated], tool_choice=choice, parallel_tool_calls=True)
+    assert "one tool at a time" not in both.get("system", "")
+    assert both.get("parallel_tool_calls", True)
+
+
 def test_settings_of_a_request_can_be_bound_with_tools(model: ChatStepPlan) -> None:
     body = bound_body(model, [decorated], temperature=0, model_name="step-3.5-flash", max_tokens=9)
     assert (body["temperature"], body["model"], body["max_tokens"]) == (0, "step-3.5-flash", 9)

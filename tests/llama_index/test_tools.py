@@ -1,6 +1,7 @@
 """Tools: what is offered, what is chosen, and which calls come back."""
 
 import functools
+import warnings
 from typing import Any, Generic, Literal, TypeVar
 
 import pytest
@@ -119,6 +120,16 @@ def test_a_choice_is_understood_in_every_shape(
         assert ("You must call" in system) == (expected is not None)
         assert len(body["tools"]) == (1 if expected == "get_time" else 2)
         assert "tool_choice" not in body
+
+
+@pytest.mark.parametrize("choice", ["auto", "any"])
+def test_anthropics_way_to_ask_for_one_call_is_understood(llm: StepPlan, plan: Sandbox, choice: str) -> None:
+    asked = {"type": choice, "disable_parallel_tool_use": True}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", StepPlanWarning)
+        llm.chat_with_tools([WEATHER, TIME], user_msg="Hi", allow_parallel_tool_calls=True, tool_choice=asked)
+    body = plan.requests[0].body
+    assert "one tool at a time" in body["system"] if "system" in body else body["parallel_tool_calls"] is False
 
 
 def test_the_choice_none_offers_no_tools(llm: StepPlan, plan: Sandbox) -> None:
