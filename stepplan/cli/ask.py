@@ -12,7 +12,7 @@ import typer
 from stepplan.cli import options
 from stepplan.cli.console import err, friendly_errors, summary, write, write_json, write_reasoning
 from stepplan.client import Client
-from stepplan.errors import InvalidRequestError
+from stepplan.errors import InvalidRequestError, StepPlanError
 from stepplan.events import MessageEnd, MessageStart, ReasoningDelta, TextDelta
 from stepplan.integration.raw import to_chat_completion
 from stepplan.media import checked_url, is_url
@@ -74,19 +74,26 @@ def stream(client: Client, request: Request, *, reasoning: bool) -> Response:
     """Print the answer to a request while it streams, and return it."""
     response = Response()
     last: type = MessageStart
-    for event in client.stream(request):
-        match event:
-            case ReasoningDelta(text=text) if reasoning:
-                write_reasoning(text)
-            case TextDelta(text=text):
-                if last is ReasoningDelta and reasoning:
-                    err.print("\n")
-                write(text)
-            case MessageEnd(response):
-                pass
-            case _:
-                pass
-        last = type(event)
+    try:
+        for event in client.stream(request):
+            match event:
+                case ReasoningDelta(text=text) if reasoning:
+                    write_reasoning(text)
+                case TextDelta(text=text):
+                    if last is ReasoningDelta and reasoning:
+                        err.print("\n")
+                    write(text)
+                case MessageEnd(response):
+                    pass
+                case _:
+                    pass
+            last = type(event)
+    except (StepPlanError, KeyboardInterrupt):  # what is said next begins a line
+        if last is TextDelta:
+            write("\n")
+        elif last is ReasoningDelta and reasoning:
+            err.print()
+        raise
     write("\n")
     return response
 

@@ -46,6 +46,13 @@ def prepare() -> None:
     warnings.showwarning = show
 
 
+_ENDINGS = {
+    "length": "cut off at the token limit, which reasoning counts against",
+    "content_filter": "stopped by StepFun's content filter",
+}
+"""What the summary says of a finish reason."""
+
+
 @contextmanager
 def friendly_errors() -> Generator[None]:
     """Print an error of ours as one sentence and end with its exit code; no traceback for what a user can mend."""
@@ -84,7 +91,7 @@ def summary(response: Response, seconds: float) -> str:
         parts.append(f"{usage.input_tokens} tokens in, {usage.output_tokens} out{reasoning}")
         parts.append(str(usage.cost(response.model or "") or "price not known"))
     if response.finish_reason not in {"stop", "tool_calls"}:
-        parts.append(f"ended with {response.finish_reason}")
+        parts.append(_ENDINGS.get(response.finish_reason or "", f"ended with {response.finish_reason}"))
     return " · ".join([response.model or "", *parts]).strip(" ·")
 
 

@@ -3,9 +3,11 @@
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 import pytest
@@ -30,6 +32,32 @@ def test_ask_prints_the_answer_to_stdout_and_the_rest_to_stderr(plan: Sandbox, p
     assert "Two and two." in result.stderr
     assert "tokens in" in result.stderr
     assert plan.requests[-1].body["stream"] is True
+
+
+@pytest.mark.parametrize(
+    ("reason", "sentence"), [("length", "cut off at the token limit"), ("content_filter", "filter")]
+)
+def test_ask_says_how_an_answer_ended_if_not_well(plan: Sandbox, reason: Any, sentence: str) -> None:
+    plan.script(Turn(text="4 and", finish_reason=reason))
+    result = run("ask", "What is 2 + 2?")
+    assert (result.exit_code, result.stdout) == (0, "4 and\n")
+    assert sentence in result.stderr
+
+
+@pytest.mark.guarantees("cli-errors")
+@PROTOCOLS
+def test_an_error_within_an_answer_begins_a_line(plan: Sandbox, protocol: str) -> None:
+    plan.script(
+        Turn(reasoning="Two and two make", text="4", fault=Fault(error_after=3)),
+        Turn(text="It is " * 20, fault=Fault(error_after=6)),
+    )
+    thinking = run("ask", "What is 2 + 2?", "--protocol", protocol)
+    assert thinking.stdout == ""
+    assert re.match(r"Two [a-z ]+\nError: ", thinking.stderr)
+    answering = run("ask", "What is 2 + 2?", "--protocol", protocol)
+    assert re.fullmatch(r"It [It is]+\n", answering.stdout)
+    assert answering.stderr.startswith("Error: ")
+    assert (thinking.exit_code, answering.exit_code) == (1, 1)
 
 
 def test_ask_hides_the_reasoning_where_asked_to(plan: Sandbox) -> None:
