@@ -17,7 +17,6 @@ from stepplan.steps import Acquire, Emit, Head, HTTPRequest, Open, Read, Sleep, 
 
 if TYPE_CHECKING:
     from stepplan.errors import StepPlanError
-    from stepplan.gate import Slot
 
 T = TypeVar("T")
 
@@ -38,7 +37,6 @@ class _Driver(transport.Call, Generic[T]):
         super().__init__(client)
         self._steps = steps
         self._sleep = sleep
-        self._slot: Slot | None = None
         self._response: Any = None
         self._chunks: Any = None
         self._has_more = False
@@ -75,11 +73,6 @@ class _Driver(transport.Call, Generic[T]):
             )
             return
         self._result = Head(response.status_code, {name.lower(): value for name, value in response.headers.items()})
-
-    def _give_up_slot(self) -> None:
-        if self._slot is not None:
-            self._slot.release()
-            self._slot = None
 
 
 async def _until(deadline: float, work: Awaitable[T]) -> T:
@@ -134,7 +127,7 @@ class Driver(_Driver[T]):
             if self._socket is not None:
                 with contextlib.suppress(OSError, AttributeError):
                     self._socket.shutdown(socket.SHUT_RDWR)
-        self._give_up_slot()
+        self.give_up_slot()
 
     def _do(self, step: Acquire | Open | Read | Sleep) -> None:
         try:
@@ -149,8 +142,9 @@ class Driver(_Driver[T]):
             elif isinstance(step, Sleep):
                 self._sleep(step.seconds)
             else:
-                self._give_up_slot()
-                self._result = self._slot = step.line.gate.acquire(
+                self.give_up_slot()
+                transport.forget_closed_loops()
+                self._result = self.slot = step.line.gate.acquire(
                     step.line.limit, first=step.first, deadline=step.deadline
                 )
         except Exception as error:  # noqa: BLE001 - told apart by name: the client may be of another library
@@ -184,7 +178,7 @@ class Driver(_Driver[T]):
 
     def _close(self) -> None:
         self._drop()
-        self._give_up_slot()
+        self.give_up_slot()
 
     def _finish(self) -> None:
         """Close after a whole answer. Its connection can be used again if the body ends soon."""
@@ -251,7 +245,7 @@ class AsyncDriver(_Driver[T]):
         """Close the connection from another task: whoever is reading from it gets an error."""
         if self._response is not None:
             await self._response.aclose()
-        self._give_up_slot()
+        self.give_up_slot()
 
     async def _advance(self) -> Sequence[T] | None:
         """Do the steps up to the next items; `None` at the end."""
@@ -275,8 +269,9 @@ class AsyncDriver(_Driver[T]):
             elif isinstance(step, Sleep):
                 await self._sleep(step.seconds)
             else:
-                self._give_up_slot()
-                self._result = self._slot = await step.line.gate.acquire_async(
+                self.give_up_slot()
+                transport.forget_closed_loops()
+                self._result = self.slot = await step.line.gate.acquire_async(
                     step.line.limit, first=step.first, deadline=step.deadline
                 )
         except Exception as error:  # noqa: BLE001 - told apart by name: the client may be of another library
@@ -319,4 +314,4 @@ class AsyncDriver(_Driver[T]):
         try:
             await self._drop()
         finally:
-            self._give_up_slot()
+            self.give_up_slot()

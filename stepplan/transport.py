@@ -61,11 +61,19 @@ class Call:
 
     Attributes:
         pool: The pool that it uses, or the client that was handed in; `None` before it sends.
+        slot: Its right to have a request running, while it has one.
     """
 
     def __init__(self, client: Client) -> None:
         self.client = client
         self.pool: Any = None
+        self.slot: gate.Slot | None = None
+
+    def give_up_slot(self) -> None:
+        """Let the next request of the account go."""
+        if self.slot is not None:
+            self.slot.release()
+            self.slot = None
 
 
 def _handed_in(client: Client) -> Any:
@@ -144,7 +152,7 @@ class LoopPools:
     async def pool(self, key: PoolKey) -> AsyncPool:
         """The loop's pool for these settings."""
         if key not in self._pools:
-            _forget_closed_loops()
+            forget_closed_loops()
             if not is_prepared(key):
                 await asyncio.to_thread(prepare, key)
             if key not in self._pools:
@@ -181,7 +189,12 @@ class LoopPools:
             await uninterrupted(pool.aclose())
 
     def abandon(self) -> None:
-        """Close all pools of a loop that is closed: there is nothing to wait for any more, so no loop is needed."""
+        """Close all pools of a loop that is closed: there is nothing to wait for any more, so no loop is needed.
+
+        Calls that were running in it never end, and would hold their slots for as long as somebody refers to them.
+        """
+        for call in self._calls:
+            call.give_up_slot()
         closing = self.aclose()
         with contextlib.suppress(Exception):
             closing.send(None)
@@ -213,7 +226,8 @@ def loop_pools() -> LoopPools:
     return _async.get(loop) or _async.setdefault(loop, LoopPools())
 
 
-def _forget_closed_loops() -> None:
+def forget_closed_loops() -> None:
+    """Free what the calls and the pools of closed event loops hold."""
     for loop in list(_async):  # a copy, because other threads' loops come and go
         if loop.is_closed() and (pools := _async.pop(loop, None)):
             pools.abandon()
@@ -230,7 +244,7 @@ def reset() -> None:
     Pools of event loops that are open stay; they are closed with their loop.
     """
     _close_sync(_sync)
-    _forget_closed_loops()
+    forget_closed_loops()
     forget_certificates()
     gate.reset()
 
@@ -244,7 +258,7 @@ def _close_sync(keys: Iterable[PoolKey]) -> None:
 def _at_exit() -> None:
     """Close what would otherwise be complained about when the interpreter takes everything apart."""
     _close_sync(_sync)
-    _forget_closed_loops()
+    forget_closed_loops()
     for loop, pools in list(_async.items()):
         with contextlib.suppress(Exception):
             if loop.is_running():

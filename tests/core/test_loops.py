@@ -177,6 +177,36 @@ def test_a_child_that_is_forked_after_use_has_connections_of_its_own() -> None:
     assert server.connections == 5, "one for each process, and one for each run of a loop"
 
 
+CLOSED = """
+import asyncio, os, sys, time
+from stepplan import AsyncClient, Client, Message, Request, Settings
+streamed, url, key = sys.argv[1] == "streamed", *sys.argv[2:]
+settings, request = Settings(base_url=url, api_key=key, max_concurrency=2), Request(messages=(Message.user("Hello"),))
+client, loop, left = AsyncClient(settings), asyncio.new_event_loop(), []
+async def leave():
+    for _ in range(4):  # two of them in line
+        left.append(asyncio.ensure_future(anext(client.stream(request)) if streamed else client.send(request)))
+    await asyncio.sleep(1)
+loop.run_until_complete(leave())
+loop.close()
+before = time.monotonic()
+answers = Client(settings).send(request).text, asyncio.run(client.send(request)).text
+print(answers, time.monotonic() - before < 10, end="", flush=True)
+os._exit(0)  # asyncio would complain about the tasks
+"""
+
+
+@pytest.mark.guarantees("many-loops")
+@pytest.mark.interpreter
+@pytest.mark.parametrize("way", ["whole", "streamed"])
+def test_calls_that_a_closed_loop_left_behind_hold_nobody_up(plan: Sandbox, way: str) -> None:
+    never = Turn(text="Never read.", fault=Fault(delay=30))
+    plan.script(never, never, Turn(text="One."), Turn(text="Two."))
+    command = [sys.executable, "-c", CLOSED, way, plan.base_url, plan.api_key]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.stdout, done.stderr) == ("('One.', 'Two.') True", "")
+
+
 IMPORTED = """
 import sys, stepplan
 heavy = {
