@@ -28,5 +28,5 @@ def request_call(
     options = {name: value for name, value in given.items() if name not in _MARKS}
     if stop is not None:
         options["stop"] = stop
-    of_call = call_options(options, type(model).model_fields)
+    of_call = call_options(options, type(model).model_fields, model.ADVICE)
     return to_call(to_messages(messages), model.__dict__, of_call, reader=to_tool)

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, fields
+from types import MappingProxyType
 from typing import Any, cast
 
 from stepplan import arguments
@@ -35,17 +36,20 @@ class Call:
     settings: Settings
 
 
-def call_options(given: Mapping[str, Any], of_model: Collection[str]) -> dict[str, Any]:
+def call_options(
+    given: Mapping[str, Any], of_model: Collection[str], advice: Mapping[str, str] = MappingProxyType({})
+) -> dict[str, Any]:
     """The options of one call under their own names.
 
     Args:
         given: Options as the caller wrote them.
         of_model: The names of the model's arguments, of which most are no options of a call.
+        advice: What to do about names that are neither.
 
     Raises:
         InvalidRequestError: A name is not known, or an option is given under two names.
     """
-    return own_names(given, CALL_OPTIONS, {}, of_model)
+    return own_names(given, CALL_OPTIONS, advice, of_model)
 
 
 def hide_headers(options: dict[str, Any]) -> None:

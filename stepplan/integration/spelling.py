@@ -1,6 +1,7 @@
 """How arguments are spelled: aliases, arguments of other APIs, and what a misspelt name may have meant."""
 
 import difflib
+import re
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
@@ -18,7 +19,12 @@ ALIASES: Mapping[str, str] = {
     "max_concurrent_requests": "max_concurrency",
     "api_base": "base_url",
     "openai_api_base": "base_url",
+    "step_api_base": "base_url",
+    "stepfun_api_base": "base_url",
+    "step_base_url": "base_url",
+    "stepfun_base_url": "base_url",
     "openai_proxy": "proxy",
+    "anthropic_proxy": "proxy",
     "openai_api_key": "api_key",
     "step_api_key": "api_key",
     "stepfun_api_key": "api_key",
@@ -39,7 +45,9 @@ _ONLY_WHAT_IS_SET = "Only what you set is sent: leave it out."
 _NO_TOKENIZER = "StepFun publishes no tokenizer; count_tokens asks the server."
 
 _ADVICE: Mapping[str, str] = {
-    **dict.fromkeys(("anthropic_api_url", "endpoint", "azure_endpoint", "host"), _OWN_ADDRESS),
+    **dict.fromkeys(
+        ("anthropic_api_url", "endpoint", "azure_endpoint", "endpoint_url", "api_url", "host"), _OWN_ADDRESS
+    ),
     **dict.fromkeys(
         ("anthropic_api_key", "deepseek_api_key", "google_api_key", "groq_api_key", "mistral_api_key"), _OWN_KEY
     ),
@@ -48,6 +56,9 @@ _ADVICE: Mapping[str, str] = {
     **dict.fromkeys(("disabled_params", "drop_params"), _ONLY_WHAT_IS_SET),
     **dict.fromkeys(("tiktoken_model_name", "tokenizer"), _NO_TOKENIZER),
     **dict.fromkeys(("api_version", "default_query"), "Requests have no query: leave it out."),
+    **dict.fromkeys(("openai_api_type", "openai_api_version"), "The plan has one API: leave it out."),
+    **dict.fromkeys(("proxies", "http_proxy", "https_proxy"), "Use proxy."),
+    **dict.fromkeys(("web_search", "web_search_options", "enable_search"), "Offer {'type': 'web_search'} as a tool."),
     **dict.fromkeys(("client", "async_client", "root_client"), _OWN_CLIENT),
     **dict.fromkeys(("effort", "enable_thinking", "include_thoughts", "thinking_dict", "thinking_level"), _REASONING),
     "callbacks": "Use callback_manager.",
@@ -147,7 +158,8 @@ def own_names(
     for name, value in given.items():
         own = name if name in known else ALIASES.get(name, name)
         if own not in known:
-            if not _asks_for_nothing(name, value):
+            is_unset = value is None and (name in advice or own in of_model)
+            if not is_unset and not _asks_for_nothing(name, value):
                 unknown.append(name)
         elif named.get(own) is None:
             named[own] = value
@@ -166,12 +178,18 @@ def _spellings(own: str, given: Iterable[str]) -> list[str]:
     return [name for name in given if name == own or ALIASES.get(name) == own]
 
 
+def _letters(name: str) -> str:
+    """The name as it is in every convention: `topP`, `TOP_P`, `top-p` and `top_p` are one."""
+    return re.sub(r"[^a-z0-9]", "", name.lower())
+
+
 def _sentence(name: str, known: Collection[str], advice: Mapping[str, str], of_model: Collection[str]) -> str:
     if name in of_model or ALIASES.get(name) in of_model:
         return f"{name!r} is an argument of the model, and not of one call."
     if found := advice.get(name) or _ADVICE.get(name):
         return f"{name!r} is not known here. {found}"
     spellings = [*known, *(alias for alias, own in ALIASES.items() if own in known)]
-    near = difflib.get_close_matches(name, spellings, n=1, cutoff=0.7)
+    by_letters = {_letters(spelling): spelling for spelling in reversed(spellings)}
+    near = [by_letters[found] for found in difflib.get_close_matches(_letters(name), by_letters, n=1, cutoff=0.7)]
     meant = f": did you mean {near[0] if near[0] in known else ALIASES[near[0]]!r}?" if near else "."
     return f"{name!r} is not known{meant} Fields to send as they are go into extra_body={{...}}."

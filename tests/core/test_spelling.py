@@ -42,6 +42,8 @@ def test_names_are_kept_and_aliases_become_names() -> None:
         ("openai_api_key", "api_key"),
         ("step_api_key", "api_key"),
         ("stepfun_api_key", "api_key"),
+        ("step_api_base", "base_url"),
+        ("stepfun_base_url", "base_url"),
         ("extra_headers", "default_headers"),
     ],
 )
@@ -66,6 +68,11 @@ def test_an_argument_given_under_two_names_is_refused_unless_one_of_them_is_none
         ("timout", "timeout"),
         ("request_timeot", "timeout"),
         ("topp", "top_p"),
+        ("topP", "top_p"),
+        ("topK", "top_k"),
+        ("TEMPERATURE", "temperature"),
+        ("maxTokens", "max_tokens"),
+        ("max-retries", "max_retries"),
     ],
 )
 def test_a_misspelt_name_is_named_with_what_it_may_have_meant(name: str, meant: str) -> None:
@@ -115,6 +122,9 @@ def test_a_name_unlike_any_other_is_named_without_a_guess_and_several_are_all_na
         ("tokenizer", "gpt2", "no tokenizer"),
         ("client", object(), "Use http_client"),
         ("num_predict", 100, "Use max_tokens"),
+        ("openai_api_type", "open_ai", "one API"),
+        ("http_proxy", "http://127.0.0.1:1", "Use proxy"),
+        ("web_search", True, "as a tool"),
         ("random_seed", 7, "extra_body"),
         ("audio", {"voice": "x"}, "text only"),
         ("budget_tokens", 1000, "always reason"),
@@ -165,6 +175,11 @@ def test_an_argument_of_another_api_gets_the_sentence_that_says_what_to_do_here(
 )
 def test_a_value_that_asks_for_nothing_passes(name: str, value: Any) -> None:
     assert read({name: value}) == {}
+
+
+@pytest.mark.parametrize("name", ["tools", "region", "api_base"])
+def test_none_passes_where_the_name_has_its_place_elsewhere(name: str) -> None:
+    assert own_names({name: None}, {"model"}, {"tools": "Bind them."}, {"region", "base_url"}) == {}
 
 
 def test_none_does_not_hide_a_misspelt_name() -> None:

@@ -43,6 +43,12 @@ def made(**arguments: Any) -> ChatStepPlan:
     return ChatStepPlan(**arguments)
 
 
+def test_an_argument_that_is_given_elsewhere_says_where_in_a_call_too(model: ChatStepPlan) -> None:
+    with pytest.raises(stepplan.InvalidRequestError, match=r"'strict' is not known here\. Give it to bind_tools"):
+        body_of(model, "Hi", strict=True)
+    assert "strict" not in body_of(model, "Hi", strict=None)
+
+
 def test_other_names_of_arguments_are_understood() -> None:
     model = made(
         model_name="step-3.5-flash",
