@@ -10,7 +10,7 @@ from pydantic import Field, SecretStr, field_validator
 from stepplan.endpoint import resolve
 from stepplan.integration.fields import SharedFields
 from stepplan.integration.options import call_options, hide_headers, merged_options, output_limit
-from stepplan.models import context_window
+from stepplan.models import DEFAULT_MODEL, context_window
 
 
 class StepPlanFields(SharedFields, FunctionCallingLLM):
@@ -65,15 +65,16 @@ class StepPlanFields(SharedFields, FunctionCallingLLM):
 
     @property
     def metadata(self) -> LLMMetadata:
-        """Facts about the model, from the fields and from what is known of it."""
+        """Facts about the model that calls will use, from what is set for every call and from what is known of it."""
         options = merged_options(self.__dict__, call_options(self.additional_kwargs, type(self).model_fields))
         limit = output_limit(options, self.protocol)
+        model: str = options.get("model", DEFAULT_MODEL)
         return LLMMetadata(
-            context_window=self.context_window or context_window(self.model),
+            context_window=self.context_window or context_window(model),
             num_output=-1 if limit is None else limit,
             is_chat_model=True,
             is_function_calling_model=self.is_function_calling_model,
-            model_name=self.model,
+            model_name=model,
         )
 
     def to_payload(self) -> dict[str, Any]:

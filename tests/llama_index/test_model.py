@@ -62,6 +62,14 @@ def test_metadata_says_what_is_known_and_works_for_any_model() -> None:
     assert PromptHelper.from_llm_metadata(known).num_output == 256
 
 
+@pytest.mark.parametrize("name", ["model", "model_name"])
+def test_metadata_is_that_of_the_model_that_calls_use(plan: Sandbox, name: str) -> None:
+    llm = make_llm(plan, "openai", model="step-5-preview", additional_kwargs={name: "step-3.5-flash"})
+    llm.complete("Hi")
+    assert plan.requests[0].body["model"] == llm.metadata.model_name == "step-3.5-flash"
+    assert llm.metadata.context_window == 256_000
+
+
 def test_the_payload_for_tracers_names_the_model_and_holds_no_secret() -> None:
     llm = StepPlan(api_key=CANARY, base_url="https://example.invalid/step_plan/v1/", temperature=0)
     payload = llm.to_payload()
