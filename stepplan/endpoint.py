@@ -92,8 +92,8 @@ def resolve(base_url: str | None, region: str | None) -> Endpoint:
             return parse(base_url, "base_url")
         if region is not None:
             return of_region(region)
-        if given := pasted(os.environ.get(VARIABLE, "")):
-            return parse(given, VARIABLE)
+        if pasted(os.environ.get(VARIABLE, "")):
+            return parse(os.environ[VARIABLE], VARIABLE)  # in no variable of this frame
     except InvalidRequestError as error:
         del base_url
         raise error.with_traceback(None) from None

@@ -1,6 +1,7 @@
 """Both models are reached as the core's settings say, and leave no secret behind when they are refused."""
 
 import warnings
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -136,6 +137,14 @@ def test_base_url_wins_over_region_and_region_over_the_variable(
     client = httpx.Client(transport=httpx.MockTransport(answer))
     assert ask(model(api_key="sk-x", http_client=client, **given)) == "Hi."
     assert asked == [f"{root}/v1/chat/completions"]
+
+
+@EACH
+def test_a_file_of_authorities_may_be_a_path(model: Any) -> None:
+    made = model(verify=Path("/authorities.pem"))
+    assert made.verify == "/authorities.pem"
+    if isinstance(made, StepPlan):
+        assert StepPlan.from_json(made.to_json()).verify == "/authorities.pem"
 
 
 @pytest.mark.guarantees("one-url")

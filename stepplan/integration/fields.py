@@ -1,5 +1,6 @@
 """What ChatStepPlan and StepPlan have in common: their fields, how they are made, copied and pickled."""
 
+import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 
@@ -118,7 +119,7 @@ class SharedFields(BaseModel):
     proxy: str | None = Field(default=None, exclude=True, repr=False)
     """A proxy's URL. Default: the environment's `HTTPS_PROXY` and the like."""
 
-    verify: bool | str = True
+    verify: bool | str | os.PathLike[str] = True
     """Whether to check TLS certificates. A path names a file with the accepted authorities. Default: True."""
 
     http_client: Any = Field(default=None, exclude=True, repr=False)
@@ -151,6 +152,11 @@ class SharedFields(BaseModel):
     @classmethod
     def _hide_headers(cls, headers: Mapping[str, str] | None) -> Mapping[str, str] | None:
         return None if headers is None else Headers(headers)
+
+    @field_validator("verify", mode="before")
+    @classmethod
+    def _keep_path_as_text(cls, verify: Any) -> Any:
+        return os.fspath(cast("os.PathLike[str]", verify)) if isinstance(verify, os.PathLike) else verify
 
     @property
     def _settings(self) -> Settings:
