@@ -69,7 +69,7 @@ class _Driver(transport.Call, Generic[T]):
         self._response, self._chunks, self._has_more = response, chunks, True
         if is_left_over(response):
             self._failure = APIConnectionError(
-                "The connection still held bytes from the answer before: not used again."
+                "The connection still held bytes of the previous answer, so it was closed."
             )
             return
         self._result = Head(response.status_code, {name.lower(): value for name, value in response.headers.items()})

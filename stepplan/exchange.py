@@ -170,7 +170,7 @@ def read_json(request: HTTPRequest, head: Head, decode: Callable[[Mapping[str, A
     try:
         item = decode(body)
     except _UNEXPECTED_SHAPE as cause:
-        raise ResponseDecodeError(f"The answer has an unknown shape: {str(body)[:200]}.", body=body) from cause
+        raise ResponseDecodeError(f"The answer has an unknown format: {str(body)[:200]}.", body=body) from cause
     yield Emit((item,))
 
 
@@ -223,7 +223,7 @@ def read_stream(request: HTTPRequest, head: Head, answer: AnswerReader) -> Steps
 
 def _refuse_whole_answer(request: HTTPRequest, head: Head, begin: bytes) -> Generator[Any, Any, None]:
     body = _json_object(begin + (yield from _read_all(request, head)), head)
-    raise ResponseDecodeError("Asked for a stream, got a whole answer; it is in `body`.", body=body)
+    raise ResponseDecodeError("A stream was asked for, but the server sent a whole answer; it is in `body`.", body=body)
 
 
 class _Stream:
@@ -272,7 +272,7 @@ class _Stream:
         try:
             return self._begin([*self._held, *self._answer.end()])
         except _UNEXPECTED_SHAPE as cause:
-            raise ResponseDecodeError(f"The stream ended with an answer of an unknown shape: {cause}.") from cause
+            raise ResponseDecodeError(f"The stream ended with an answer of an unknown format: {cause}.") from cause
 
     def flush(self) -> list[Event]:
         """Events that were held back, now that the stream breaks off."""
@@ -308,6 +308,8 @@ def encode_json(body: Mapping[str, Any]) -> bytes:
     try:
         return utf8(json.dumps(body, ensure_ascii=False, allow_nan=False, separators=(",", ":")))
     except RecursionError:
-        raise InvalidRequestError("The request has no JSON form: something in it is nested too deeply.") from None
+        raise InvalidRequestError(
+            "The request cannot be written as JSON: something in it is nested too deeply."
+        ) from None
     except (TypeError, ValueError) as cause:
-        raise InvalidRequestError(f"The request has no JSON form: {cause}.") from cause
+        raise InvalidRequestError(f"The request cannot be written as JSON: {cause}.") from cause

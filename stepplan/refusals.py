@@ -162,7 +162,7 @@ def _fix(cls: type[APIStatusError], reason: Reason, origin: Origin | None, body:
             return "The balance of the pay-as-you-go platform is used up: top it up, or use the plan's URL."
         return "The plan's Credits are used up: add a booster pack or wait for the next month."
     if cls is RateLimitError:
-        return "Too many requests: slow down, or use fewer at once."
+        return "Too many requests: slow down, or send fewer at once."
     if cls is ContextOverflowError:
         return "Shorten the conversation or lower max_tokens."
     if origin is None:

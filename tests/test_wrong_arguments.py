@@ -45,7 +45,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"stream_timeout": True}, "stream_timeout must be a number of seconds"),
     ({"max_retries": "2"}, "max_retries must be a whole number"),
     ({"max_retries": -1}, "max_retries=-1 is out of range"),
-    ({"n": 2}, "'n' is not known here. A request brings one answer"),
+    ({"n": 2}, "'n' is not known here. A request returns one answer"),
     ({"thinking": {"type": "enabled"}}, "'thinking' is not known here.*reasoning_effort"),
     ({"temprature": 1}, "'temprature' is not known: did you mean 'temperature'"),
 ]

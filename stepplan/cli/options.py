@@ -17,7 +17,7 @@ Effort = Annotated[
         "--effort",
         "-e",
         metavar="LEVEL",
-        help="How long to reason: `low`, `medium` or `high`. Not every model has all.",
+        help="How long to reason: `low`, `medium` or `high`. Not every model accepts all three.",
     ),
 ]
 Protocol = Annotated[

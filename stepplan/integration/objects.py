@@ -93,9 +93,8 @@ class ObjectReader:
             found: The object that does not fit.
         """
         if answer.finish_reason == "length":
-            reason = (
-                f"The answer was cut off before the {self.name} was whole: raise max_tokens, or lower reasoning_effort."
-            )
+            cut_off = f"The answer was cut off before the {self.name} was complete"
+            reason = f"{cut_off}: raise max_tokens, or lower reasoning_effort."
         elif answer.invalid is not None:
             reason = f"The answer holds no {self.name}. {answer.invalid}"
         else:

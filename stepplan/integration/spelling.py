@@ -40,7 +40,7 @@ _AS_IT_IS = "The plan does not document it. extra_body sends it as it is."
 _REASONING = "The plan's models always reason; reasoning_effort says how much."
 _OWN_ADDRESS = "Use base_url, or region; the default is the plan's address."
 _OWN_KEY = "Use api_key, with a key of StepFun."
-_OWN_CLIENT = "Use http_client, and its async twin, with clients of httpx."
+_OWN_CLIENT = "Use http_client, and its async counterpart, with httpx clients."
 _ONLY_WHAT_IS_SET = "Only what you set is sent: leave it out."
 _NO_TOKENIZER = "StepFun publishes no tokenizer; count_tokens asks the server."
 
@@ -51,7 +51,7 @@ _ADVICE: Mapping[str, str] = {
     **dict.fromkeys(
         ("anthropic_api_key", "deepseek_api_key", "google_api_key", "groq_api_key", "mistral_api_key"), _OWN_KEY
     ),
-    **dict.fromkeys(("organization", "openai_organization", "project"), "The key says whose account it is."),
+    **dict.fromkeys(("organization", "openai_organization", "project"), "The key determines the account."),
     **dict.fromkeys(("use_responses_api", "use_previous_response_id"), "The plan has no Responses API."),
     **dict.fromkeys(("disabled_params", "drop_params"), _ONLY_WHAT_IS_SET),
     **dict.fromkeys(("tiktoken_model_name", "tokenizer"), _NO_TOKENIZER),
@@ -68,7 +68,7 @@ _ADVICE: Mapping[str, str] = {
     "should_use_structured_outputs": "Where the protocol has response formats, structured output uses them.",
     "streaming": "Call the method that streams.",
     "audio": "The plan's models answer in text only.",
-    "best_of": "A request brings one answer: send several requests.",
+    "best_of": "A request returns one answer: send several requests.",
     "betas": "The plan has no beta features.",
     "budget_tokens": _REASONING,
     "cache_control": "The plan caches prompts by itself.",
@@ -76,7 +76,7 @@ _ADVICE: Mapping[str, str] = {
     "functions": "Use tools.",
     "include_reasoning": _REASONING,
     "modalities": "The plan's models answer in text only.",
-    "n": "A request brings one answer: send several requests.",
+    "n": "A request returns one answer: send several requests.",
     "output_config": "Use reasoning_effort.",
     "prompt_cache_key": "The plan caches prompts by itself.",
     "reasoning": _REASONING,

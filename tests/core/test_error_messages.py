@@ -36,7 +36,7 @@ SENTENCES = [
     ),
     (
         *(429, "rate_limited", "concurrency reached, current: 11, limit: 10"),
-        "Too many requests: slow down, or use fewer at once.",
+        "Too many requests: slow down, or send fewer at once.",
     ),
     (*(400, "input_invalid", "prompt too long"), "Shorten the conversation or lower max_tokens."),
     (*(400, "input_invalid", "Request param: n is invalid, recommended val is: 1"), ""),

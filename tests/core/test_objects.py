@@ -143,7 +143,7 @@ def test_a_refused_answer_is_a_refusal_even_if_it_parses(text: str, calls: list[
 @pytest.mark.parametrize(
     ("answer", "said"),
     [
-        (Answer('{"city": "北', finish_reason="length"), "cut off before the Trip was whole: raise max_tokens"),
+        (Answer('{"city": "北', finish_reason="length"), "cut off before the Trip was complete: raise max_tokens"),
         (Answer("", invalid="Broken.", finish_reason="length"), "raise max_tokens"),
         (Answer("", invalid="The arguments are broken."), "holds no Trip. The arguments are broken."),
         (Answer("I would rather talk."), "holds no Trip: 'I would rather talk.'"),

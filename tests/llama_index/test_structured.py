@@ -131,7 +131,9 @@ async def test_an_answer_that_was_cut_off_says_max_tokens(llm: StepPlan, plan: S
         else '{"name": "Robert Norman Ross, the painter of happy little trees", "age": 5'
     )
     plan.script(answer(llm, cut, finish_reason="length"))
-    with pytest.raises(StructuredOutputError, match="cut off before the Person was whole: raise max_tokens") as caught:
+    with pytest.raises(
+        StructuredOutputError, match="cut off before the Person was complete: raise max_tokens"
+    ) as caught:
         await predict(llm, way)
 
     assert isinstance(caught.value, ValueError)
