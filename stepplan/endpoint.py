@@ -87,7 +87,6 @@ def resolve(base_url: str | None, region: str | None) -> Endpoint:
         InvalidRequestError: The region is unknown, or the URL cannot be right. The message names the argument or
             variable that the URL came from. It shows nothing that may be a password, and neither does a frame below.
     """
-    given = ""
     try:
         if base_url is not None:
             return parse(base_url, "base_url")
@@ -96,7 +95,7 @@ def resolve(base_url: str | None, region: str | None) -> Endpoint:
         if pasted(os.environ.get(VARIABLE, "")):
             return parse(os.environ[VARIABLE], VARIABLE)  # in no variable of this frame
     except InvalidRequestError as error:
-        del base_url, given
+        del base_url
         raise error.with_traceback(None) from None
     return Endpoint(_EXAMPLE, source="")
 
