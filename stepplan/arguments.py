@@ -136,6 +136,12 @@ def shown(value: object) -> str:
     return _SHORT.repr(value)
 
 
+def instance(name: str, value: Any, cls: type) -> None:
+    """Refuse a value that is not an instance of the class."""
+    if not isinstance(value, cls):
+        raise wrong_type(name, value, f"a {cls.__name__}")
+
+
 def wrong_type(name: str, value: Any, expected: str) -> InvalidRequestError:
     """The error for a value of the wrong type. It shows no text, which may be a key in the wrong argument."""
     given = repr(value) if value is None or isinstance(value, bool) else f"of type {type(value).__name__}"

@@ -48,6 +48,8 @@ class _Client:
 
     def __init__(self, settings: Settings | None, protocol: ProtocolName) -> None:
         wire_protocol(protocol)  # raises if there is none
+        if settings is not None:
+            arguments.instance("settings", settings, Settings)
         self.settings = settings or Settings()
         self.protocol: ProtocolName = protocol
 
@@ -74,6 +76,7 @@ class _Client:
         return Line(gate_for(self.settings), self.settings.concurrency, self.settings.timeout)
 
     def _send_steps(self, request: Request) -> Steps[Response]:
+        arguments.instance("request", request, Request)
         wire = wire_protocol(self.protocol)
         http = self._http(wire.PATH, wire.HEADERS, request, wire.encode(request, stream=False))
 
@@ -83,6 +86,7 @@ class _Client:
         return self._exchange(http, read, request, self._line)
 
     def _stream_steps(self, request: Request) -> Steps[Event]:
+        arguments.instance("request", request, Request)
         wire = wire_protocol(self.protocol)
         http = self._http(wire.PATH, wire.HEADERS, request, wire.encode(request, stream=True))
         http = replace(http, read_timeout=self.settings.stream_timeout)
@@ -93,6 +97,7 @@ class _Client:
         return self._exchange(http, read, request, self._line)
 
     def _count_steps(self, request: Request) -> Steps[int]:
+        arguments.instance("request", request, Request)
         wire, counter = token_counter(self.protocol)
         http = self._http(counter.path, wire.HEADERS, request, counter.encode(request))
         return self._exchange(http, lambda head: read_json(http, head, counter.decode), request)
@@ -157,7 +162,7 @@ class Client(_Client):
         http_client: An httpx client to send requests with. It is not closed for you.
 
     Raises:
-        InvalidRequestError: `http_client` is not a sync client, or there is no such protocol.
+        InvalidRequestError: `settings` or `http_client` is of the wrong type, or there is no such protocol.
     """
 
     def __init__(
@@ -239,7 +244,7 @@ class AsyncClient(_Client):
         http_client: An async httpx client to send requests with. It is not closed for you.
 
     Raises:
-        InvalidRequestError: `http_client` is not an async client, or there is no such protocol.
+        InvalidRequestError: `settings` or `http_client` is of the wrong type, or there is no such protocol.
     """
 
     def __init__(

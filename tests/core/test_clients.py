@@ -197,6 +197,20 @@ def test_an_unknown_protocol_is_refused_with_those_there_are(client: Any) -> Non
         client(protocol="gemini")
 
 
+@pytest.mark.parametrize("client", [Client, AsyncClient])
+def test_settings_of_the_wrong_type_are_refused_without_being_shown(client: Any) -> None:
+    with pytest.raises(InvalidRequestError, match=r"^settings must be a Settings, not of type str\.$"):
+        client("sk-canary")
+
+
+def test_a_request_of_the_wrong_type_is_refused(asker: Asker, plan: Sandbox) -> None:
+    given: Any = "Hello"
+    for ask in (asker.send, asker.stream, asker.count_tokens):
+        with pytest.raises(InvalidRequestError, match=r"^request must be a Request, not of type str\.$"):
+            ask(given)
+    assert not plan.requests
+
+
 def test_a_client_is_a_context_manager_and_works_again_after_it(plan: Sandbox) -> None:
     with Client(settings_for(plan)) as client:
         assert client.send(REQUEST).text
