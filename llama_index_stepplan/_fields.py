@@ -47,7 +47,8 @@ class StepPlanFields(SharedFields, FunctionCallingLLM):
     """Tokens of input and output together. Default: what is known of the model, else 256,000."""
 
     additional_kwargs: dict[str, Any] = Field(default_factory=dict)
-    """Options for every call; those of one call win over them. Default: none."""
+    """Options for every call; those of one call win over them. StepFun's own tools among `tools` are offered beside the
+    functions of an agent, or of `chat_with_tools()`. Default: none."""
 
     async_http_client: Any = Field(default=None, exclude=True, repr=False)
     """An async httpx client to send requests with. It is not closed for you."""

@@ -2,6 +2,7 @@
 
 import inspect
 import uuid
+from collections.abc import Mapping
 from typing import Any, cast
 
 from llama_index.core.base.llms.types import ChatMessage, ToolCallBlock
@@ -12,8 +13,9 @@ from llama_index.core.tools.types import BaseTool
 from llama_index_stepplan._replay import INVALID_CALLS, stored_calls
 from llama_index_stepplan._untyped import parameters
 from llama_index_stepplan._unvalidated import tool_selection
-from stepplan import parse_arguments
+from stepplan import Tool, parse_arguments
 from stepplan.integration import tools
+from stepplan.server_tools import ServerTool
 
 
 def to_tool(given: Any) -> tools.Offered:
@@ -34,6 +36,15 @@ def to_tool(given: Any) -> tools.Offered:
     except tools.NO_TOOL as error:
         raise tools.no_tool(given, error) from error
     return tools.function_tool(name, description, schema)
+
+
+def server_tools(options: Mapping[str, Any]) -> list[ServerTool]:
+    """StepFun's own tools among the options for every call.
+
+    An agent takes functions alone, and gives them to each call in place of the tools for every call.
+    """
+    given = tools.to_tools(options.get("tools") or (), to_tool)
+    return [tool for tool in given if not isinstance(tool, Tool)]
 
 
 def _description(tool: BaseTool) -> str:

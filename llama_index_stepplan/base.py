@@ -23,7 +23,7 @@ from llama_index_stepplan._content import reads_files
 from llama_index_stepplan._messages import to_messages
 from llama_index_stepplan._request import request_call
 from llama_index_stepplan._structured import StructuredPrediction
-from llama_index_stepplan._tools import no_tool_call, to_tool, tool_selections
+from llama_index_stepplan._tools import no_tool_call, server_tools, to_tool, tool_selections
 from llama_index_stepplan._untyped import chat_callback, completion_callback
 from stepplan import AsyncClient, Client, Message, Request
 from stepplan.integration.checks import CallCheck
@@ -141,6 +141,7 @@ class StepPlan(StructuredPrediction):
         if user_msg is not None:
             messages.append(ChatMessage(user_msg) if isinstance(user_msg, str) else user_msg)
         offered = [with_strict(to_tool(tool), self.strict) for tool in tools]
+        offered += [tool for tool in server_tools(self.additional_kwargs) if tool not in offered]
         options: dict[str, Any] = {"tools": [as_openai_tool(tool) for tool in offered]}
         if tools and not allow_parallel_tool_calls:
             options["parallel_tool_calls"] = False

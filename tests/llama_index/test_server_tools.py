@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from llama_index.core.agent.workflow import FunctionAgent
 from llama_index.core.base.llms.types import ChatMessage, CitationBlock, TextBlock
 from llama_index.core.tools import FunctionTool
 
@@ -39,6 +40,19 @@ def test_it_is_sent_beside_functions(chat: StepPlan, plan: Sandbox, offered: Any
     for request in plan.requests:
         assert SEARCH in request.body["tools"]
         assert len(request.body["tools"]) == 2
+
+
+@pytest.mark.guarantees("stepfuns-tools")
+@pytest.mark.parametrize("standing", [SEARCH, WebSearch("News.")])
+async def test_one_for_every_call_is_sent_beside_the_functions_of_an_agent(plan: Sandbox, standing: Any) -> None:
+    llm = make_llm(plan, "openai", additional_kwargs={"tools": [standing, WEATHER]})
+    clock = FunctionTool.from_defaults(lambda: "noon", name="get_time", description="The time.")
+    await FunctionAgent(tools=[clock], llm=llm).run("What is new?")
+    both: list[Any] = [clock, WebSearch("News.")]
+    llm.chat_with_tools(both, "Hello")
+    for request in plan.requests:
+        names = [tool["function"].get("name", tool["type"]) for tool in request.body["tools"]]
+        assert sorted(names) == ["get_time", "web_search"]
 
 
 @pytest.mark.guarantees("stepfuns-tools")
