@@ -1,5 +1,6 @@
 """Calls without a result and results without a call, as LlamaIndex's own agents and memories leave them behind."""
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -45,8 +46,12 @@ async def test_a_second_turn_after_a_direct_result_beside_a_parallel_call(
     llm: StepPlan, plan: Sandbox, streaming: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
     direct = FunctionTool.from_defaults(look, return_direct=True)
-    other = FunctionTool.from_defaults(look, name="glance")
-    agent = FunctionAgent(tools=[direct, other], llm=llm, streaming=streaming)
+
+    async def glance(city: str) -> str:
+        await asyncio.sleep(0.5)  # the direct result comes first, which ends the run
+        return city
+
+    agent = FunctionAgent(tools=[direct, glance], llm=llm, streaming=streaming)
     memory = ChatMemoryBuffer.from_defaults(token_limit=40_000)
     calls = [ToolCall("look", {"city": "Rome"}, "1"), ToolCall("glance", {"city": "Oslo"}, "2")]
     plan.script(Turn(reasoning="Both.", tool_calls=calls), Turn(text="You are welcome."))
