@@ -87,7 +87,9 @@ class Output:
         try:
             entry = read_object(line)
             index, digest = int(entry["line"]) - 1, int(entry["digest"], 16)
-        except (ValueError, LookupError, TypeError) as cause:
+            if index < 0 or not 0 <= digest < 2**64:
+                raise ValueError("a number is out of range")
+        except (ValueError, LookupError, TypeError, OverflowError) as cause:
             raise InvalidRequestError(
                 f"{self._path}, line {number + 1}, is not the output of a batch: choose another output file."
             ) from cause

@@ -82,6 +82,9 @@ def test_a_custom_id_comes_back_as_it_was(
         '{"custom_id": "a", "body": {}}',
         '{"custom_id": "a", "response": {}}',
         '{"custom_id": "a"\n{"custom_id": "b"',
+        '{"line": 0, "digest": "aa"}\n',
+        '{"line": 1e400, "digest": "aa"}\n',
+        '{"line": 1, "digest": "11223344556677889900"}\n',
     ],
 )
 def test_a_file_that_is_no_output_is_left_as_it_is(stepplan_sandbox: Sandbox, tmp_path: Path, content: str) -> None:
