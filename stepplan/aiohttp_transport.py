@@ -11,7 +11,6 @@ import httpx_aiohttp
 _LARGE = 2**20
 """From this size on, aiohttp wants a request's body in pieces, so that writing it does not hold up the event loop."""
 
-
 _LONGEST_HEADER = 100 * 1024
 """Bytes, as httpx takes them; aiohttp's own limit is 8 KB. Proxies and content filters add long headers."""
 

@@ -13,8 +13,8 @@ from stepplan.jsontext import check_depth
 _SHORT = reprlib.Repr()
 _SHORT.maxstring = _SHORT.maxother = 100
 _NUMBERS = (int, float)
-# The common types come first, because a check by an abstract class costs more than all else here.
 _AROUND = " \t\r\n\u00a0\u200b\ufeff\"'"
+# The common types come first, because a check by an abstract class costs more than all else here.
 _SEQUENCES = (tuple, list, Sequence)
 _MAPPINGS = (dict, Mapping)
 

@@ -25,7 +25,7 @@ PoolKey = tuple[str | None, bool | str]
 
 # No limit on connections: requests would wait for one unseen. The gate limits what runs at a time.
 _LIMITS = httpx.Limits(max_connections=None, max_keepalive_connections=100, keepalive_expiry=30.0)
-_PROXY_VARIABLES = ("ALL_PROXY", "HTTPS_PROXY", "HTTP_PROXY", "all_proxy", "https_proxy", "http_proxy")
+PROXY_VARIABLES = ("ALL_PROXY", "HTTPS_PROXY", "HTTP_PROXY", "all_proxy", "https_proxy", "http_proxy")
 
 _parsed = lru_cache(maxsize=64)(httpx.URL)
 
@@ -100,7 +100,7 @@ def _new(cls: Callable[..., T], key: PoolKey) -> T:
     try:
         return cls(proxy=proxy, verify=tls, limits=_LIMITS, timeout=None)
     except (ImportError, ValueError, httpx.InvalidURL) as error:  # SOCKS without its package, or not a proxy's URL
-        named = [f"{name}={os.environ[name]}" for name in _PROXY_VARIABLES if name in os.environ]
+        named = [f"{name}={os.environ[name]}" for name in PROXY_VARIABLES if name in os.environ]
         settings = re.sub(r"(?<=[/=])[^/@]*@", "***@", ", ".join(named) if proxy is None else f"proxy={proxy}")
         raise InvalidRequestError(
             f"The proxy settings cannot be used ({settings}): use an http:// proxy, install httpx[socks], or unset the "

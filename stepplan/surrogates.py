@@ -61,9 +61,10 @@ class SurrogatePairs:
         """The blocks that this event ends. A call goes on, whatever comes between its deltas."""
         if isinstance(event, Finish):
             return [*self._held]
+        if isinstance(event, ToolCallDelta):
+            return []
         ours = getattr(event, "index", None)
-        texts = [index for index, (kind, _) in self._held.items() if kind is not ToolCallDelta and index != ours]
-        return [] if isinstance(event, ToolCallDelta) else texts
+        return [index for index, (kind, _) in self._held.items() if kind is not ToolCallDelta and index != ours]
 
     def _end(self, index: int) -> _WithText:
         """What was held back of a block."""

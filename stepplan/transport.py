@@ -46,6 +46,15 @@ def pool_key(settings: Settings) -> PoolKey:
     return settings.proxy, settings.verify
 
 
+def check(settings: Settings) -> None:
+    """Raise now what every call with these settings would.
+
+    Raises:
+        InvalidRequestError: The proxy or the file of certificate authorities cannot be used.
+    """
+    new_pool(pool_key(settings)).close()
+
+
 class Client(Protocol):
     """A client of ours: what its calls need of it."""
 

@@ -15,11 +15,11 @@ from stepplan.requests import Request
 from stepplan.responses import Response
 
 _OPTIONS = ("max_tokens", "temperature", "top_p", "top_k", "frequency_penalty", "reasoning_effort", "model")
-BEGINNING = b'{"custom_id": '
-"""How each output line begins."""
-
 _UNSENT = Message.user("The messages are in the body.")
 """Stands for the messages of a body that is sent as it is; the body's own messages replace it on the wire."""
+
+BEGINNING = b'{"custom_id": '
+"""How each output line begins."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from stepplan import transport
 from stepplan.arguments import whole_number
 from stepplan.batch.lines import Job, answer_line, error_line, read_job, to_request
 from stepplan.batch.output import Output
@@ -22,11 +23,9 @@ from stepplan.errors import (
 from stepplan.integration.options import REQUEST_OPTIONS
 from stepplan.integration.spelling import own_names
 from stepplan.models import DEFAULT_MODEL
-from stepplan.pools import new_pool
 from stepplan.protocols import PROTOCOLS, ProtocolName, wire_protocol
 from stepplan.requests import Request
 from stepplan.settings import Settings
-from stepplan.transport import pool_key
 
 StrPath = str | os.PathLike[str]
 
@@ -116,7 +115,7 @@ def _check(settings: Settings, protocol: ProtocolName) -> None:
     """Raise here what each line would meet: an error line counts as done, and a later run would leave it out."""
     wire_protocol(protocol)
     settings.secret_key()
-    new_pool(pool_key(settings)).close()  # the proxy and the certificates
+    transport.check(settings)
 
 
 def _open(source: StrPath) -> BinaryIO:

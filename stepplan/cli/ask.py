@@ -88,7 +88,7 @@ def stream(client: Client, request: Request, *, reasoning: bool) -> Response:
                 case _:
                     pass
             last = type(event)
-    except (StepPlanError, KeyboardInterrupt):  # what is said next begins a line
+    except (StepPlanError, KeyboardInterrupt):  # what is printed next begins a line
         if last is TextDelta:
             write("\n")
         elif last is ReasoningDelta and reasoning:

@@ -20,6 +20,12 @@ err = Console(stderr=True, highlight=False, soft_wrap=True)
 FAILED = 1
 """The exit code of a command that failed; 2 is wrong usage, 130 is Ctrl-C."""
 
+_ENDINGS = {
+    "length": "cut off at the token limit, which reasoning counts against",
+    "content_filter": "stopped by StepFun's content filter",
+}
+"""How the summary describes a finish reason."""
+
 
 def prepare() -> None:
     """Make the streams write every answer, in whatever encoding they have, and print our warnings as sentences."""
@@ -44,13 +50,6 @@ def prepare() -> None:
             err.print(Text.assemble(("Warning: ", "bold yellow"), text))
 
     warnings.showwarning = show
-
-
-_ENDINGS = {
-    "length": "cut off at the token limit, which reasoning counts against",
-    "content_filter": "stopped by StepFun's content filter",
-}
-"""What the summary says of a finish reason."""
 
 
 @contextmanager

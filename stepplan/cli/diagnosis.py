@@ -9,20 +9,19 @@ from typing import Any, Literal
 
 import httpx
 
+from stepplan import transport
 from stepplan.client import Client
 from stepplan.errors import APIConnectionError, APITimeoutError, AuthenticationError, StepPlanError
 from stepplan.events import MessageEnd, MessageStart
 from stepplan.messages import Message
-from stepplan.pools import new_pool
+from stepplan.pools import PROXY_VARIABLES
 from stepplan.protocols import PROTOCOLS, ProtocolName
 from stepplan.requests import Request
 from stepplan.settings import Settings
-from stepplan.transport import pool_key
 
 Status = Literal["ok", "warning", "failed", "skipped"]
 
 _PLAN = "/step_plan"
-_PROXIES = ("ALL_PROXY", "HTTPS_PROXY", "HTTP_PROXY", "all_proxy", "https_proxy", "http_proxy")
 _CLOCK_TOLERANCE = 300.0
 """Seconds. Certificates and signatures begin to fail when a clock is wrong by more than minutes."""
 
@@ -138,12 +137,12 @@ def _check_address(settings: Settings) -> Finding:
 
 def _check_proxy(settings: Settings) -> Finding | None:
     """The proxy's finding, if there is one."""
-    names = [name for name in _PROXIES if os.environ.get(name)]
+    names = [name for name in PROXY_VARIABLES if os.environ.get(name)]
     if not settings.proxy and not names:
         return None
     detail = f"set by {'proxy=' if settings.proxy else ', '.join(names)}"
     try:
-        new_pool(pool_key(settings)).close()
+        transport.check(settings)
     except StepPlanError as error:
         return Finding("proxy", "failed", detail, str(error))
     return Finding("proxy", "ok", detail)
@@ -205,7 +204,7 @@ def _fix(error: StepPlanError, settings: Settings) -> str:
         return message
     if "certificate" in message.lower():
         return f"{message} Check this machine's clock, and whether a proxy replaces certificates (verify=)."
-    names = [name for name in _PROXIES if os.environ.get(name)]
+    names = [name for name in PROXY_VARIABLES if os.environ.get(name)]
     if settings.proxy or names:
         proxy = ", ".join(names) or "proxy="
         return f"{message} The connection goes through the proxy set by {proxy}: check it, or unset it."

@@ -31,6 +31,9 @@ _TYPES_OF_SCHEMAS = {"array", "string", "number", "integer", "boolean", "null"}
 # `object` is the type of a JSON Schema, `json_schema` that of a response format; all others are kinds of tools.
 _TYPES_OF_FUNCTIONS = (None, "function", "object", "json_schema")
 
+NO_TOOL = (AttributeError, LookupError, NameError, PydanticUserError, RecursionError, TypeError, ValueError)
+"""What the frameworks' converters raise for what they cannot read: a partial has no name, an annotation no type."""
+
 
 def to_tools(given: Any, to_tool: Reader) -> tuple[Offered, ...]:
     """Tools, each read by `to_tool`.
@@ -99,12 +102,8 @@ def to_function(given: Any, *, default_name: str = "") -> Tool:
 
 def no_tool(given: Any, reason: object) -> InvalidRequestError:
     """The error for what is no tool; the reason may be what a framework's converter raised."""
-    said = " ".join(str(reason).split())[:300]  # LangChain repeats what it was given
-    return InvalidRequestError(f"This is not a tool or a schema: {shown(given)}. {said}")
-
-
-NO_TOOL = (AttributeError, LookupError, NameError, PydanticUserError, RecursionError, TypeError, ValueError)
-"""What the frameworks' converters raise for what they cannot read: a partial has no name, an annotation no type."""
+    sentence = " ".join(str(reason).split())[:300]  # LangChain repeats what it was given
+    return InvalidRequestError(f"This is not a tool or a schema: {shown(given)}. {sentence}")
 
 
 def class_tool(cls: type[BaseModel]) -> Tool:
