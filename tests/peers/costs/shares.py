@@ -64,6 +64,7 @@ def main(port: int) -> dict[str, dict[str, float]]:
     return {
         "ChatStepPlan: text": task("ChatStepPlan", text, _drain),
         "StepPlan: text": task("StepPlan", text, _drain),
+        "ChatStepPlan, Messages: text, async": task("ChatStepPlan, Messages", text, _adrain),
         "ChatStepPlan, Messages: text, live, async": task("ChatStepPlan, Messages", live, _adrain),
         "StepPlan: text, live, async": task("StepPlan", live, _adrain),
         f"StepPlan: batch of {PROMPTS:,}, async": task("StepPlan", "whole/1/each", _abatch),
